@@ -1,0 +1,22 @@
+# Sanitizers and hardening, chosen by the preset. Flags go to every target, because half-instrumented
+# programs report errors that are not there.
+set(DROVER_SANITIZE "" CACHE STRING "A list for -fsanitize=, such as address,undefined")
+option(DROVER_HARDEN "Compile and link with the distribution's hardening flags" OFF)
+
+if(DROVER_SANITIZE)
+  add_compile_options(-fsanitize=${DROVER_SANITIZE} -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${DROVER_SANITIZE})
+endif()
+
+if(DROVER_HARDEN)
+  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+  # -U first: a distribution may predefine the macro, and a second definition would be an error.
+  add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS
+                      -fstack-protector-strong -fstack-clash-protection)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+    add_compile_options(-fcf-protection)
+  endif()
+  add_compile_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-fPIE>)
+  add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie> -Wl,-z,relro,-z,now)
+endif()
