@@ -1,0 +1,39 @@
+#pragma once
+// Structured log lines: an event name and fields. The sink decides text or JSON (app/log_sink).
+// No prompt, answer, key or header value is ever a field.
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string_view>
+#include <variant>
+
+namespace drover {
+
+enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
+
+struct LogField {
+  std::string_view key;  // snake_case, a literal
+  std::variant<std::string_view, std::int64_t, std::uint64_t, double, bool> value;
+};
+
+// Two implementations: the process's sink (app) and a recording one (tests).
+class Log {
+ public:
+  virtual ~Log() = default;
+  // Thread-safe, never blocks on the disk or terminal; lines over the queue's bound are counted
+  // and dropped. `event` is one lower-case phrase such as "instance down".
+  virtual void write(LogLevel level, std::string_view event, std::span<const LogField> fields) = 0;
+
+  void info(std::string_view event, std::initializer_list<LogField> fields) {
+    write(LogLevel::kInfo, event, {fields.begin(), fields.size()});
+  }
+  void warn(std::string_view event, std::initializer_list<LogField> fields) {
+    write(LogLevel::kWarn, event, {fields.begin(), fields.size()});
+  }
+  void error(std::string_view event, std::initializer_list<LogField> fields) {
+    write(LogLevel::kError, event, {fields.begin(), fields.size()});
+  }
+};
+
+}  // namespace drover
