@@ -1,0 +1,59 @@
+#pragma once
+// What one JSON record of an answer says about the answer itself: a native line, the data of an
+// event, or a whole document. Of the answer's text it keeps nothing.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/ask.h"
+#include "wire/json_scanner.h"
+
+namespace drover::wire {
+
+struct RecordFacts {
+  bool done = false;        // native "done": true
+  bool done_false = false;  // native "done": false
+  bool has_error = false;   // a top-level "error" that is neither null, false, zero nor empty
+  std::string error;        // its text as printable_error() makes it
+  std::string message;      // a top-level "message" that is a string, the same way
+  std::string type;         // a top-level "type"
+  Usage native;             // counts and durations at the top level
+  Usage tokens;             // the two counts of a "usage" object
+};
+
+// At most 200 bytes, whole characters, control bytes escaped: fit for a log line and an answer.
+std::string printable_error(std::string_view text);
+
+// Reads one record in pieces of any size. Keys count only in their plain spelling, which is how
+// every server writes them; that lets the watch look for them without parsing.
+class RecordReader {
+ public:
+  RecordReader();
+  void reset();
+  // Returns what follows the record's closing brace; after that, and after an error, reads no more.
+  std::string_view feed(std::string_view piece);
+  bool closed() const { return closed_; }
+  const RecordFacts& facts() const { return facts_; }  // meaningful once closed
+
+ private:
+  enum class Key : std::uint8_t;
+  static constexpr std::size_t kDepth = 3;  // response.usage.input_tokens
+
+  static Key key_of(std::string_view text);
+  void take(JsonScanner::Event event);
+  void top_value(JsonScanner::Event event, Key key);
+  void number(std::uint32_t depth);
+  void tokens(Key key, std::uint64_t value);
+  void native_number(Key key, std::uint64_t value);
+
+  JsonScanner scanner_;
+  RecordFacts facts_;
+  std::array<Key, kDepth + 1> path_;  // the key being read in each open container
+  bool bad_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace drover::wire

@@ -1,0 +1,95 @@
+// Any bytes, in two ways of cutting them: the same facts or the same refusal. What is accepted is
+// JSON for another parser too, and that parser finds the same model and stream.
+
+#include <simdjson.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "base/rng.h"
+#include "wire/json_scan.h"
+
+namespace {
+
+using drover::Result;
+using drover::Rng;
+using drover::wire::Edit;
+using drover::wire::RequestFacts;
+using drover::wire::RequestInspector;
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+Result<RequestFacts> inspect(std::string_view body, std::uint64_t longest, std::uint64_t seed) {
+  Rng rng(seed);
+  RequestInspector inspector;
+  while (!body.empty()) {
+    const std::string_view piece = body.substr(0, 1 + rng.below(longest));
+    (void)inspector.feed(piece);
+    body.remove_prefix(piece.size());
+  }
+  return inspector.finish();
+}
+
+std::string show(const Result<RequestFacts>& result) {
+  if (!result) return result.error().message;
+  std::string out = result->model.value_or("\xFF") + '/';
+  out += result->stream ? (*result->stream ? '1' : '0') : '-';
+  out += result->include_usage ? 'u' : '-';
+  out += result->has_tools ? 't' : '-';
+  out += result->empty_prompt ? 'e' : '-';
+  for (const Edit& edit : result->edits) {
+    out += '/' + std::to_string(edit.offset) + '+' + std::to_string(edit.length) + edit.text;
+  }
+  return out;
+}
+
+std::string edited(std::string body, const RequestFacts& facts) {
+  for (auto edit = facts.edits.rbegin(); edit != facts.edits.rend(); ++edit) {
+    require(edit->offset + edit->length <= body.size());
+    body.replace(edit->offset, edit->length, edit->text);
+  }
+  return body;
+}
+
+// An empty or absent "model" lets "name" speak.
+std::string_view text_of(simdjson::dom::element document, const char* key) {
+  std::string_view text;
+  return document[key].get(text) ? std::string_view{} : text;
+}
+
+void compare_with_simdjson(const std::string& body, const RequestFacts& facts) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element document;
+  const auto error = parser.parse(body).get(document);
+  // Whole numbers of more than 64 bits are JSON, but it has no type for them.
+  if (error == simdjson::NUMBER_ERROR) return;
+  require(!error);
+  const std::string_view model = text_of(document, "model");
+  require(facts.model.value_or("") == (model.empty() ? text_of(document, "name") : model));
+  bool stream = false;
+  const bool has_stream = !document["stream"].get(stream);
+  require(has_stream == facts.stream.has_value());
+  require(!has_stream || stream == *facts.stream);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view body(reinterpret_cast<const char*>(data), size);
+  const auto whole = inspect(body, size + 1, 0);
+  const std::string facts = show(whole);
+  require(show(inspect(body, 1, 0)) == facts);
+  require(show(inspect(body, 7, size)) == facts);
+  require(show(inspect(body, 64, size)) == facts);
+  if (!whole) return 0;
+  const std::string canonical = edited(std::string(body), *whole);
+  const auto again = inspect(canonical, canonical.size() + 1, 0);
+  require(again.ok() && again->edits.empty() && again->model == whole->model);
+  compare_with_simdjson(canonical, *whole);
+  return 0;
+}

@@ -1,0 +1,293 @@
+#include "wire/json_scan.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <utility>
+
+#include "wire/json_scanner.h"
+
+namespace drover::wire {
+namespace {
+
+using Event = JsonScanner::Event;
+
+// In the order of kKnownKeys. Only the first ones carry a fact; all of them must be unambiguous,
+// because the instance acts on them.
+enum class Key : std::uint8_t {
+  kModel,
+  kName,
+  kStream,
+  kPrompt,
+  kMessages,
+  kTools,
+  kFormat,
+  kOptions,
+  kStreamOptions,
+  kOther,
+};
+
+constexpr std::array<std::string_view, 22> kKnownKeys = {"model",
+                                                         "name",
+                                                         "stream",
+                                                         "prompt",
+                                                         "messages",
+                                                         "tools",
+                                                         "format",
+                                                         "options",
+                                                         "stream_options",
+                                                         "keep_alive",
+                                                         "input",
+                                                         "think",
+                                                         "raw",
+                                                         "template",
+                                                         "system",
+                                                         "context",
+                                                         "images",
+                                                         "suffix",
+                                                         "truncate",
+                                                         "shift",
+                                                         "max_tokens",
+                                                         "_debug_render_only"};
+
+// More top-level keys than any API of ours has fields, and few enough to compare one by one.
+constexpr std::size_t kMaxKeys = 256;
+// Containers whose insides are reported: the document, and `options`, `messages` and so on.
+constexpr std::uint32_t kReportDepth = 2;
+
+// As Go's encoding/json folds a key before it looks for the field: of all characters outside ASCII
+// only two fold into it, the long s and the Kelvin sign.
+std::string fold(std::string_view text) {
+  constexpr std::string_view kLongS = "\xC5\xBF";
+  constexpr std::string_view kKelvin = "\xE2\x84\xAA";
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (text.substr(i).starts_with(kLongS)) {
+      out += 's';
+      i += kLongS.size() - 1;
+    } else if (text.substr(i).starts_with(kKelvin)) {
+      out += 'k';
+      i += kKelvin.size() - 1;
+    } else {
+      out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+  }
+  return out;
+}
+
+// The folded keys of one object, as hashes. Two keys with one hash are refused as a duplicate: by
+// accident that does not happen, and on purpose it only hurts the request that does it.
+class KeySet {
+ public:
+  enum class Added : std::uint8_t { kNew, kTwice, kFull };
+
+  KeySet() { hashes_.reserve(16); }
+
+  Added add(std::string_view folded) {
+    const std::size_t hash = std::hash<std::string_view>{}(folded);
+    if (std::find(hashes_.begin(), hashes_.end(), hash) != hashes_.end()) return Added::kTwice;
+    if (hashes_.size() == kMaxKeys) return Added::kFull;
+    hashes_.push_back(hash);
+    return Added::kNew;
+  }
+  void clear() { hashes_.clear(); }
+
+ private:
+  std::vector<std::size_t> hashes_;
+};
+
+}  // namespace
+
+struct RequestInspector::State {
+  explicit State(const JsonLimits& given)
+      : limits(given),
+        scanner({.max_depth = given.max_depth,
+                 .report_depth = kReportDepth,
+                 .max_text = std::max(given.max_key, given.max_model) + 1}) {}
+
+  void take(Event event);
+  void key();
+  void inner_key();
+  void known_key(std::size_t index);
+  void value(Event event);
+  void name_value(Event event, std::optional<std::string>& into, std::string_view key_name);
+  void inner_value(Event event);
+  void refuse(std::string_view what, std::uint64_t at);
+  void duplicate(KeySet::Added added, std::string_view known, std::uint64_t at);
+  std::string_view key_text() const { return scanner.text().substr(0, limits.max_key); }
+
+  JsonLimits limits;
+  JsonScanner scanner;
+  RequestFacts facts;
+  std::optional<std::string> model;
+  std::optional<std::string> name;
+  std::optional<Error> error;
+  KeySet keys;
+  KeySet inner_keys;
+  Key current = Key::kOther;
+  bool inner_is_usage = false;
+};
+
+RequestInspector::RequestInspector(JsonLimits limits) : state_(std::make_unique<State>(limits)) {}
+RequestInspector::~RequestInspector() = default;
+RequestInspector::RequestInspector(RequestInspector&&) noexcept = default;
+
+Result<void> RequestInspector::feed(std::string_view piece) {
+  State& s = *state_;
+  while (!s.error) {
+    const Event event = s.scanner.next(piece);
+    if (event == Event::kMore) return {};
+    s.take(event);
+  }
+  return *s.error;
+}
+
+Result<RequestFacts> RequestInspector::finish() {
+  State& s = *state_;
+  if (!s.error && s.scanner.offset() == 0) s.refuse("missing request body", 0);
+  if (!s.error && !s.scanner.complete()) {
+    s.refuse("the request body ends before its JSON does", s.scanner.offset());
+  }
+  // A bare number has no end of its own, so no event told of it.
+  if (!s.error && !s.scanner.closed()) s.refuse("the request body must be a JSON object", 0);
+  if (s.error) return *s.error;
+  const bool named = !s.model || s.model->empty();
+  s.facts.model = named && s.name ? std::move(s.name) : std::move(s.model);
+  return std::move(s.facts);
+}
+
+void RequestInspector::State::refuse(std::string_view what, std::uint64_t at) {
+  std::string message(what);
+  message += " (byte ";
+  message += std::to_string(at);
+  message += ')';
+  error = Error{ErrorKind::kMalformed, Origin::kClient, Retry::kNever, std::move(message)};
+}
+
+void RequestInspector::State::duplicate(KeySet::Added added, std::string_view known,
+                                        std::uint64_t at) {
+  if (added == KeySet::Added::kFull) {
+    refuse("more than " + std::to_string(kMaxKeys) + " keys in one JSON object", at);
+  } else if (known.empty()) {
+    refuse("a key is given twice in one JSON object", at);
+  } else {
+    refuse("\"" + std::string(known) + "\" is given twice", at);
+  }
+}
+
+void RequestInspector::State::take(Event event) {
+  const std::uint32_t depth = scanner.depth();
+  if (event == Event::kBad) {
+    refuse("the request body is not valid JSON: " + std::string(scanner.what()), scanner.offset());
+  } else if (depth == 0) {
+    const bool object = event == Event::kBeginObject || event == Event::kEndObject;
+    if (!object) refuse("the request body must be a JSON object", scanner.token_offset());
+  } else if (event == Event::kKey && depth == 1) {
+    key();
+  } else if (event == Event::kKey) {
+    inner_key();
+  } else if (depth == 1) {
+    value(event);
+  } else {
+    inner_value(event);
+  }
+}
+
+void RequestInspector::State::key() {
+  const std::string folded = fold(key_text());
+  const auto* const known = std::find(kKnownKeys.begin(), kKnownKeys.end(), folded);
+  const bool is_known = known != kKnownKeys.end() && !scanner.text_cut();
+  const auto added = keys.add(folded);
+  if (added != KeySet::Added::kNew) {
+    duplicate(added, is_known ? *known : std::string_view{}, scanner.token_offset());
+    return;
+  }
+  current = Key::kOther;
+  if (is_known) known_key(static_cast<std::size_t>(known - kKnownKeys.begin()));
+}
+
+void RequestInspector::State::known_key(std::size_t index) {
+  if (index < static_cast<std::size_t>(Key::kOther)) current = static_cast<Key>(index);
+  inner_keys.clear();
+  const std::string_view canonical = kKnownKeys[index];
+  if (scanner.text_plain() && scanner.text() == canonical) return;
+  const std::uint64_t offset = scanner.token_offset();
+  const std::uint64_t length = scanner.offset() - 1 - offset;  // without the closing quote
+  facts.edits.push_back({offset, length, std::string(canonical)});
+}
+
+void RequestInspector::State::inner_key() {
+  if (current == Key::kTools) facts.has_tools = true;
+  if (current != Key::kOptions && current != Key::kStreamOptions) return;
+  const std::string folded = fold(key_text());
+  const auto added = inner_keys.add(folded);
+  if (added != KeySet::Added::kNew) duplicate(added, {}, scanner.token_offset());
+  inner_is_usage = current == Key::kStreamOptions && folded == "include_usage";
+}
+
+void RequestInspector::State::value(Event event) {
+  const bool end = event == Event::kEndObject || event == Event::kEndArray;
+  const bool null = event == Event::kNull;
+  if (end || null) return;
+  if (current == Key::kOther) scanner.skip_to(1);
+  const bool empty_text = event == Event::kString && scanner.text().empty();
+  switch (current) {
+    case Key::kModel:
+      return name_value(event, model, "model");
+    case Key::kName:
+      return name_value(event, name, "name");
+    case Key::kStream:
+      if (event != Event::kTrue && event != Event::kFalse) {
+        return refuse("\"stream\" must be true or false", scanner.token_offset());
+      }
+      facts.stream = event == Event::kTrue;
+      return;
+    case Key::kPrompt:
+      if (!empty_text) facts.empty_prompt = false;
+      return;
+    case Key::kMessages:
+      if (event != Event::kBeginArray) facts.empty_prompt = false;
+      return;
+    case Key::kFormat:
+      if (!empty_text) facts.has_tools = true;
+      return;
+    default:
+      return;
+  }
+}
+
+void RequestInspector::State::name_value(Event event, std::optional<std::string>& into,
+                                         std::string_view key_name) {
+  const std::string quoted = '"' + std::string(key_name) + '"';
+  if (event != Event::kString) {
+    return refuse(quoted + " must be a string", scanner.token_offset());
+  }
+  if (scanner.text().size() > limits.max_model) {
+    return refuse(quoted + " is longer than " + std::to_string(limits.max_model) + " bytes",
+                  scanner.token_offset());
+  }
+  into = std::string(scanner.text());
+}
+
+void RequestInspector::State::inner_value(Event event) {
+  switch (current) {
+    case Key::kMessages:
+      facts.empty_prompt = false;
+      scanner.skip_to(1);
+      return;
+    case Key::kTools:
+      facts.has_tools = true;
+      scanner.skip_to(1);
+      return;
+    case Key::kStreamOptions:
+      if (inner_is_usage) facts.include_usage = event == Event::kTrue;
+      inner_is_usage = false;
+      return;
+    default:
+      return;
+  }
+}
+
+}  // namespace drover::wire

@@ -1,0 +1,65 @@
+#pragma once
+// A strict reader of request bodies that is fed in pieces of any size and keeps constant memory: it
+// knows the grammar, the depth and the keys of interest, and never builds a tree. A request of 20
+// MB of base64 images costs one pass over its bytes as they arrive.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace drover::wire {
+
+struct JsonLimits {
+  std::uint32_t max_depth = 128;
+  std::size_t max_key = 1024;   // bytes of one key kept for comparison; longer ones never match
+  std::size_t max_model = 512;  // bytes of a model name
+};
+
+// Replace `length` bytes at `offset` of the body by `text`.
+struct Edit {
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+  std::string text;
+};
+
+// What a request body says at its top level, as far as routing cares.
+struct RequestFacts {
+  std::optional<std::string> model;  // unescaped; from "model", or "name" when there is no "model"
+  std::optional<bool> stream;
+  bool include_usage = false;  // stream_options.include_usage is true
+  bool has_tools = false;      // "tools" non-empty array, or "format" present: slow tokens
+  bool empty_prompt = true;    // no or empty "prompt" and no or empty "messages": load/unload
+  std::vector<Edit> edits;     // lone case variants of known keys spelled canonically, sorted
+};
+
+// Refused with kMalformed (each message names what and where, "byte 123"): anything that is not one
+// JSON object followed by white space only; depth over the limit; invalid UTF-8; a byte order
+// mark; lone surrogate escapes; a control character in a string; a number Go would not take; a
+// known key twice in any spelling that Go's decoder folds together (ASCII case, U+017F long s,
+// U+212A Kelvin sign; escapes decoded first); "model" or "name" not a string, "stream" not a
+// boolean (null counts as absent for both). Known keys: model, name, stream, keep_alive, options,
+// prompt, messages, input, tools, format, stream_options, think, raw, template, system, context,
+// images, suffix, truncate, shift, max_tokens, _debug_render_only.
+// A duplicate of any other key at the top level is refused as well, and so is a duplicate (folded)
+// key inside "options" and "stream_options".
+class RequestInspector {
+ public:
+  explicit RequestInspector(JsonLimits limits = {});
+  ~RequestInspector();
+  RequestInspector(RequestInspector&&) noexcept;
+
+  Result<void> feed(std::string_view piece);
+  Result<RequestFacts> finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace drover::wire

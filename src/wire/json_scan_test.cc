@@ -1,0 +1,317 @@
+#include "wire/json_scan.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+
+namespace drover::wire {
+namespace {
+
+Result<RequestFacts> inspect(std::string_view body, std::size_t step = std::string_view::npos) {
+  RequestInspector inspector;
+  while (!body.empty()) {
+    const std::string_view piece = body.substr(0, step);
+    body.remove_prefix(piece.size());
+    if (auto fed = inspector.feed(piece); !fed) return fed.error();
+  }
+  return inspector.finish();
+}
+
+std::string show(const Result<RequestFacts>& result) {
+  if (!result) return result.error().message;
+  const RequestFacts& f = *result;
+  std::string out = "model=" + f.model.value_or("(none)");
+  out += " stream=" + (f.stream ? std::to_string(static_cast<int>(*f.stream)) : "(none)");
+  out += " usage=" + std::to_string(static_cast<int>(f.include_usage));
+  out += " tools=" + std::to_string(static_cast<int>(f.has_tools));
+  out += " empty=" + std::to_string(static_cast<int>(f.empty_prompt));
+  for (const Edit& edit : f.edits) {
+    out += " " + std::to_string(edit.offset) + "+" + std::to_string(edit.length) + ":" + edit.text;
+  }
+  return out;
+}
+
+std::string apply(std::string body, const std::vector<Edit>& edits) {
+  for (auto edit = edits.rbegin(); edit != edits.rend(); ++edit) {
+    body.replace(edit->offset, edit->length, edit->text);
+  }
+  return body;
+}
+
+void expect_refused(std::string_view body, std::string_view part_of_message) {
+  const auto result = inspect(body);
+  ASSERT_FALSE(result) << body;
+  EXPECT_EQ(result.error().kind, ErrorKind::kMalformed);
+  EXPECT_EQ(result.error().origin, Origin::kClient);
+  EXPECT_EQ(result.error().retry, Retry::kNever);
+  EXPECT_NE(result.error().message.find(part_of_message), std::string::npos)
+      << body << "\n"
+      << result.error().message;
+}
+
+std::string nested(std::size_t depth) {
+  return R"({"model":"m","x":)" + std::string(depth, '[') + std::string(depth, ']') + "}";
+}
+
+TEST(RequestInspector, ReadsAnOrdinaryChat) {
+  const auto facts = inspect(R"({"model":"llama3","messages":[{"role":"user","content":"hi"}],)"
+                             R"("stream":false,"stream_options":{"include_usage":true}})");
+  ASSERT_TRUE(facts);
+  EXPECT_EQ(facts->model, "llama3");
+  EXPECT_EQ(facts->stream, false);
+  EXPECT_TRUE(facts->include_usage);
+  EXPECT_FALSE(facts->has_tools);
+  EXPECT_FALSE(facts->empty_prompt);
+  EXPECT_TRUE(facts->edits.empty());
+}
+
+TEST(RequestInspector, TakesTheOldNameWhenThereIsNoModel) {
+  EXPECT_EQ(inspect(R"({"name":"a"})")->model, "a");
+  EXPECT_EQ(inspect(R"({"name":"a","model":"b"})")->model, "b");
+  EXPECT_EQ(inspect(R"({"name":"a","model":null})")->model, "a");
+  EXPECT_EQ(inspect(R"({"name":"a","model":""})")->model, "a");
+  EXPECT_EQ(inspect(R"({"model":""})")->model, "");
+  EXPECT_EQ(inspect(R"({"model":null})")->model, std::nullopt);
+  EXPECT_EQ(inspect("{}")->model, std::nullopt);
+}
+
+TEST(RequestInspector, UnescapesTheModel) {
+  EXPECT_EQ(inspect(R"({"model":"\u006c\/\ud83d\ude00"})")->model, "l/\xF0\x9F\x98\x80");
+}
+
+TEST(RequestInspector, CountsNullAsAbsent) {
+  EXPECT_EQ(inspect(R"({"stream":null})")->stream, std::nullopt);
+  EXPECT_FALSE(inspect(R"({"stream_options":null})")->include_usage);
+  EXPECT_FALSE(inspect(R"({"stream_options":{"include_usage":null}})")->include_usage);
+}
+
+TEST(RequestInspector, KnowsALoadRequest) {
+  for (const char* body :
+       {R"({"model":"m"})", R"({"prompt":""})", R"({"prompt":null})", R"({"messages":[]})",
+        R"({"messages":null})", R"({"messages":[ ]})", R"({"keep_alive":0,"input":"x"})"}) {
+    EXPECT_TRUE(inspect(body)->empty_prompt) << body;
+  }
+  for (const char* body : {R"({"prompt":"x"})", R"({"prompt":"\u0000"})", R"({"messages":[{}]})",
+                           R"({"messages":[1]})", R"({"messages":[null]})", R"({"prompt":["x"]})",
+                           R"({"prompt":1})", R"({"messages":{}})"}) {
+    EXPECT_FALSE(inspect(body)->empty_prompt) << body;
+  }
+}
+
+TEST(RequestInspector, KnowsToolsAndFormats) {
+  for (const char* body : {R"({"tools":[{"type":"function"}]})", R"({"format":"json"})",
+                           R"({"format":{"type":"object"}})", R"({"tools":["x"]})"}) {
+    EXPECT_TRUE(inspect(body)->has_tools) << body;
+  }
+  for (const char* body : {R"({"tools":[]})", R"({"tools":null})", R"({"format":null})",
+                           R"({"format":""})", R"({"x":{"tools":[1]}})"}) {
+    EXPECT_FALSE(inspect(body)->has_tools) << body;
+  }
+}
+
+TEST(RequestInspector, LooksOnlyAtTheTop) {
+  const auto facts =
+      inspect(R"({"x":{"model":"a","stream":true},"y":[{"model":"b"}],"model":"c"})");
+  EXPECT_EQ(show(facts), "model=c stream=(none) usage=0 tools=0 empty=1");
+}
+
+// J1 to J7, J23: each of these is read one way by us and another way by somebody else.
+TEST(RequestInspector, RefusesWhatTwoReadersCouldReadTwoWays) {
+  expect_refused(R"({"model":"a","model":"b"})", "\"model\" is given twice (byte 14)");
+  expect_refused(R"({"model":"a","Model":"b"})", "\"model\" is given twice");
+  expect_refused(R"({"MODEL":"a","x":1,"model":"b"})", "\"model\" is given twice");
+  expect_refused("{\"stream\":true,\"\xC5\xBFtream\":false}", "\"stream\" is given twice");
+  expect_refused("{\"tools\":[],\"tool\xC5\xBF\":[]}", "\"tools\" is given twice");
+  expect_refused(
+      "{\"keep_alive\":1,\"\xE2\x84\xAA"
+      "eep_alive\":0}",
+      "\"keep_alive\" is given twice");
+  expect_refused(R"({"\u006dodel":"a","model":"b"})", "\"model\" is given twice");
+  expect_refused(R"({"\u017ftream":true,"stream":true})", "\"stream\" is given twice");
+  expect_refused(R"({"model":"a","model\u0000":"b","model":"c"})", "\"model\" is given twice");
+  expect_refused(R"({"x":1,"x":2})", "a key is given twice in one JSON object (byte 8)");
+  expect_refused(R"({"x":1,"X":2})", "a key is given twice");
+  expect_refused(R"({"model":"a"}{"model":"b"})", "something follows the document (byte 13)");
+  expect_refused(R"({"model":"a"} x)", "something follows the document");
+  expect_refused(R"({"options":{"num_ctx":1,"num_ctx":2}})", "given twice");
+  expect_refused(R"({"options":{"num_ctx":1,"Num_Ctx":2}})", "given twice");
+  expect_refused(R"({"stream_options":{"include_usage":true,"INCLUDE_USAGE":false}})",
+                 "given twice");
+}
+
+TEST(RequestInspector, AllowsOneNameInDifferentObjects) {
+  EXPECT_TRUE(inspect(R"({"a":{"x":1,"x":2},"messages":[{"role":"a"},{"role":"b"}]})"));
+  EXPECT_TRUE(inspect(R"({"options":{"seed":1},"stream_options":{"seed":1},"seed":1})"));
+}
+
+TEST(RequestInspector, SpellsALoneVariantCanonically) {
+  const std::vector<std::pair<std::string, std::string>> table = {
+      {R"({"Model":"a"})", R"({"model":"a"})"},
+      {R"({"\u006dodel":"a"})", R"({"model":"a"})"},
+      {"{\"\xC5\xBFtream\":true}", R"({"stream":true})"},
+      {"{ \"\xE2\x84\xAA"
+       "EEP_ALIVE\" : 0 }",
+       R"({ "keep_alive" : 0 })"},
+      {R"({"x":1,"STREAM":true,"Model":"b","tools":[]})",
+       R"({"x":1,"stream":true,"model":"b","tools":[]})"},
+      {R"({"model":"a","Temperature":1})", R"({"model":"a","Temperature":1})"},
+      {R"({"_Debug_render_only":true})", R"({"_debug_render_only":true})"}};
+  for (const auto& [body, canonical] : table) {
+    const auto facts = inspect(body);
+    ASSERT_TRUE(facts) << body;
+    EXPECT_EQ(apply(body, facts->edits), canonical);
+    EXPECT_TRUE(inspect(canonical)->edits.empty());
+  }
+  EXPECT_EQ(inspect(R"({"Model":"a","STREAM":true})")->model, "a");
+  EXPECT_EQ(inspect(R"({"Model":"a","STREAM":true})")->stream, true);
+}
+
+TEST(RequestInspector, DoesNotFoldOtherLettersThatLookAlike) {
+  // U+0130 and U+0131 are the Turkish i's; Go's decoder does not fold them into ASCII either.
+  const auto facts = inspect("{\"\xC4\xB0nput\":1,\"\xC4\xB1nput\":2,\"input\":3}");
+  ASSERT_TRUE(facts);
+  EXPECT_TRUE(facts->edits.empty());
+  EXPECT_EQ(inspect(R"({"model ":"a","\u0000model":"b","\ufeffmodel":"c"})")->model, std::nullopt);
+}
+
+TEST(RequestInspector, RefusesTheWrongTypes) {
+  for (const char* value : {"1", "[]", "{}", "true", "[\"a\"]", "{\"a\":1}"}) {
+    expect_refused(R"({"model":)" + std::string(value) + "}",
+                   "\"model\" must be a string (byte 9)");
+    expect_refused(R"({"name":)" + std::string(value) + "}", "\"name\" must be a string (byte 8)");
+  }
+  for (const char* value : {"1", "\"true\"", "[]", "{}"}) {
+    expect_refused(R"({"stream":)" + std::string(value) + "}", "\"stream\" must be true or false");
+  }
+  for (const char* body :
+       {"[]", "[{\"model\":\"a\"}]", "1", "1 ", "\"model\"", "null", "true", "0 "}) {
+    expect_refused(body, "must be a JSON object");
+  }
+}
+
+TEST(RequestInspector, RefusesDeepNestingBadTextAndBadNumbers) {
+  EXPECT_TRUE(inspect(nested(127)));
+  expect_refused(nested(128), "nested too deeply");
+  expect_refused(nested(10'000), "nested too deeply");
+  expect_refused(R"({"x":1e400})", "a number that is too large");
+  expect_refused(R"({"x":01})", "leading zero");
+  EXPECT_TRUE(inspect(R"({"x":-0,"y":12345678901234567890,"z":1e-999})"));
+  expect_refused(R"({"x":"\ud800"})", "half a surrogate pair");
+  expect_refused(R"({"x":"\udc00"})", "half a surrogate pair");
+  expect_refused("{\"x\":\"\xC3\"}", "invalid UTF-8 (byte 7)");
+  expect_refused("{\"\xFF\":1}", "invalid UTF-8");
+  expect_refused("\xEF\xBB\xBF{}", "(byte 0)");
+  expect_refused(std::string("\xFF\xFE{\0}\0", 6), "(byte 0)");
+  expect_refused(std::string("{\0\"\0", 4), "(byte 1)");
+  expect_refused("{\"x\":\"a\nb\"}", "a control character in a string");
+  expect_refused("", "missing request body");
+  expect_refused("{", "ends before its JSON does (byte 1)");
+  expect_refused(R"({"model":"a")", "ends before its JSON does");
+}
+
+TEST(RequestInspector, TakesAModelOfAnyShapeUpToItsLimit) {
+  // Whether such a name exists is the catalogue's question (J17).
+  for (const char* model : {"evil.example/ns/m", "../../etc/passwd", "m@sha256:00", "m:cloud",
+                            "%2e%2e", "\\u0000\\u001b[31m"}) {
+    EXPECT_TRUE(inspect(R"({"model":")" + std::string(model) + "\"}")) << model;
+  }
+  EXPECT_TRUE(inspect(R"({"model":")" + std::string(512, 'a') + "\"}"));
+  expect_refused(R"({"model":")" + std::string(513, 'a') + "\"}", "longer than 512 bytes");
+  expect_refused(R"({"name":")" + std::string(5'000'000, 'a') + "\"}", "longer than 512 bytes");
+}
+
+TEST(RequestInspector, BoundsTheKeysItRemembers) {
+  const auto body = [](int keys) {
+    std::string out = "{";
+    for (int i = 0; i < keys; ++i) out += (i ? ",\"k" : "\"k") + std::to_string(i) + "\":1";
+    return out + "}";
+  };
+  EXPECT_TRUE(inspect(body(256)));
+  expect_refused(body(257), "more than 256 keys");
+}
+
+TEST(RequestInspector, LongKeysNeverMatchAndAreStillToldApart) {
+  EXPECT_TRUE(inspect("{\"" + std::string(100'000, 'm') + "\":1,\"model\":\"a\"}"));
+  expect_refused("{\"" + std::string(5'000, 'm') + "\":1,\"" + std::string(5'000, 'm') + "\":2}",
+                 "given twice");
+}
+
+TEST(RequestInspector, NeverRepeatsTheBody) {
+  for (const char* body :
+       {R"({"secret-prompt":1,"secret-prompt":2})", R"({"x":"secret-prompt\q"})",
+        R"({"model":["secret-prompt"]})", R"({"options":{"secret-prompt":1,"secret-prompt":1}})"}) {
+    EXPECT_EQ(show(inspect(body)).find("secret"), std::string::npos) << body;
+  }
+}
+
+TEST(RequestInspector, KeepsAnErrorUntilTheEnd) {
+  RequestInspector inspector;
+  ASSERT_FALSE(inspector.feed("]"));
+  EXPECT_FALSE(inspector.feed("{}"));
+  EXPECT_FALSE(inspector.finish());
+}
+
+const std::vector<std::string> kRecorded = {
+    R"({"model":"llama3.2","prompt":"Why is the sky blue?","stream":true,)"
+    R"("options":{"num_ctx":4096,)"
+    R"("temperature":0.7,"stop":["\n","user:"]},"keep_alive":"5m"})",
+    R"({"Model":"gpt-oss:20b","messages":[{"role":"user","content":[{"type":"text",)"
+    R"("text":"Grüße 😀 )"
+    R"(\ud83d\ude00 \"q\""},{"type":"image_url","image_url":{"url":"data:image/png;base64,)"
+    R"(iVBORw0KGgo="}}]}],)"
+    R"("stream":true,"stream_options":{"Include_Usage":true},"max_tokens":128,"temperature":1e-1})",
+    R"({"max_tokens":1024,"messages":[{"role":"user","content":"Hello"}],"tools":[{"name":"get",)"
+    R"("input_schema":)"
+    R"({"type":"object","properties":{"model":{"type":"string"},"stream":{"type":"number"}}}}],)"
+    R"("mod\u0065l":"m"})",
+    R"(  { "name" : "nomic-embed-text" , "model" : null , "input" : [ "a" , "b" ] ,)"
+    R"( "truncate" : false } )",
+    R"({"model":"a","stream":true,"Stream":false})",
+    R"({"model":"a","x":[1,2,{"y":"\ud800\u0041"}]})",
+    "{\"model\":\"\xE2\x84\xAA\",\"x\":\"\xF0\x9F\x98\"}",
+    R"({"model":"a"} trailing)"};
+
+TEST(RequestInspector, FindsTheSameHoweverTheBodyIsCut) {
+  for (const std::string& body : kRecorded) {
+    const std::string whole = show(inspect(body));
+    for (std::size_t at = 0; at <= body.size(); ++at) {
+      RequestInspector inspector;
+      auto fed = inspector.feed(std::string_view(body).substr(0, at));
+      if (fed) fed = inspector.feed(std::string_view(body).substr(at));
+      EXPECT_EQ(show(inspector.finish()), whole) << body << " cut at " << at;
+    }
+    EXPECT_EQ(show(inspect(body, 1)), whole) << body;
+  }
+}
+
+TEST(RequestInspector, FindsTheSameInRandomPieces) {
+  const std::uint64_t seed = 20250504;
+  Rng rng(seed);
+  for (int round = 0; round < 500; ++round) {
+    const std::string& body = kRecorded[rng.below(kRecorded.size())];
+    RequestInspector inspector;
+    for (std::string_view rest = body; !rest.empty();) {
+      const std::string_view piece = rest.substr(0, rng.below(9));
+      (void)inspector.feed(piece);
+      rest.remove_prefix(piece.size());
+    }
+    EXPECT_EQ(show(inspector.finish()), show(inspect(body))) << "seed " << seed << ' ' << body;
+  }
+}
+
+TEST(RequestInspector, ReadsAModelBehindManyMegabytes) {
+  RequestInspector inspector;
+  ASSERT_TRUE(inspector.feed(R"({"images":[")"));
+  const std::string piece(1 << 20, 'A');
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(inspector.feed(piece));
+  ASSERT_TRUE(inspector.feed(R"("],"model":"m"})"));
+  const auto facts = inspector.finish();
+  ASSERT_TRUE(facts);
+  EXPECT_EQ(facts->model, "m");
+}
+
+}  // namespace
+}  // namespace drover::wire

@@ -1,0 +1,73 @@
+#include "wire/multipart.h"
+
+#include <gtest/gtest.h>
+
+namespace drover::wire {
+namespace {
+
+std::string form(std::string_view parts) {
+  std::string text(parts);
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) {
+    text.replace(at, 1, "\r\n");
+  }
+  return text;
+}
+
+const std::string kModelLast = form(
+    "--b1\nContent-Disposition: form-data; name=\"file\"; filename=\"model\"\n"
+    "Content-Type: audio/wav\n\nRIFF\n--b\nnot a boundary\n--b1\n"
+    "content-disposition: form-data; name=\"model\"\n\nwhisper:small\n--b1--\n");
+
+Result<std::string> read(std::string_view body, std::size_t piece) {
+  MultipartModel reader;
+  for (std::size_t at = 0; at < body.size(); at += piece) {
+    Result<void> fed = reader.feed(body.substr(at, piece));
+    if (!fed) return std::move(fed).error();
+  }
+  return reader.finish();
+}
+
+TEST(MultipartModel, IsFoundBehindTheFileInPiecesOfAnySize) {
+  for (std::size_t piece = 1; piece <= kModelLast.size(); ++piece) {
+    Result<std::string> model = read(kModelLast, piece);
+    ASSERT_TRUE(model.ok()) << piece;
+    EXPECT_EQ(*model, "whisper:small") << piece;
+  }
+}
+
+TEST(MultipartModel, AnUnquotedNameIsReadToo) {
+  const std::string body =
+      form("--b\nContent-Disposition: form-data; name=model\n\nw\n--b--\n");
+  EXPECT_EQ(*read(body, 7), "w");
+}
+
+TEST(MultipartModel, TwoModelsAreRefused) {
+  const std::string part = "--b\nContent-Disposition: form-data; name=\"model\"\n\nw\n";
+  EXPECT_FALSE(read(form(part + part + "--b--\n"), 9).ok());
+}
+
+TEST(MultipartModel, MissingModelMissingEndAndMissingStartAreRefused) {
+  const std::string other = "--b\nContent-Disposition: form-data; name=\"language\"\n\nen\n";
+  EXPECT_EQ(read(form(other + "--b--\n"), 5).error().message, "model is required");
+  EXPECT_EQ(read(form(other), 5).error().message, "the form is cut short");
+  EXPECT_FALSE(read("preamble\r\n" + form(other), 5).ok());
+  EXPECT_FALSE(read(std::string(200, '-'), 5).ok());
+}
+
+TEST(MultipartModel, HugeHeadersAndHugeModelsAreRefused) {
+  const std::string headers = "--b\r\nX: " + std::string(10'000, 'x') + "\r\n\r\n";
+  EXPECT_FALSE(read(headers, 100).ok());
+  const std::string model = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n" +
+                            std::string(600, 'm') + "\r\n--b--\r\n";
+  EXPECT_FALSE(read(model, 100).ok());
+}
+
+TEST(MultipartModel, AnEmptyPartIsNoModel) {
+  const std::string body = form("--b\nContent-Disposition: form-data; name=\"model\"\n\n\n--b--\n");
+  Result<std::string> model = read(body, 3);
+  ASSERT_TRUE(model.ok());
+  EXPECT_EQ(*model, "");
+}
+
+}  // namespace
+}  // namespace drover::wire

@@ -1,0 +1,166 @@
+#include "wire/stream_watch.h"
+
+#include "wire/answer_record.h"
+#include "wire/record_filter.h"
+#include "wire/sse.h"
+
+namespace drover::wire {
+namespace {
+
+constexpr std::string_view kSpace = " \t\r\n";
+
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(kSpace) == std::string_view::npos;
+}
+
+template <class T>
+void overlay(T& old, const T& said) {
+  if (said != T{}) old = said;
+}
+
+// Several records may each say a part; what a later one says counts.
+void merge(Usage& usage, const Usage& said) {
+  overlay(usage.prompt_tokens, said.prompt_tokens);
+  overlay(usage.output_tokens, said.output_tokens);
+  overlay(usage.total, said.total);
+  overlay(usage.load, said.load);
+  overlay(usage.prompt_eval, said.prompt_eval);
+  overlay(usage.eval, said.eval);
+}
+
+const std::string& error_text(const RecordFacts& facts) {
+  static const std::string unsaid = "the instance gave no reason";
+  if (!facts.error.empty()) return facts.error;
+  return facts.message.empty() ? unsaid : facts.message;
+}
+
+}  // namespace
+
+struct StreamWatch::State {
+  explicit State(StreamShape given) : shape(given), events(given) {}
+
+  void feed_lines(std::string_view piece);
+  void whole_line(std::string_view line);
+  void line_part(std::string_view part);
+  void line_facts();
+  void event();
+  void fail(const std::string& text);
+
+  StreamShape shape;
+  std::uint64_t records = 0;
+  bool terminal = false;
+  bool failed = false;
+  std::string error;
+  Usage usage;
+
+  // Native lines. Only a line that comes in pieces leaves something here.
+  RecordReader record;
+  bool in_line = false;
+  bool line_blank = true;
+
+  SseReader events;
+};
+
+StreamWatch::StreamWatch(StreamShape shape) : state_(std::make_unique<State>(shape)) {}
+StreamWatch::~StreamWatch() = default;
+StreamWatch::StreamWatch(StreamWatch&&) noexcept = default;
+StreamWatch& StreamWatch::operator=(StreamWatch&&) noexcept = default;
+
+std::uint64_t StreamWatch::records() const { return state_->records; }
+bool StreamWatch::at_boundary() const { return !state_->in_line && state_->events.at_boundary(); }
+bool StreamWatch::terminal() const { return state_->terminal; }
+bool StreamWatch::failed() const { return state_->failed; }
+const std::string& StreamWatch::error() const { return state_->error; }
+Usage StreamWatch::usage() const { return state_->usage; }
+
+void StreamWatch::feed(std::string_view decoded) {
+  switch (state_->shape) {
+    case StreamShape::kNone:
+      return;
+    case StreamShape::kNdjson:
+      return state_->feed_lines(decoded);
+    default:
+      while (state_->events.next(decoded)) state_->event();
+      return;
+  }
+}
+
+void StreamWatch::State::feed_lines(std::string_view piece) {
+  while (!piece.empty()) {
+    const std::size_t end = piece.find('\n');
+    const bool ends = end != std::string_view::npos;
+    const std::string_view bytes = piece.substr(0, end);
+    piece.remove_prefix(ends ? end + 1 : piece.size());
+    if (ends && !in_line) {
+      whole_line(bytes);
+      continue;
+    }
+    line_part(bytes);
+    if (!ends) return;
+    in_line = false;
+    if (!line_blank) ++records;
+  }
+}
+
+void StreamWatch::State::whole_line(std::string_view line) {
+  if (is_blank(line)) return;
+  ++records;
+  if (!may_matter(shape, TypeField::kIgnored, line)) return;
+  record.reset();
+  record.feed(line);
+  if (record.closed()) line_facts();
+}
+
+void StreamWatch::State::line_part(std::string_view part) {
+  if (!in_line) {
+    record.reset();
+    line_blank = true;
+  }
+  in_line = true;
+  line_blank = line_blank && is_blank(part);
+  if (record.closed()) return;
+  record.feed(part);
+  // An object ends by itself: some servers leave out the newline after the last one.
+  if (record.closed()) line_facts();
+}
+
+void StreamWatch::State::line_facts() {
+  const RecordFacts& facts = record.facts();
+  if (facts.has_error) fail(error_text(facts));
+  if (!facts.done) return;
+  terminal = true;
+  merge(usage, facts.native);
+}
+
+void StreamWatch::State::event() {
+  ++records;
+  if (shape == StreamShape::kOpenAiSse && events.is_done_marker()) terminal = true;
+  if (event_is_terminal(shape, events.name())) terminal = true;
+  static const RecordFacts nothing;
+  const RecordFacts* const read = events.facts();
+  const RecordFacts& facts = read != nullptr ? *read : nothing;
+  if (events.name() == "error" || facts.has_error) fail(error_text(facts));
+  merge(usage, facts.tokens);
+}
+
+void StreamWatch::State::fail(const std::string& text) {
+  if (!failed) error = text;
+  failed = true;
+}
+
+DocumentFacts read_document(std::string_view body) {
+  RecordReader record;
+  const std::string_view rest = record.feed(body);
+  DocumentFacts out;
+  out.valid = record.closed() && is_blank(rest);
+  if (!out.valid) return out;
+  const RecordFacts& facts = record.facts();
+  out.done_false = facts.done_false;
+  out.has_error = facts.has_error;
+  if (facts.has_error) out.error = error_text(facts);
+  out.usage = facts.native;
+  merge(out.usage, facts.tokens);
+  return out;
+}
+
+}  // namespace drover::wire
