@@ -1,0 +1,285 @@
+#include "net/loop.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "net/epoll_loop.h"
+#include "net/testing.h"
+
+namespace drover::net {
+namespace {
+
+using namespace testing;
+
+// Says when it dies.
+class Witness {
+ public:
+  Witness(std::string& log, char name) : log_(&log), name_(name) {}
+  Witness(const Witness&) = delete;
+  Witness& operator=(const Witness&) = delete;
+  ~Witness() { *log_ += name_; }
+
+ private:
+  std::string* log_;
+  char name_;
+};
+
+Task<void> append(std::string& log, char name) {
+  log += name;
+  co_return;
+}
+
+Task<int> add(int a, int b) { co_return a + b; }
+
+Task<std::unique_ptr<int>> boxed(Loop& loop, int value) {
+  co_await loop.sleep_for(1ms);
+  co_return std::make_unique<int>(value);
+}
+
+Task<void> sum(Loop& loop, int& out) {
+  const int direct = co_await add(1, 2);
+  const std::unique_ptr<int> box = co_await boxed(loop, 4);
+  out = direct + *box;
+}
+
+Task<void> add_many(int times, std::int64_t& total) {
+  for (int i = 0; i < times; ++i) {
+    const int one = co_await add(i % 2, 1 - i % 2);
+    total += one;
+  }
+}
+
+Task<void> sleep_inner(Loop& loop, std::string& log) {
+  const Witness witness(log, 'i');
+  co_await loop.sleep_until(kNever);
+}
+
+Task<void> sleep_outer(Loop& loop, std::string& log) {
+  const Witness witness(log, 'o');
+  co_await sleep_inner(loop, log);
+}
+
+Task<void> sleep_named(Loop& loop, std::string& log, char name) {
+  const Witness witness(log, name);
+  co_await loop.sleep_until(kNever);
+}
+
+TEST(Task, PassesValuesUpAcrossWaits) {
+  ManualLoop loop;
+  int out = 0;
+  loop.spawn(sum(loop, out));
+  loop.settle();
+  loop.advance(1ms);
+  EXPECT_EQ(out, 7);
+  EXPECT_EQ(loop.live_tasks(), 0u);
+}
+
+TEST(Task, ThatNeverWaitsDoesNotGrowTheStack) {
+  ManualLoop loop;
+  std::int64_t total = 0;
+  loop.spawn(add_many(1'000'000, total));
+  loop.settle();
+  EXPECT_EQ(total, 1'000'000);
+}
+
+TEST(Task, CompletedHasTheEmptyValueAtOnce) {
+  auto await_it = [](bool& ok) -> Task<void> {  // captures nothing
+    const Result<void> done = co_await Task<Result<void>>::completed();
+    ok = done.ok();
+  };
+  ManualLoop loop;
+  bool ok = false;
+  loop.spawn(await_it(ok));
+  loop.settle();
+  EXPECT_TRUE(ok);
+}
+
+TEST(Loop, SpawnRunsAtTheNextTurnInOrder) {
+  ManualLoop loop;
+  std::string log;
+  loop.spawn(append(log, 'a'));
+  loop.spawn(append(log, 'b'));
+  EXPECT_EQ(log, "");
+  EXPECT_EQ(loop.live_tasks(), 2u);
+  loop.turn(loop.now());
+  EXPECT_EQ(log, "ab");
+  EXPECT_EQ(loop.live_tasks(), 0u);
+}
+
+TEST(Loop, AbandonDestroysInnermostFirstAndNewestFirst) {
+  ManualLoop loop;
+  std::string log;
+  loop.spawn(sleep_outer(loop, log));
+  loop.spawn(sleep_named(loop, log, 'n'));
+  loop.settle();
+  loop.abandon();
+  EXPECT_EQ(log, "nio");
+  EXPECT_EQ(loop.live_tasks(), 0u);
+}
+
+TEST(Loop, AbandonFreesTasksThatNeverRan) {
+  ManualLoop loop;
+  std::string log;
+  loop.spawn(sleep_outer(loop, log));
+  loop.abandon();
+  EXPECT_EQ(loop.live_tasks(), 0u);
+  loop.settle();
+  EXPECT_EQ(log, "");
+}
+
+TEST(Loop, DestructorAbandons) {
+  std::string log;
+  {
+    EpollLoop loop;
+    loop.spawn(sleep_outer(loop, log));
+    loop.turn(loop.now());
+  }
+  EXPECT_EQ(log, "io");
+}
+
+Task<void> spin(Loop& loop, Event& mine, Event& other, int& hops) {
+  while (hops < 1000) {
+    co_await mine.wait(kNever);
+    mine.clear();
+    ++hops;
+    other.set();
+  }
+  loop.stop();
+}
+
+TEST(Loop, CoroutinesThatKeepWakingEachOtherDoNotStarveTimers) {
+  EpollLoop loop;
+  Event ping(loop);
+  Event pong(loop);
+  int hops = 0;
+  std::optional<WaitResult> slept;
+  loop.spawn(note_sleep(loop, loop.now(), nullptr, slept));
+  loop.spawn(spin(loop, ping, pong, hops));
+  loop.spawn(spin(loop, pong, ping, hops));
+  ping.set();
+  for (int i = 0; i < 3; ++i) loop.turn(loop.now());
+  EXPECT_TRUE(slept);
+  EXPECT_LT(hops, 1000);
+  loop.run();
+  EXPECT_GE(hops, 1000);
+}
+
+TEST(Loop, PostRunsOnTheLoopAndWakesItOnce) {
+  ManualLoop loop;
+  std::string log;
+  loop.post([&log] { log += 'a'; });
+  loop.post([&log] { log += 'b'; });
+  EXPECT_EQ(loop.wakes(), 1);
+  loop.settle();
+  EXPECT_EQ(log, "ab");
+}
+
+TEST(Loop, PostedWorkMayPostAgain) {
+  EpollLoop loop;
+  int depth = 0;
+  std::function<void()> again = [&] {
+    if (++depth == 5) {
+      loop.stop();
+    } else {
+      loop.post(again);
+    }
+  };
+  loop.post(again);
+  loop.run();
+  EXPECT_EQ(depth, 5);
+}
+
+TEST(Loop, PostsFromThreadsAllArrive) {
+  EpollLoop loop;
+  constexpr int kThreads = 4;
+  constexpr int kPosts = 2000;
+  int arrived = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&loop, &arrived] {
+      for (int i = 0; i < kPosts; ++i) {
+        loop.post([&loop, &arrived] {
+          if (++arrived == kThreads * kPosts) loop.stop();
+        });
+      }
+    });
+  }
+  loop.run();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(arrived, kThreads * kPosts);
+}
+
+TEST(Loop, StopFromAThreadEndsAnIdleRun) {
+  EpollLoop loop;
+  std::thread stopper([&loop] { loop.stop(); });
+  loop.run();
+  stopper.join();
+}
+
+TEST(Loop, StopBeforeRunCountsOnce) {
+  EpollLoop loop;
+  loop.stop();
+  loop.run();
+  std::string log;
+  loop.post([&] {
+    log += 'x';
+    loop.stop();
+  });
+  loop.run();
+  EXPECT_EQ(log, "x");
+}
+
+TEST(OwnedTask, EndsByItselfAndCanStartAgain) {
+  ManualLoop loop;
+  std::string log;
+  OwnedTask task(loop);
+  task.start(append(log, 'a'));
+  EXPECT_TRUE(task.running());
+  loop.settle();
+  EXPECT_FALSE(task.running());
+  task.start(append(log, 'b'));
+  loop.settle();
+  EXPECT_EQ(log, "ab");
+}
+
+TEST(OwnedTask, StopDestroysTheFrames) {
+  ManualLoop loop;
+  std::string log;
+  OwnedTask task(loop);
+  task.start(sleep_outer(loop, log));
+  loop.settle();
+  task.stop();
+  EXPECT_EQ(log, "io");
+  EXPECT_FALSE(task.running());
+  EXPECT_EQ(loop.live_tasks(), 0u);
+}
+
+TEST(OwnedTask, SurvivesAbandon) {
+  ManualLoop loop;
+  std::string log;
+  OwnedTask task(loop);
+  task.start(sleep_outer(loop, log));
+  loop.settle();
+  loop.abandon();
+  EXPECT_FALSE(task.running());
+}
+
+TEST(EpollLoop, TimersFireNeverEarlyInRealTime) {
+  EpollLoop loop;
+  const Instant until = loop.now() + 3ms;
+  std::optional<WaitResult> out;
+  run_to_end(loop, note_sleep(loop, until, nullptr, out));
+  EXPECT_EQ(out, WaitResult::kTimedOut);
+  EXPECT_GE(loop.now(), until);
+}
+
+TEST(EpollLoop, WallTimeIsOfThisCentury) {
+  const EpollLoop loop;
+  EXPECT_GT(loop.wall_now().unix_nanos, 1'600'000'000'000'000'000);
+}
+
+}  // namespace
+}  // namespace drover::net

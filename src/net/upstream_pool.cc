@@ -1,0 +1,89 @@
+#include "net/upstream_pool.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+
+namespace drover::net {
+
+UpstreamPool::UpstreamPool(Loop& loop, Resolver& resolver, PoolLimits limits)
+    : loop_(loop), resolver_(resolver), limits_(limits), sweeper_(loop) {}
+
+UpstreamPool::~UpstreamPool() = default;
+
+Task<Result<UpstreamStream>> UpstreamPool::acquire(BackendId backend, HostPort address,
+                                                   Freshness freshness, Cancel* cancel) {
+  const auto found = idle_.find(backend);
+  if (freshness == Freshness::kAny && found != idle_.end()) {
+    Connections& connections = found->second;
+    while (!connections.empty()) {
+      Idle newest = std::move(connections.back());
+      connections.pop_back();
+      if (is_usable(newest)) co_return UpstreamStream{std::move(newest.stream), true};
+    }
+  }
+  co_return co_await connect(std::move(address), cancel);
+}
+
+Task<Result<UpstreamStream>> UpstreamPool::connect(HostPort address, Cancel* cancel) {
+  const Instant resolve_by = loop_.now() + limits_.connect_timeout;
+  Result<std::vector<Endpoint>> endpoints =
+      co_await resolver_.resolve(std::move(address), resolve_by, cancel);
+  if (!endpoints.ok()) co_return std::move(endpoints).error();
+  DROVER_ASSERT(!endpoints->empty());
+  Error last;
+  for (const Endpoint& endpoint : *endpoints) {
+    const Instant deadline = loop_.now() + limits_.connect_timeout;
+    Result<std::unique_ptr<Stream>> connected = co_await loop_.connect(endpoint, deadline, cancel);
+    if (connected.ok()) co_return UpstreamStream{std::move(connected).value(), false};
+    last = std::move(connected).error();
+    if (last.kind == ErrorKind::kCancelled) break;
+  }
+  co_return std::move(last);
+}
+
+void UpstreamPool::give_back(BackendId backend, std::unique_ptr<Stream> stream) {
+  if (stream->has_input()) return;
+  Connections& connections = idle_[backend];
+  while (!connections.empty() && !is_usable(connections.front())) connections.pop_front();
+  if (connections.size() >= limits_.idle_per_backend) return;
+  connections.push_back({std::move(stream), loop_.now()});
+  if (!sweeper_.running()) sweeper_.start(sweep());
+}
+
+void UpstreamPool::forget(BackendId backend) {
+  idle_.erase(backend);
+  if (next_expiry() == kNever) sweeper_.stop();
+}
+
+std::size_t UpstreamPool::idle(BackendId backend) const {
+  const auto found = idle_.find(backend);
+  return found == idle_.end() ? 0 : found->second.size();
+}
+
+bool UpstreamPool::is_usable(const Idle& idle) const {
+  return !idle.stream->has_input() && loop_.now() - idle.since < limits_.idle_time;
+}
+
+void UpstreamPool::drop_unusable(Connections& connections) {
+  std::erase_if(connections, [this](const Idle& idle) { return !is_usable(idle); });
+}
+
+Instant UpstreamPool::next_expiry() const {
+  Instant next = kNever;
+  for (const auto& [backend, connections] : idle_) {
+    if (!connections.empty()) next = std::min(next, connections.front().since + limits_.idle_time);
+  }
+  return next;
+}
+
+Task<void> UpstreamPool::sweep() {
+  for (Instant next = next_expiry(); next != kNever; next = next_expiry()) {
+    co_await loop_.sleep_until(next);
+    for (auto& [backend, connections] : idle_) drop_unusable(connections);
+  }
+}
+
+}  // namespace drover::net
