@@ -1,0 +1,154 @@
+#pragma once
+// Everything that can happen to the fleet, and everything that a decision can cause. Values: a test
+// compares lists of them, the simulator and the engine carry them out.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/ask.h"
+#include "base/error.h"
+#include "base/ids.h"
+#include "core/fleet.h"
+
+namespace drover::core {
+
+// Why a request asks again. The first retry of a request lost with a dying instance is exempt from
+// the budget: it is not the client's load that killed it.
+enum class RetryCause : std::uint8_t { kFirstTry, kInstanceDied, kInstanceFailed, kBusy, kNoModel };
+
+// One candidate as the picker saw it, and why it was passed over.
+enum class Filtered : std::uint8_t {
+  kNot,      // eligible
+  kUnknown,  // never answered yet, or its models are not known yet
+  kDown,
+  kDraining,
+  kProbation,  // its one probation request is under way
+  kNoModel,    // its store does not have the model
+  kFull,       // max_in_flight reached
+  kTried,      // this request failed there already
+};
+std::string_view to_string(Filtered reason);
+
+struct Candidate {
+  BackendId backend;
+  Filtered filtered = Filtered::kNot;
+  bool model_loaded = false;
+  std::uint32_t in_flight = 0;
+};
+
+// "Why did it go there?", complete: the log line, the debug header and the tests read this.
+struct Explanation {
+  std::string_view policy;            // a literal
+  std::vector<Candidate> candidates;  // one per instance, configured order
+  std::optional<BackendId> chosen;
+  // Every holder that answers is put out: one request a second is let through all the same.
+  bool last_resort = false;
+  std::string to_string(const FleetView& names) const;  // one line for people
+};
+
+// --- events ---
+
+struct RequestArrived {
+  RequestId request;
+  Ask ask;
+  RetryCause cause = RetryCause::kFirstTry;
+  std::uint32_t attempt = 0;     // 0 first
+  std::vector<BackendId> tried;  // instances that failed this request
+};
+struct RequestGone {  // while waiting for a decision
+  RequestId request;
+};
+struct LeaseFirstByte {  // the client was sent content: no retry from here on
+  LeaseId lease;
+};
+
+// How one attempt at one instance ended.
+enum class AttemptResult : std::uint8_t {
+  kServed,  // complete answer; also a 4xx that is the client's own
+  kClientGone,
+  kBusy,      // 503: load, not illness
+  kNoModel,   // 404: the catalogue was wrong
+  kRefused,   // connection refused: nobody listens
+  kDied,      // connection reset or closed before or in the answer
+  kFailed,    // an error answer or error record, malformed answer, no terminal record
+  kTimedOut,  // no first token, or a gap, beyond the deadline
+  kRevoked,   // taken back by RevokeLease
+};
+std::string_view to_string(AttemptResult result);
+
+struct LeaseSettled {
+  LeaseId lease;
+  AttemptResult result = AttemptResult::kServed;
+  std::string detail;  // one sentence when it failed
+  Usage usage;
+};
+
+// What a probe saw.
+struct Observed {
+  enum class Kind : std::uint8_t {
+    kAnswered,         // the check got an HTTP answer
+    kRefused,          // connection refused
+    kMissed,           // timeout, reset, or no sensible HTTP
+    kCatalogue,        // /api/tags read; also an answer
+    kResidency,        // /api/ps read; also an answer
+    kResidencyMissed,  // /api/ps not in time: two in a row are forgiven
+    kVersion,
+  };
+  BackendId backend;
+  Kind kind = Kind::kAnswered;
+  std::shared_ptr<const Catalogue> catalogue;  // with kCatalogue, in any order
+  std::shared_ptr<const Residency> residency;  // with kResidency
+  std::string version;                         // with kVersion
+  std::string detail;                          // for kRefused, kMissed: one sentence
+};
+
+// Every instance was asked for its catalogue and has answered or failed: the one reply to each
+// RefreshCatalogues, after the observations that it caused.
+struct RefreshDone {};
+struct DrainChanged {
+  BackendId backend;
+  bool draining = false;
+};
+struct Tick {};
+
+using Event = std::variant<RequestArrived, RequestGone, LeaseFirstByte, LeaseSettled, Observed,
+                           RefreshDone, DrainChanged, Tick>;
+
+// --- effects ---
+
+struct Grant {
+  RequestId request;
+  LeaseId lease;
+  BackendId backend;
+  bool model_loaded = false;
+  Explanation why;
+};
+struct Refuse {
+  RequestId request;
+  Error error;                          // kNoSuchModel, kUnavailable, kUpstream
+  std::optional<Duration> retry_after;  // with kUnavailable
+  Explanation why;
+};
+struct RevokeLease {  // its instance was declared down before the first content byte
+  LeaseId lease;
+};
+struct RefreshCatalogues {};  // ask every instance for its catalogue now, then RefreshDone
+struct HealthChanged {        // for the log and metrics
+  BackendId backend;
+  HealthState from = HealthState::kUnknown;
+  HealthState to = HealthState::kUnknown;
+  std::string reason;
+};
+struct WakeAt {  // send Tick then; a later WakeAt replaces it
+  Instant when;
+};
+
+using Effect = std::variant<Grant, Refuse, RevokeLease, RefreshCatalogues, HealthChanged, WakeAt>;
+using Effects = std::vector<Effect>;
+
+}  // namespace drover::core

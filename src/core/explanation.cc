@@ -1,0 +1,109 @@
+// The words for every closed list of core, and the one-line form of an Explanation.
+
+#include <fmt/format.h>
+
+#include "core/events.h"
+#include "core/settings.h"
+
+namespace drover::core {
+namespace {
+
+std::string_view name_of(const FleetView& names, BackendId backend) {
+  if (backend.value >= names.backends.size()) return "?";
+  return names.backends[backend.value].name;
+}
+
+std::string describe(const Candidate& candidate) {
+  return fmt::format("{} under way{}", candidate.in_flight,
+                     candidate.model_loaded ? ", model loaded" : "");
+}
+
+}  // namespace
+
+std::string Explanation::to_string(const FleetView& names) const {
+  std::string text(policy.empty() ? "not picked" : policy);
+  if (last_resort) text += " as a last resort";
+  if (chosen) text += fmt::format(" chose {}", name_of(names, *chosen));
+  for (const Candidate& candidate : candidates) {
+    text += fmt::format("; {}: ", name_of(names, candidate.backend));
+    const bool passed_over = candidate.filtered != Filtered::kNot;
+    if (passed_over) text += core::to_string(candidate.filtered);
+    if (passed_over && chosen == candidate.backend) text += ", ";
+    if (!passed_over || chosen == candidate.backend) text += describe(candidate);
+  }
+  return text;
+}
+
+std::string_view to_string(Filtered reason) {
+  switch (reason) {
+    case Filtered::kNot:
+      return "eligible";
+    case Filtered::kUnknown:
+      return "not known yet";
+    case Filtered::kDown:
+      return "down";
+    case Filtered::kDraining:
+      return "draining";
+    case Filtered::kProbation:
+      return "in probation with a request";
+    case Filtered::kNoModel:
+      return "does not have the model";
+    case Filtered::kFull:
+      return "full";
+    case Filtered::kTried:
+      return "failed this request";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(AttemptResult result) {
+  switch (result) {
+    case AttemptResult::kServed:
+      return "served";
+    case AttemptResult::kClientGone:
+      return "client_gone";
+    case AttemptResult::kBusy:
+      return "busy";
+    case AttemptResult::kNoModel:
+      return "no_model";
+    case AttemptResult::kRefused:
+      return "refused";
+    case AttemptResult::kDied:
+      return "died";
+    case AttemptResult::kFailed:
+      return "failed";
+    case AttemptResult::kTimedOut:
+      return "timed_out";
+    case AttemptResult::kRevoked:
+      return "revoked";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(HealthState state) {
+  switch (state) {
+    case HealthState::kUnknown:
+      return "unknown";
+    case HealthState::kUp:
+      return "up";
+    case HealthState::kProbation:
+      return "probation";
+    case HealthState::kDown:
+      return "down";
+    case HealthState::kDraining:
+      return "draining";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(PolicyName policy) {
+  switch (policy) {
+    case PolicyName::kRoundRobin:
+      return "round_robin";
+    case PolicyName::kLeastLoaded:
+      return "least_loaded";
+  }
+  return "unknown";
+}
+
+}  // namespace drover::core

@@ -1,0 +1,60 @@
+#pragma once
+// The fleet as decisions see it: instances, what they hold, how they are, what they owe.
+// Fleet state has one writer, the Scheduler; everybody else reads FleetView, a value.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/models.h"
+#include "base/time.h"
+
+namespace drover::core {
+
+using Catalogue = std::vector<InstalledModel>;  // in a FleetView: sorted by name
+using Residency = std::vector<LoadedModel>;
+
+// Who moves an instance between these states: see health.h.
+enum class HealthState : std::uint8_t {
+  kUnknown,  // not heard of yet: never picked, and no proof that a model does not exist
+  kUp,
+  kProbation,  // answers again after being down: one client request at a time decides
+  kDown,
+  kDraining,  // by an operator: finishes what it has, gets nothing new
+};
+std::string_view to_string(HealthState state);
+
+// An instance as configured.
+struct BackendSpec {
+  BackendId id;
+  std::string name;                   // unique, for people and labels
+  std::string url;                    // shown to people
+  std::uint32_t max_in_flight = 512;  // Ollama's own queue bound; more would be answered 503
+};
+
+struct BackendView {
+  BackendId id;
+  std::string name;
+  std::string url;
+  HealthState health = HealthState::kUnknown;
+  std::string reason;                          // why it is not up; empty when it is
+  Instant since{};                             // of the health state
+  std::uint32_t in_flight = 0;                 // leases
+  std::uint32_t awaiting_first = 0;            // of these, without a content byte yet
+  std::uint64_t served = 0;                    // requests completed
+  std::uint64_t failed = 0;                    // attempts failed
+  std::string version;                         // Ollama's; empty until heard
+  std::shared_ptr<const Catalogue> catalogue;  // null: unknown
+  std::shared_ptr<const Residency> residency;  // null: unknown
+};
+
+struct FleetView {
+  std::vector<BackendView> backends;  // in configured order
+  std::string policy;
+  std::uint64_t generation = 0;
+};
+
+}  // namespace drover::core

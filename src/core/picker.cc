@@ -1,0 +1,185 @@
+#include "core/picker.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace drover::core {
+namespace {
+
+// --- filters ---
+
+bool unknown(const Instance& instance, const RequestArrived&) {
+  return instance.health.state() == HealthState::kUnknown || !instance.catalogue;
+}
+bool has_no_model(const Instance& instance, const RequestArrived& request) {
+  return !instance.lists(request.ask.model);
+}
+bool tried(const Instance& instance, const RequestArrived& request) {
+  return std::ranges::find(request.tried, instance.spec.id) != request.tried.end();
+}
+bool draining(const Instance& instance, const RequestArrived&) { return instance.draining; }
+bool down(const Instance& instance, const RequestArrived&) {
+  return instance.health.state() == HealthState::kDown;
+}
+bool probation_taken(const Instance& instance, const RequestArrived&) {
+  return instance.health.state() == HealthState::kProbation && instance.in_flight_of_term > 0;
+}
+bool full(const Instance& instance, const RequestArrived&) {
+  return instance.in_flight >= instance.spec.max_in_flight;
+}
+
+struct Filter {
+  Filtered reason;
+  bool (*rejects)(const Instance&, const RequestArrived&);
+};
+
+// The first that rejects is the reason shown, so the lasting reasons stand before the passing ones.
+constexpr Filter kFilters[] = {
+    {Filtered::kUnknown, unknown}, {Filtered::kNoModel, has_no_model},
+    {Filtered::kTried, tried},     {Filtered::kDraining, draining},
+    {Filtered::kDown, down},       {Filtered::kProbation, probation_taken},
+    {Filtered::kFull, full},
+};
+
+Filtered filter(const Instance& instance, const RequestArrived& request) {
+  for (const Filter& each : kFilters) {
+    if (each.rejects(instance, request)) return each.reason;
+  }
+  return Filtered::kNot;
+}
+
+// --- policies ---
+
+using Cost = std::array<std::uint64_t, 4>;
+
+struct Bid {
+  const Instance& instance;
+  bool model_loaded;
+  std::uint64_t last_of_model;
+};
+
+Cost round_robin(const Bid& bid) { return {bid.last_of_model, bid.instance.last_granted}; }
+
+Cost least_loaded(const Bid& bid) {
+  return {bid.instance.in_flight, bid.instance.health.failures(), bid.model_loaded ? 0U : 1U,
+          bid.instance.last_granted};
+}
+
+struct Policy {
+  PolicyName name;
+  Cost (*cost)(const Bid&);
+};
+
+constexpr Policy kPolicies[] = {
+    {PolicyName::kRoundRobin, round_robin},
+    {PolicyName::kLeastLoaded, least_loaded},
+};
+
+Cost (*cost_of(PolicyName name))(const Bid&) {
+  const auto* found = std::ranges::find(kPolicies, name, &Policy::name);
+  DROVER_ASSERT(found != std::end(kPolicies));
+  return found->cost;
+}
+
+// --- last resort ---
+
+// Put out by failed requests, or in probation with its request under way: it still answers.
+bool could_be_last_resort(const Instance& instance, Filtered reason) {
+  if (reason == Filtered::kProbation) return true;
+  return reason == Filtered::kDown && instance.health.cause() == DownCause::kRequests;
+}
+
+// Filtered for other than its health, or not to be reached at all: no argument against opening.
+bool stands_aside(const Instance& instance, Filtered reason) {
+  switch (reason) {
+    case Filtered::kUnknown:
+    case Filtered::kNoModel:
+    case Filtered::kDraining:
+      return true;
+    case Filtered::kDown:
+      return instance.health.cause() != DownCause::kRequests;
+    default:
+      return false;
+  }
+}
+
+// Which candidates may be considered although they were filtered; empty when some healthy holder
+// exists, even a full one: waiting for that is better.
+std::vector<bool> last_resorts(std::span<const Instance> instances,
+                               const std::vector<Candidate>& candidates, Instant now) {
+  std::vector<bool> open(instances.size(), false);
+  for (std::size_t i = 0; i < instances.size(); ++i) {
+    const Filtered reason = candidates[i].filtered;
+    if (stands_aside(instances[i], reason)) continue;
+    if (!could_be_last_resort(instances[i], reason)) return {};
+    open[i] = instances[i].next_last_resort <= now &&
+              instances[i].in_flight < instances[i].spec.max_in_flight;
+  }
+  return open;
+}
+
+}  // namespace
+
+Pick Picker::pick(std::span<const Instance> instances, const RequestArrived& request,
+                  Instant now) const {
+  Pick pick;
+  pick.why.policy = to_string(policy_);
+  pick.why.candidates.reserve(instances.size());
+  bool any_eligible = false;
+  for (const Instance& instance : instances) {
+    const Filtered reason = filter(instance, request);
+    pick.why.candidates.push_back(
+        {instance.spec.id, reason, instance.has_loaded(request.ask.model), instance.in_flight});
+    any_eligible |= reason == Filtered::kNot;
+  }
+  std::vector<bool> open;
+  if (!any_eligible && request.attempt == 0) {
+    open = last_resorts(instances, pick.why.candidates, now);
+  }
+
+  const auto cost = cost_of(policy_);
+  const std::span<const std::uint64_t> turns = rotation_.of(request.ask.model);
+  Cost lowest{};
+  for (std::size_t i = 0; i < instances.size(); ++i) {
+    const Candidate& candidate = pick.why.candidates[i];
+    if (candidate.filtered != Filtered::kNot && (open.empty() || !open[i])) continue;
+    const Cost price = cost({instances[i], candidate.model_loaded, turns[i]});
+    if (pick.backend && price >= lowest) continue;
+    lowest = price;
+    pick.backend = candidate.backend;
+    pick.model_loaded = candidate.model_loaded;
+  }
+  pick.why.chosen = pick.backend;
+  pick.why.last_resort = pick.backend && !any_eligible;
+  return pick;
+}
+
+void Picker::granted(Instance& instance, const ModelName& model, const Pick& pick, Instant now,
+                     Duration last_resort_interval) {
+  instance.last_granted = ++grants_;
+  if (pick.why.last_resort) instance.next_last_resort = now + last_resort_interval;
+  if (policy_ == PolicyName::kRoundRobin) rotation_.granted(model, instance.spec.id, grants_);
+}
+
+std::span<const std::uint64_t> Rotation::of(const ModelName& model) const {
+  const auto found = by_name_.find(model);
+  return found == by_name_.end() ? never_ : found->second->last;
+}
+
+void Rotation::granted(const ModelName& model, BackendId backend, std::uint64_t number) {
+  auto found = by_name_.find(model);
+  if (found == by_name_.end()) {
+    if (models_.size() == kMaxModels) {
+      by_name_.erase(models_.back().model);
+      models_.pop_back();
+    }
+    models_.push_front({model, never_});
+    found = by_name_.emplace(model, models_.begin()).first;
+  } else {
+    models_.splice(models_.begin(), models_, found->second);
+  }
+  found->second->last[backend.value] = number;
+}
+
+}  // namespace drover::core

@@ -1,0 +1,85 @@
+#pragma once
+// Picker: where does this request go? First every instance passes the filters, a table of plain
+// questions in picker.cc; then the policy names a cost for each that is left, and the lowest wins.
+//
+// The policies, each one function from an instance to a cost compared field by field:
+//
+// round_robin   The one that was given a request for this model the longest time ago. Exact for
+//               every mix of models and holder sets: n requests for one model over k equal
+//               instances differ by at most one. Between instances that never had the model, the
+//               one that was given anything the longest time ago.
+// least_loaded  1. fewest requests under way, 2. fewest failures in a row, 3. has the model loaded,
+//               4. was given a request the longest time ago.
+//               Load comes before "loaded" on purpose. If it were the other way round, one GPU that
+//               has the model would take everything while its twin idles, which is the very thing
+//               people install a balancer against; the second GPU loads the model once, when the
+//               first is busy. And it makes "never a busier instance" true without an exception.
+//               Failures come second, because an instance that fails fast is always idle.
+//
+// A later policy (predicted seconds until the answer ends, say) is one more cost function.
+//
+// Last resort. When all holders of a model that can be reached were put out by failed requests, or
+// have their one request of probation under way, refusing everybody would turn a few bad requests
+// into an outage. One first try per second and instance is let through. Never for retries: these
+// would double the load of a fleet that fails.
+
+#include <array>
+#include <cstdint>
+#include <list>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "core/events.h"
+#include "core/instance.h"
+#include "core/settings.h"
+
+namespace drover::core {
+
+// Who was given a request for this model, and when. Remembers the 1024 models asked for last: a
+// fleet has fewer; a client who invents names never gets this far.
+class Rotation {
+ public:
+  static constexpr std::size_t kMaxModels = 1024;
+
+  explicit Rotation(std::size_t instances) : instances_(instances) {}
+
+  // Number of the last grant of this model to each instance; 0: never. Valid until granted().
+  std::span<const std::uint64_t> of(const ModelName& model) const;
+  void granted(const ModelName& model, BackendId backend, std::uint64_t number);
+
+ private:
+  struct Turns {
+    ModelName model;
+    std::vector<std::uint64_t> last;
+  };
+  std::size_t instances_;
+  std::vector<std::uint64_t> never_ = std::vector<std::uint64_t>(instances_, 0);
+  std::list<Turns> models_;  // used last first
+  std::unordered_map<ModelName, std::list<Turns>::iterator> by_name_;
+};
+
+struct Pick {
+  std::optional<BackendId> backend;
+  bool model_loaded = false;
+  Explanation why;
+};
+
+class Picker {
+ public:
+  Picker(PolicyName policy, std::size_t instances) : policy_(policy), rotation_(instances) {}
+
+  // Changes nothing.
+  Pick pick(std::span<const Instance> instances, const RequestArrived& request, Instant now) const;
+  // The pick was carried out.
+  void granted(Instance& instance, const ModelName& model, const Pick& pick, Instant now,
+               Duration last_resort_interval);
+
+ private:
+  PolicyName policy_;
+  std::uint64_t grants_ = 0;
+  Rotation rotation_;
+};
+
+}  // namespace drover::core

@@ -1,0 +1,180 @@
+#include "core/refusal.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace drover::core {
+namespace {
+
+// Longer lists help nobody and would make an error body grow with the fleet.
+constexpr std::size_t kMaxNamed = 4;
+
+// Retry-After is whole seconds, and zero would invite a storm.
+Duration whole_seconds(Duration wait) {
+  return std::max(std::chrono::ceil<std::chrono::seconds>(wait), std::chrono::seconds(1));
+}
+
+Refuse no_such_model(const Situation& situation, Explanation why) {
+  Error error{ErrorKind::kNoSuchModel, Origin::kClient, Retry::kNever,
+              fmt::format("model '{}' not found", situation.request.ask.model_as_sent)};
+  return {situation.request.request, std::move(error), std::nullopt, std::move(why)};
+}
+
+Refuse upstream(const Situation& situation, std::string message, Explanation why) {
+  Error error{ErrorKind::kUpstream, Origin::kInstance, Retry::kNever, std::move(message)};
+  return {situation.request.request, std::move(error), std::nullopt, std::move(why)};
+}
+
+Refuse unavailable(const Situation& situation, std::string message, Instant again,
+                   Explanation why) {
+  const Duration wait = whole_seconds(again - situation.now);
+  message += fmt::format("; try again in {} s",
+                         std::chrono::duration_cast<std::chrono::seconds>(wait).count());
+  Error error{ErrorKind::kUnavailable, Origin::kSelf, Retry::kSafe, std::move(message)};
+  return {situation.request.request, std::move(error), wait, std::move(why)};
+}
+
+std::string trouble(const Instance& instance, Filtered reason) {
+  const std::string& name = instance.spec.name;
+  switch (reason) {
+    case Filtered::kUnknown:
+      if (instance.health.state() == HealthState::kUp) {
+        return fmt::format("{} has not listed its models yet", name);
+      }
+      if (instance.health.state() == HealthState::kUnknown) {
+        return fmt::format("{} has not answered yet", name);
+      }
+      return fmt::format("{} is down ({})", name, instance.health.reason());
+    case Filtered::kDown:
+      return fmt::format("{} is down ({})", name, instance.health.reason());
+    case Filtered::kDraining:
+      return fmt::format("{} is drained by an operator", name);
+    case Filtered::kProbation:
+      return fmt::format("{} is being tried out again", name);
+    case Filtered::kFull:
+      return fmt::format("{} has {} requests under way", name, instance.in_flight);
+    case Filtered::kTried:
+      return fmt::format("{} failed this request", name);
+    case Filtered::kNoModel:
+      return fmt::format("{} could not be asked", name);
+    case Filtered::kNot:
+      break;
+  }
+  return fmt::format("{} is free", name);
+}
+
+// "gpu0 is down (connection refused), gpu1 is drained by an operator"
+template <class Wanted>
+std::string troubles(const Situation& situation, const Explanation& why, Wanted wanted) {
+  std::string text;
+  std::size_t named = 0;
+  std::size_t left_out = 0;
+  for (const Candidate& candidate : why.candidates) {
+    const Instance& instance = situation.instances[candidate.backend.value];
+    if (!wanted(instance, candidate)) continue;
+    if (named == kMaxNamed) {
+      ++left_out;
+      continue;
+    }
+    if (named++ > 0) text += ", ";
+    text += trouble(instance, candidate.filtered);
+  }
+  if (left_out > 0) text += fmt::format(" and {} more", left_out);
+  return text;
+}
+
+bool holds(const Candidate& candidate) {
+  return candidate.filtered != Filtered::kUnknown && candidate.filtered != Filtered::kNoModel;
+}
+
+// The earliest instant at which one of the wanted instances may take a request.
+template <class Wanted>
+Instant next_chance(const Situation& situation, const Explanation& why, Wanted wanted) {
+  Instant earliest = kNever;
+  for (const Candidate& candidate : why.candidates) {
+    const Instance& instance = situation.instances[candidate.backend.value];
+    if (!wanted(instance, candidate)) continue;
+    earliest = std::min(earliest, instance.health.may_serve_at(situation.now));
+  }
+  return earliest == kNever ? situation.now : earliest;
+}
+
+// A retry that has tried every instance which has the model.
+Refuse nothing_left(const Situation& situation, Explanation why) {
+  const RequestArrived& request = situation.request;
+  if (request.cause == RetryCause::kBusy) {
+    return unavailable(
+        situation,
+        fmt::format("every instance that has model '{}' is busy", request.ask.model_as_sent),
+        situation.now, std::move(why));
+  }
+  // Its own store says so, against its own catalogue, and nobody else has it. Only when that was
+  // the one try: another instance that failed before does have the model.
+  if (request.cause == RetryCause::kNoModel && request.tried.size() == 1) {
+    return no_such_model(situation, std::move(why));
+  }
+  return upstream(situation, "no other instance can serve it", std::move(why));
+}
+
+}  // namespace
+
+Refuse refuse_unlisted(const Situation& situation, Explanation why, std::uint64_t needs) {
+  if (situation.instances.empty()) {
+    return unavailable(situation, "no Ollama instance is configured", situation.now,
+                       std::move(why));
+  }
+  const auto not_fresh = [needs](const Instance& instance, const Candidate&) {
+    return !instance.catalogue || instance.catalogue_refresh < needs;
+  };
+  const std::string list = troubles(situation, why, not_fresh);
+  if (list.empty()) return no_such_model(situation, std::move(why));
+  const Instant again = next_chance(situation, why, not_fresh);
+  return unavailable(situation,
+                     fmt::format("model '{}' is not on any instance that could be asked, and {}",
+                                 situation.request.ask.model_as_sent, list),
+                     again, std::move(why));
+}
+
+Refuse refuse_unserved(const Situation& situation, Explanation why) {
+  const auto untried = [](const Candidate& candidate) {
+    return holds(candidate) && candidate.filtered != Filtered::kTried;
+  };
+  if (std::ranges::none_of(why.candidates, untried)) {
+    return nothing_left(situation, std::move(why));
+  }
+  const std::string& model = situation.request.ask.model_as_sent;
+  const bool any_full = std::ranges::any_of(why.candidates, [](const Candidate& candidate) {
+    return candidate.filtered == Filtered::kFull;
+  });
+  const auto holder = [](const Instance&, const Candidate& candidate) { return holds(candidate); };
+  const std::string list = troubles(situation, why, holder);
+  const Instant again = any_full ? situation.now : next_chance(situation, why, holder);
+  const std::string_view what = any_full ? "queue full for" : "no instance can take";
+  return unavailable(situation, fmt::format("{} model '{}': {}", what, model, list), again,
+                     std::move(why));
+}
+
+Refuse refuse_retries_spent(const Situation& situation) {
+  return upstream(situation,
+                  fmt::format("the request was tried {} times", situation.request.attempt), {});
+}
+
+Refuse refuse_over_budget(const Situation& situation) {
+  if (situation.request.cause == RetryCause::kBusy) {
+    return unavailable(situation, "instances are busy and too many retries are under way",
+                       situation.now, {});
+  }
+  return upstream(situation, "too many retries are under way for another one", {});
+}
+
+Refuse refuse_waiting_full(const Situation& situation, Explanation why) {
+  return unavailable(
+      situation,
+      fmt::format("model '{}' is not known, and {} requests wait already for the "
+                  "instances to list their models",
+                  situation.request.ask.model_as_sent, situation.settings.max_waiting),
+      situation.now, std::move(why));
+}
+
+}  // namespace drover::core

@@ -1,0 +1,38 @@
+#pragma once
+// Refusals: what a request is told that no instance can take. One sentence for a user that names
+// the instances and why each is no help, a kind that becomes the status, and when to come back.
+//
+// "Never" and "not now" are kept apart. kNoSuchModel is said only when every instance was asked
+// after the request came and none has the model; whenever some instance could not be asked, or has
+// the model and cannot take the request, the answer is kUnavailable.
+
+#include <span>
+
+#include "core/events.h"
+#include "core/instance.h"
+#include "core/settings.h"
+
+namespace drover::core {
+
+struct Situation {
+  const RequestArrived& request;
+  std::span<const Instance> instances;
+  const Settings& settings;
+  Instant now;
+};
+
+// No known catalogue lists the model, and the wait for fresh ones is over. `needs` is the number of
+// the refresh that a catalogue must answer to count as fresh.
+Refuse refuse_unlisted(const Situation& situation, Explanation why, std::uint64_t needs);
+
+// Some catalogue lists the model, and no instance may be picked.
+Refuse refuse_unserved(const Situation& situation, Explanation why);
+
+// More tries than max_retries allows.
+Refuse refuse_retries_spent(const Situation& situation);
+// The budget for retries is used up.
+Refuse refuse_over_budget(const Situation& situation);
+// More requests wait for catalogues than max_waiting allows.
+Refuse refuse_waiting_full(const Situation& situation, Explanation why);
+
+}  // namespace drover::core
