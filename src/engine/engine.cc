@@ -1,0 +1,201 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "engine/port.h"
+
+namespace drover::engine {
+
+// --- Engine: the face ---
+
+Engine::Engine(net::Loop& home, core::Settings settings, std::vector<core::BackendSpec> backends,
+               Log& log)
+    : state_(std::make_shared<State>(home, settings, std::move(backends), log)) {}
+
+Engine::~Engine() { state_->shut(); }
+
+std::shared_ptr<const core::FleetView> Engine::view() const { return state_->view.load(); }
+
+RequestId Engine::next_request_id() {
+  return {state_->last_request.fetch_add(1, std::memory_order_relaxed) + 1};
+}
+
+void Engine::observe(core::Observed observed) {
+  state_->home.post([state = state_, observed = std::move(observed)]() mutable {
+    state->dispatch(std::move(observed));
+  });
+}
+
+void Engine::refresh_done() {
+  state_->home.post([state = state_] { state->dispatch(core::RefreshDone{}); });
+}
+
+void Engine::set_draining(BackendId backend, bool draining) {
+  state_->home.post([state = state_, backend, draining] {
+    state->dispatch(core::DrainChanged{backend, draining});
+  });
+}
+
+void Engine::on_refresh(std::function<void()> refresh) { state_->refresh = std::move(refresh); }
+
+void Engine::on_health(std::function<void(const core::HealthChanged&)> changed) {
+  state_->health_changed = std::move(changed);
+}
+
+Metrics& Engine::metrics() { return state_->metrics; }
+net::Loop& Engine::home() { return state_->home; }
+
+// --- Engine::State: from ports ---
+
+Engine::State::State(net::Loop& on, core::Settings settings,
+                     std::vector<core::BackendSpec> backends, Log& to)
+    : home(on), log(to), scheduler(settings, std::move(backends)), nudge(home), housekeeper(home) {
+  view.store(std::make_shared<const core::FleetView>(scheduler.view()));
+  housekeeper.start(housekeeping());
+}
+
+void Engine::State::ask(std::shared_ptr<Port::State> port, Ticket ticket,
+                        core::RequestArrived request) {
+  if (!open) return;
+  waiting.insert_or_assign(request.request, Asker{std::move(port), ticket});
+  dispatch(std::move(request));
+}
+
+void Engine::State::withdraw(Ticket ticket, RequestId request) {
+  const auto found = waiting.find(request);
+  // Answered already: the answer, when it gets there, finds nobody and comes back by itself.
+  if (found == waiting.end() || found->second.ticket != ticket) return;
+  waiting.erase(found);
+  dispatch(core::RequestGone{request});
+}
+
+void Engine::State::first_byte(LeaseId lease) {
+  if (leases.contains(lease)) dispatch(core::LeaseFirstByte{lease});
+}
+
+void Engine::State::settle(core::LeaseSettled settled) {
+  if (leases.erase(settled.lease) > 0) dispatch(std::move(settled));
+}
+
+// What the port still held was in messages that nobody will read. Sorted, because the order of a
+// hash table must not become the order of decisions.
+void Engine::State::close(const Port::State& port) {
+  std::vector<RequestId> gone;
+  for (const auto& [request, asker] : waiting) {
+    if (asker.port.get() == &port) gone.push_back(request);
+  }
+  std::vector<LeaseId> lost;
+  for (const auto& [lease, holder] : leases) {
+    if (holder.get() == &port) lost.push_back(lease);
+  }
+  std::ranges::sort(gone);
+  std::ranges::sort(lost);
+  for (const RequestId request : gone) {
+    waiting.erase(request);
+    dispatch(core::RequestGone{request});
+  }
+  for (const LeaseId lease : lost) settle({lease, core::AttemptResult::kClientGone, {}, {}});
+}
+
+// --- Engine::State: events and effects ---
+
+void Engine::State::dispatch(core::Event event) {
+  if (!open) return;
+  events.push_back(std::move(event));
+  if (handling) return;  // an effect caused it: the loop below is under way
+  handling = true;
+  while (!events.empty()) {
+    const core::Event next = std::move(events.front());
+    events.pop_front();
+    effects.clear();
+    scheduler.handle(next, home.now(), effects);
+    for (core::Effect& effect : effects) {
+      std::visit([this](auto& each) { perform(each); }, effect);
+    }
+  }
+  handling = false;
+  if (nudge) nudge->set();
+}
+
+void Engine::State::perform(core::Grant& grant) {
+  const auto found = waiting.find(grant.request);
+  DROVER_ASSERT(found != waiting.end());
+  leases.emplace(grant.lease, found->second.port);
+  deliver(grant.request, std::move(grant));
+}
+
+void Engine::State::perform(core::Refuse& refuse) { deliver(refuse.request, std::move(refuse)); }
+
+void Engine::State::deliver(RequestId request, Answer answer) {
+  const auto found = waiting.find(request);
+  DROVER_ASSERT(found != waiting.end());
+  Asker asker = std::move(found->second);
+  waiting.erase(found);
+  send(std::move(asker.port),
+       [ticket = asker.ticket, answer = std::move(answer)](Port::State& port) mutable {
+         port.receive(ticket, std::move(answer));
+       });
+}
+
+void Engine::State::perform(core::RevokeLease& revoke) {
+  const auto found = leases.find(revoke.lease);
+  DROVER_ASSERT(found != leases.end());
+  metrics.count_revoked();
+  send(found->second, [lease = revoke.lease](Port::State& port) { port.revoke(lease); });
+}
+
+void Engine::State::perform(core::RefreshCatalogues&) {
+  if (refresh) return refresh();
+  dispatch(core::RefreshDone{});
+}
+
+void Engine::State::perform(core::HealthChanged& changed) {
+  const auto snapshot = view.load();
+  const std::string& name = snapshot->backends[changed.backend.value].name;
+  metrics.count_health_change(name, to_string(changed.to));
+  const bool bad = changed.to == core::HealthState::kDown;
+  const LogField fields[] = {{"instance", std::string_view(name)},
+                             {"from", to_string(changed.from)},
+                             {"to", to_string(changed.to)},
+                             {"reason", std::string_view(changed.reason)}};
+  log.write(bad ? LogLevel::kWarn : LogLevel::kInfo, "instance health", fields);
+  if (health_changed) health_changed(changed);
+}
+
+void Engine::State::perform(core::WakeAt& wake) { wake_at = wake.when; }
+
+// --- Engine::State: what happens once a turn ---
+
+// One coroutine for both: a snapshot after all events of this turn, not after each of them; and the
+// Tick that the scheduler asked for.
+net::Task<void> Engine::State::housekeeping() {
+  for (;;) {
+    const net::WaitResult result = co_await nudge->wait(wake_at);
+    nudge->clear();
+    if (result == net::WaitResult::kTimedOut) {
+      wake_at = kNever;
+      dispatch(core::Tick{});
+      nudge->clear();
+    }
+    publish();
+  }
+}
+
+void Engine::State::publish() {
+  if (published == scheduler.generation()) return;
+  published = scheduler.generation();
+  view.store(std::make_shared<const core::FleetView>(scheduler.view()));
+}
+
+void Engine::State::shut() {
+  open = false;
+  housekeeper.stop();
+  nudge.reset();
+  waiting.clear();
+  leases.clear();
+  refresh = nullptr;
+  health_changed = nullptr;
+}
+
+}  // namespace drover::engine

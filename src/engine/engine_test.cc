@@ -1,0 +1,467 @@
+// The engine on one loop and across loops. Two hand-driven loops in one thread make every race a
+// script: whoever turns first is first. The last tests let real loops run in threads.
+
+#include "engine/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/rng.h"
+#include "core/testing.h"
+#include "net/epoll_loop.h"
+#include "net/testing.h"
+
+namespace drover::engine {
+namespace {
+
+using core::AttemptResult;
+using core::HealthState;
+using core::Observed;
+using net::testing::ManualLoop;
+using namespace std::chrono_literals;
+
+class RecordingLog final : public Log {
+ public:
+  void write(LogLevel level, std::string_view event, std::span<const LogField> fields) override {
+    std::string line = level == LogLevel::kWarn ? "warn " : "info ";
+    line += event;
+    for (const LogField& field : fields) {
+      line += " " + std::string(field.key) + "=" + std::string(std::get<0>(field.value));
+    }
+    lines.push_back(std::move(line));
+  }
+  std::vector<std::string> lines;
+};
+
+Observed has(std::uint32_t backend, std::initializer_list<std::string_view> models) {
+  return {BackendId{backend},
+          Observed::Kind::kCatalogue,
+          core::testing::catalogue(models),
+          nullptr,
+          {},
+          {}};
+}
+Observed refuses(std::uint32_t backend) {
+  return {BackendId{backend}, Observed::Kind::kRefused, nullptr, nullptr, {}, "connection refused"};
+}
+
+core::RequestArrived request(Engine& engine, std::string_view model) {
+  return {engine.next_request_id(), core::testing::ask_for(model)};
+}
+
+// One client: asks, notes what it got, keeps the lease until told.
+struct Client {
+  net::Cancel cancel;
+  std::optional<Grant> got;
+};
+
+net::Task<void> acquire(Port& port, core::RequestArrived arrived, Client& client) {
+  client.got = co_await port.acquire(std::move(arrived), client.cancel);
+}
+
+// --- one loop ---
+
+class OneLoop : public ::testing::Test {
+ protected:
+  OneLoop() { observe(has(0, {"m"})), observe(has(1, {"m"})); }
+  void observe(Observed observed) {
+    engine.observe(std::move(observed));
+    home.settle();
+  }
+  void ask(Client& client, std::string_view model = "m") {
+    home.spawn(acquire(port, request(engine, model), client));
+    home.settle();
+  }
+  std::uint32_t in_flight() const {
+    const auto view = engine.view();
+    return view->backends[0].in_flight + view->backends[1].in_flight;
+  }
+
+  ManualLoop home;
+  RecordingLog log;
+  Engine engine{home, {}, core::testing::specs(2), log};
+  Port port{engine, home};
+};
+
+TEST_F(OneLoop, AGrantIsALeaseWithItsReason) {
+  Client client;
+  ask(client);
+  ASSERT_TRUE(client.got && client.got->lease);
+  EXPECT_EQ(client.got->lease.backend(), BackendId{0});
+  EXPECT_EQ(client.got->lease.why(),
+            "least_loaded chose gpu0; gpu0: 0 under way; gpu1: 0 under way");
+  EXPECT_EQ(in_flight(), 1U);
+  client.got->lease.first_byte();
+  client.got->lease.first_byte();
+  home.settle();
+  EXPECT_EQ(engine.view()->backends[0].awaiting_first, 0U);
+  client.got->lease.settle(AttemptResult::kServed, {}, {});
+  EXPECT_FALSE(client.got->lease);
+  home.settle();
+  EXPECT_EQ(in_flight(), 0U);
+  EXPECT_EQ(engine.view()->backends[0].served, 1U);
+}
+
+TEST_F(OneLoop, ALostLeaseGivesItsSlotBack) {
+  Client first;
+  Client second;
+  ask(first);
+  ask(second);
+  EXPECT_EQ(in_flight(), 2U);
+  first.got->lease = std::move(second.got->lease);  // the first is lost here
+  home.settle();
+  EXPECT_EQ(in_flight(), 1U);
+  first.got.reset();
+  home.settle();
+  EXPECT_EQ(in_flight(), 0U);
+  EXPECT_EQ(engine.view()->backends[0].failed, 0U);
+}
+
+TEST_F(OneLoop, ARefusalSaysWhyAndWhenToComeBack) {
+  observe(refuses(0));
+  observe(refuses(1));
+  Client client;
+  ask(client);
+  ASSERT_TRUE(client.got && client.got->refused);
+  EXPECT_EQ(client.got->refused->error.kind, ErrorKind::kUnavailable);
+  EXPECT_TRUE(client.got->refused->retry_after);
+  EXPECT_NE(client.got->refused->why.find("gpu0: down"), std::string::npos);
+}
+
+TEST_F(OneLoop, WithoutAProbeEveryRefreshIsDoneAtOnce) {
+  Client client;
+  ask(client, "unknown");
+  ASSERT_TRUE(client.got && client.got->refused);
+  EXPECT_EQ(client.got->refused->error.kind, ErrorKind::kUnavailable);
+}
+
+TEST_F(OneLoop, AMissWaitsForTheProbe) {
+  int refreshes = 0;
+  engine.on_refresh([&] { ++refreshes; });
+  Client client;
+  ask(client, "unknown");
+  EXPECT_FALSE(client.got);
+  EXPECT_EQ(refreshes, 1);
+  observe(has(0, {"m"}));
+  observe(has(1, {"m"}));
+  engine.refresh_done();
+  home.settle();
+  ASSERT_TRUE(client.got && client.got->refused);
+  EXPECT_EQ(client.got->refused->error.kind, ErrorKind::kNoSuchModel);
+}
+
+TEST_F(OneLoop, ARefreshThatNeverEndsEndsByTheTick) {
+  engine.on_refresh([] {});
+  Client client;
+  ask(client, "unknown");
+  home.advance(1999ms);
+  EXPECT_FALSE(client.got);
+  home.advance(1ms);
+  ASSERT_TRUE(client.got && client.got->refused);
+}
+
+TEST_F(OneLoop, ACancelledWaitEndsAndIsForgotten) {
+  engine.on_refresh([] {});
+  Client client;
+  ask(client, "late");
+  client.cancel.trigger(net::CancelReason::kClientGone);
+  home.settle();
+  ASSERT_TRUE(client.got && client.got->refused);
+  EXPECT_EQ(client.got->refused->error.kind, ErrorKind::kCancelled);
+  EXPECT_EQ(client.got->refused->error.origin, Origin::kClient);
+  observe(has(0, {"late"}));
+  EXPECT_EQ(in_flight(), 0U);
+}
+
+TEST_F(OneLoop, AWaitWhoseFrameIsDestroyedIsForgotten) {
+  engine.on_refresh([] {});
+  Client client;
+  {
+    net::OwnedTask task(home);
+    task.start(acquire(port, request(engine, "late"), client));
+    home.settle();
+  }
+  observe(has(0, {"late"}));
+  EXPECT_EQ(in_flight(), 0U);
+}
+
+TEST_F(OneLoop, AnInstanceThatGoesDownRevokesWhatItOwes) {
+  Client streaming;
+  Client waiting;
+  engine.set_draining(BackendId{1}, true);
+  home.settle();
+  ask(streaming);
+  ask(waiting);
+  streaming.got->lease.first_byte();
+  observe(refuses(0));
+  EXPECT_FALSE(streaming.cancel.triggered());
+  EXPECT_EQ(waiting.cancel.reason(), net::CancelReason::kRevoked);
+  EXPECT_EQ(engine.metrics().revoked(), 1U);
+  waiting.got->lease.settle(AttemptResult::kRevoked, {}, {});
+}
+
+TEST_F(OneLoop, HealthChangesAreLoggedCountedAndTold) {
+  std::vector<HealthState> told;
+  engine.on_health([&](const core::HealthChanged& changed) { told.push_back(changed.to); });
+  log.lines.clear();
+  observe(refuses(1));
+  ASSERT_EQ(log.lines.size(), 1U);
+  EXPECT_EQ(log.lines[0],
+            "warn instance health instance=gpu1 from=up to=down reason=connection refused");
+  EXPECT_EQ(told, std::vector{HealthState::kDown});
+  EXPECT_EQ((engine.metrics().health_changes().at({"gpu1", "down"})), 1U);
+}
+
+TEST_F(OneLoop, ProbationOpensByItselfWhenTheWaitIsOver) {
+  observe(refuses(0));
+  observe({BackendId{0}, Observed::Kind::kAnswered, nullptr, nullptr, {}, {}});
+  EXPECT_EQ(engine.view()->backends[0].health, HealthState::kDown);
+  home.advance(1s);
+  EXPECT_EQ(engine.view()->backends[0].health, HealthState::kProbation);
+}
+
+TEST_F(OneLoop, ASnapshotIsPublishedOnceATurn) {
+  const auto before = engine.view();
+  for (int i = 0; i < 10; ++i) engine.observe(has(0, {"m"}));
+  home.settle();
+  EXPECT_EQ(engine.view()->generation, before->generation + 10);
+  EXPECT_EQ(before->backends[0].name, "gpu0") << "old snapshots stay as they were";
+}
+
+// --- two loops ---
+
+class TwoLoops : public ::testing::Test {
+ protected:
+  TwoLoops() {
+    engine.observe(has(0, {"m"}));
+    home.settle();
+    port.emplace(engine, there);
+  }
+  void ask(Client& client) { there.spawn(acquire(*port, request(engine, "m"), client)); }
+  void both() {
+    for (int i = 0; i < 4; ++i) home.settle(), there.settle();
+  }
+  std::uint32_t in_flight() { return engine.view()->backends[0].in_flight; }
+
+  ManualLoop home;
+  ManualLoop there;
+  RecordingLog log;
+  Engine engine{home, {}, core::testing::specs(1), log};
+  std::optional<Port> port;
+};
+
+TEST_F(TwoLoops, AGrantTravelsAndItsEndTravelsBack) {
+  Client client;
+  ask(client);
+  there.settle();
+  EXPECT_FALSE(client.got);
+  both();
+  ASSERT_TRUE(client.got && client.got->lease);
+  EXPECT_EQ(in_flight(), 1U);
+  client.got->lease.settle(AttemptResult::kServed, {}, {});
+  both();
+  EXPECT_EQ(in_flight(), 0U);
+}
+
+TEST_F(TwoLoops, WhoLeavesBeforeTheEngineHeardOfHimIsForgotten) {
+  Client client;
+  ask(client);
+  there.settle();
+  client.cancel.trigger(net::CancelReason::kClientGone);
+  both();
+  EXPECT_EQ(client.got->refused->error.kind, ErrorKind::kCancelled);
+  EXPECT_EQ(in_flight(), 0U);
+}
+
+TEST_F(TwoLoops, AGrantThatMeetsACancelledWaitComesBack) {
+  Client client;
+  ask(client);
+  there.settle();
+  home.settle();  // granted, and under way
+  EXPECT_EQ(in_flight(), 1U);
+  client.cancel.trigger(net::CancelReason::kClientGone);
+  both();
+  EXPECT_EQ(client.got->refused->error.kind, ErrorKind::kCancelled);
+  EXPECT_EQ(in_flight(), 0U);
+}
+
+TEST_F(TwoLoops, AGrantThatFindsNobodyComesBack) {
+  Client client;
+  {
+    net::OwnedTask task(there);
+    task.start(acquire(*port, request(engine, "m"), client));
+    there.settle();
+    home.settle();
+  }
+  both();
+  EXPECT_EQ(in_flight(), 0U);
+}
+
+TEST_F(TwoLoops, AGrantThatFindsItsPortClosedComesBack) {
+  Client client;
+  {
+    net::OwnedTask task(there);
+    task.start(acquire(*port, request(engine, "m"), client));
+    there.settle();
+    home.settle();
+  }
+  port.reset();
+  both();
+  EXPECT_EQ(in_flight(), 0U);
+}
+
+TEST_F(TwoLoops, AWaitWhosePortClosesIsForgotten) {
+  engine.on_refresh([] {});
+  Client client;
+  {
+    net::OwnedTask task(there);
+    task.start(acquire(*port, request(engine, "late"), client));
+    there.settle();
+    home.settle();
+  }
+  port.reset();
+  home.settle();
+  engine.observe(has(0, {"late"}));
+  both();
+  EXPECT_EQ(in_flight(), 0U);
+}
+
+TEST_F(TwoLoops, ARevocationThatMeetsTheFirstByteIsIgnored) {
+  Client client;
+  ask(client);
+  both();
+  engine.observe(refuses(0));
+  home.settle();  // the revocation is under way
+  client.got->lease.first_byte();
+  both();
+  EXPECT_FALSE(client.cancel.triggered());
+  client.got->lease.settle(AttemptResult::kDied, {}, {});
+  both();
+  EXPECT_EQ(in_flight(), 0U);
+}
+
+TEST_F(TwoLoops, ARevocationThatMeetsTheEndIsIgnored) {
+  Client client;
+  ask(client);
+  both();
+  engine.observe(refuses(0));
+  home.settle();
+  client.got->lease.settle(AttemptResult::kServed, {}, {});
+  both();
+  EXPECT_FALSE(client.cancel.triggered());
+  EXPECT_EQ(in_flight(), 0U);
+}
+
+TEST_F(TwoLoops, ARequestMayAskAgainUnderItsName) {
+  Client client;
+  const core::RequestArrived arrived = request(engine, "m");
+  there.spawn(acquire(*port, arrived, client));
+  there.settle();
+  home.settle();
+  client.cancel.trigger(net::CancelReason::kClientGone);
+  there.settle();
+  client.cancel.reset();
+  there.spawn(acquire(*port, arrived, client));
+  both();
+  ASSERT_TRUE(client.got && client.got->lease);
+  EXPECT_EQ(in_flight(), 1U);
+}
+
+TEST_F(TwoLoops, RecordsTravel) {
+  port->record({.route = "/api/chat", .model = "m:latest", .backend = "gpu0", .status = 200});
+  port->count_malformed("bad_method");
+  both();
+  EXPECT_EQ(engine.metrics().requests().size(), 1U);
+  EXPECT_EQ(engine.metrics().malformed().at("bad_method"), 1U);
+}
+
+// --- threads ---
+
+struct Tally {
+  int granted = 0;
+  int refused = 0;
+  int live = 0;
+};
+
+net::Task<void> keep_asking(Port& port, std::uint64_t seed, Tally& tally) {
+  Rng rng(seed);
+  ++tally.live;
+  for (int i = 0; i < 300; ++i) {
+    net::Cancel cancel;
+    if (rng.below(10) == 0) cancel.trigger(net::CancelReason::kClientGone);
+    Grant grant =
+        co_await port.acquire(request(port.engine(), rng.below(9) > 0 ? "m" : "late"), cancel);
+    ++(grant.lease ? tally.granted : tally.refused);
+    if (!grant.lease) continue;
+    if (rng.below(2) == 0) grant.lease.first_byte();
+    if (rng.below(4) == 0) co_await port.loop().sleep_for(100us);
+    const auto result = rng.below(3) == 0 ? AttemptResult::kFailed : AttemptResult::kServed;
+    if (rng.below(5) > 0) grant.lease.settle(result, "test", {});
+    port.record({.route = "/api/chat", .model = "m:latest", .backend = "gpu0", .status = 200});
+  }
+  if (--tally.live == 0) port.loop().stop();
+}
+
+// A cancel from outside while the wait or the lease is under way.
+net::Task<void> interrupt(Port& port, std::uint64_t seed) {
+  Rng rng(seed);
+  for (int i = 0; i < 100; ++i) {
+    net::OwnedTask task(port.loop());
+    Client client;
+    task.start(acquire(port, request(port.engine(), "m"), client));
+    co_await port.loop().sleep_for(Duration(static_cast<std::int64_t>(rng.below(300'000))));
+    if (rng.below(2) == 0) client.cancel.trigger(net::CancelReason::kClientGone);
+  }
+}
+
+TEST(Threads, NothingIsLostBetweenLoops) {
+  constexpr int kWorkers = 3;
+  RecordingLog log;
+  net::EpollLoop home;
+  std::vector<std::unique_ptr<net::EpollLoop>> loops;
+  for (int i = 0; i < kWorkers; ++i) loops.push_back(std::make_unique<net::EpollLoop>());
+  Engine engine(home, {}, core::testing::specs(2), log);
+  engine.on_refresh([&] {
+    engine.observe(has(0, {"m"}));
+    engine.observe(has(1, {"m"}));
+    engine.refresh_done();
+  });
+  std::vector<Tally> tallies(kWorkers);
+  std::vector<std::thread> threads;
+  std::atomic<int> running{kWorkers};
+  for (std::size_t i = 0; i < kWorkers; ++i) {
+    threads.emplace_back([&, i] {
+      net::EpollLoop& loop = *loops[i];
+      {
+        Port port(engine, loop);
+        for (std::uint64_t seed = 0; seed < 4; ++seed) {
+          loop.spawn(keep_asking(port, 10 * i + seed, tallies[i]));
+        }
+        loop.spawn(interrupt(port, i));
+        loop.run();
+        loop.abandon();
+      }
+      if (--running == 0) home.stop();
+    });
+  }
+  std::thread observer([&] {
+    for (std::uint64_t i = 0; running > 0; ++i) {
+      if (i % 7 == 0) engine.observe(refuses(i % 2));
+      engine.observe(has(i % 2, {"m"}));
+      std::uint64_t total = 0;
+      for (const core::BackendView& each : engine.view()->backends) total += each.in_flight;
+      EXPECT_LT(total, 1000U);
+      std::this_thread::sleep_for(1ms);
+    }
+  });
+  home.run();
+  for (std::thread& each : threads) each.join();
+  observer.join();
+  for (int i = 0; i < 5; ++i) home.turn(home.now());
+  for (const core::BackendView& each : engine.view()->backends) EXPECT_EQ(each.in_flight, 0U);
+  for (const Tally& tally : tallies) EXPECT_EQ(tally.granted + tally.refused, 1200);
+}
+
+}  // namespace
+}  // namespace drover::engine

@@ -1,0 +1,71 @@
+#include "engine/metrics.h"
+
+namespace drover::engine {
+namespace {
+
+constexpr std::string_view kOther = "other";
+
+template <class Map>
+auto& cell(Map& map, std::string_view name) {
+  const auto found = map.find(name);
+  return found != map.end() ? found->second : map.try_emplace(std::string(name)).first->second;
+}
+
+}  // namespace
+
+std::string_view to_string(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kServed:
+      return "served";
+    case Outcome::kRefused:
+      return "refused";
+    case Outcome::kClientGone:
+      return "client_gone";
+    case Outcome::kFailed:
+      return "failed";
+    case Outcome::kBroken:
+      return "broken";
+  }
+  return "unknown";
+}
+
+std::string_view Metrics::label_of(const RequestRecord& record) {
+  if (record.model.empty() || models_.contains(record.model)) return record.model;
+  if (record.backend.empty() || models_.size() == kMaxModels) return kOther;
+  models_.insert(record.model);
+  return record.model;
+}
+
+void Metrics::record(const RequestRecord& record) {
+  const std::string_view model = label_of(record);
+  const KeyOrder::View key{record.route, model, record.backend, record.status};
+  const auto found = requests_.find(key);
+  if (found != requests_.end()) {
+    ++found->second;
+  } else {
+    requests_.emplace(
+        RequestKey{std::string(record.route), std::string(model), record.backend, record.status},
+        1);
+  }
+  ++cell(outcomes_, to_string(record.outcome));
+  if (record.outcome == Outcome::kRefused) ++cell(refusals_, record.reason);
+
+  PerRoute& route = cell(routes_, record.route);
+  route.duration.observe(to_seconds(record.total));
+  if (record.first_byte > Duration::zero()) {
+    route.first_byte.observe(to_seconds(record.first_byte));
+  }
+  if (!record.backend.empty()) route.queued.observe(to_seconds(record.queued));
+
+  retries_ += record.retries;
+  prompt_tokens_ += record.usage.prompt_tokens;
+  output_tokens_ += record.usage.output_tokens;
+}
+
+void Metrics::count_malformed(std::string_view reason) { ++cell(malformed_, reason); }
+
+void Metrics::count_health_change(std::string_view backend, std::string_view to) {
+  ++health_changes_[{std::string(backend), std::string(to)}];
+}
+
+}  // namespace drover::engine

@@ -1,0 +1,116 @@
+#pragma once
+// What operators count. Owned by the home loop: recorded there (ports post), read there (the admin
+// listener runs there); only the cells at the end may be touched from any loop.
+//
+// Labels are bounded, because a time series lives as long as the process: routes, instances and
+// reasons are closed lists, and of models only those that reached an instance get a label, at most
+// kMaxModels of them; the rest is "other". So a client who invents names adds nothing.
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "base/ask.h"
+#include "base/metric_cells.h"
+#include "base/time.h"
+
+namespace drover::engine {
+
+// Every request ends in exactly one of these.
+enum class Outcome : std::uint8_t {
+  kServed,   // a complete answer, or an instance's own 4xx passed on
+  kRefused,  // answered by drover with an error status, nothing was relayed
+  kClientGone,
+  kFailed,  // an error status after instances failed
+  kBroken,  // an error record: content had been sent
+};
+std::string_view to_string(Outcome outcome);
+
+// One finished client request.
+struct RequestRecord {
+  std::string_view route;  // a literal of the route table, e.g. "/api/chat"
+  std::string model;       // canonical, or empty
+  std::string backend;     // name of the last instance, or empty
+  int status = 0;          // sent to the client; 0 when none was
+  Outcome outcome = Outcome::kServed;
+  std::string_view reason;  // to_string(ErrorKind) with kRefused, kFailed and kBroken
+  std::uint32_t retries = 0;
+  Duration queued{};      // until the (last) grant
+  Duration first_byte{};  // from arrival to the first content byte; zero when none
+  Duration total{};
+  Usage usage;
+};
+
+class Metrics {
+ public:
+  static constexpr std::size_t kMaxModels = 200;
+
+  struct RequestKey {
+    std::string route, model, backend;
+    int status = 0;
+  };
+  struct PerRoute {
+    SecondsHistogram duration;
+    SecondsHistogram first_byte;
+    SecondsHistogram queued;
+  };
+  // Orders stored keys and those looked up without copying strings.
+  struct KeyOrder {
+    using is_transparent = void;
+    using View = std::tuple<std::string_view, std::string_view, std::string_view, int>;
+    static View view(const RequestKey& key) {
+      return {key.route, key.model, key.backend, key.status};
+    }
+    static View view(const View& key) { return key; }
+    bool operator()(const auto& a, const auto& b) const { return view(a) < view(b); }
+  };
+  using Requests = std::map<RequestKey, std::uint64_t, KeyOrder>;
+  using ByName = std::map<std::string, std::uint64_t, std::less<>>;
+  using Routes = std::map<std::string, PerRoute, std::less<>>;
+  using HealthChanges = std::map<std::pair<std::string, std::string>, std::uint64_t>;
+
+  // --- home loop: counting ---
+  void record(const RequestRecord& record);
+  void count_malformed(std::string_view reason);  // before a request existed
+  void count_health_change(std::string_view backend, std::string_view to);
+  void count_revoked() { ++revoked_; }
+
+  // --- home loop: reading ---
+  const Requests& requests() const { return requests_; }
+  const ByName& outcomes() const { return outcomes_; }    // by to_string(Outcome)
+  const ByName& refusals() const { return refusals_; }    // by reason
+  const ByName& malformed() const { return malformed_; }  // by reason
+  const Routes& routes() const { return routes_; }
+  const HealthChanges& health_changes() const { return health_changes_; }  // {instance, state}
+  std::uint64_t retries() const { return retries_; }
+  std::uint64_t revoked() const { return revoked_; }
+  std::uint64_t prompt_tokens() const { return prompt_tokens_; }
+  std::uint64_t output_tokens() const { return output_tokens_; }
+
+  // --- any loop ---
+  Counter connections_accepted;
+  Gauge connections_open;
+  Gauge requests_active;
+  Counter log_lines_dropped;
+
+ private:
+  std::string_view label_of(const RequestRecord& record);
+
+  Requests requests_;
+  ByName outcomes_;
+  ByName refusals_;
+  ByName malformed_;
+  Routes routes_;
+  HealthChanges health_changes_;
+  std::set<std::string, std::less<>> models_;
+  std::uint64_t retries_ = 0;
+  std::uint64_t revoked_ = 0;
+  std::uint64_t prompt_tokens_ = 0;
+  std::uint64_t output_tokens_ = 0;
+};
+
+}  // namespace drover::engine

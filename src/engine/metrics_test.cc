@@ -1,0 +1,74 @@
+#include "engine/metrics.h"
+
+#include <gtest/gtest.h>
+
+namespace drover::engine {
+namespace {
+
+using namespace std::chrono_literals;
+
+RequestRecord served(std::string model) {
+  return {.route = "/api/chat",
+          .model = std::move(model),
+          .backend = "gpu0",
+          .status = 200,
+          .retries = 1,
+          .queued = 10ms,
+          .first_byte = 300ms,
+          .total = 2s,
+          .usage = {.prompt_tokens = 7, .output_tokens = 40}};
+}
+
+TEST(Metrics, ARequestIsCountedEverywhereItBelongs) {
+  Metrics metrics;
+  metrics.record(served("m:latest"));
+  metrics.record(served("m:latest"));
+  ASSERT_EQ(metrics.requests().size(), 1U);
+  EXPECT_EQ(metrics.requests().begin()->second, 2U);
+  EXPECT_EQ(metrics.outcomes().at("served"), 2U);
+  EXPECT_TRUE(metrics.refusals().empty());
+  EXPECT_EQ(metrics.retries(), 2U);
+  EXPECT_EQ(metrics.prompt_tokens(), 14U);
+  EXPECT_EQ(metrics.output_tokens(), 80U);
+  EXPECT_DOUBLE_EQ(metrics.routes().at("/api/chat").duration.sum_seconds(), 4.0);
+}
+
+TEST(Metrics, ModelsThatReachedNoInstanceAddNoLabel) {
+  Metrics metrics;
+  for (int i = 0; i < 1000; ++i) {
+    metrics.record({.route = "/api/chat",
+                    .model = "invented" + std::to_string(i),
+                    .status = 404,
+                    .outcome = Outcome::kRefused,
+                    .reason = "no_such_model"});
+  }
+  ASSERT_EQ(metrics.requests().size(), 1U);
+  EXPECT_EQ(metrics.requests().begin()->first.model, "other");
+  EXPECT_EQ(metrics.refusals().at("no_such_model"), 1000U);
+}
+
+TEST(Metrics, ModelLabelsAreBounded) {
+  Metrics metrics;
+  for (std::size_t i = 0; i < Metrics::kMaxModels + 100; ++i) {
+    metrics.record(served("m" + std::to_string(i)));
+  }
+  EXPECT_EQ(metrics.requests().size(), Metrics::kMaxModels + 1);
+}
+
+TEST(Metrics, WhatNeverHappenedIsNotInAHistogram) {
+  Metrics metrics;
+  metrics.record(
+      {.route = "/api/chat", .status = 400, .outcome = Outcome::kRefused, .reason = "malformed"});
+  const Metrics::PerRoute& route = metrics.routes().at("/api/chat");
+  std::uint64_t first_bytes = 0;
+  std::uint64_t queued = 0;
+  for (std::size_t i = 0; i <= kSecondsBuckets.size(); ++i) {
+    first_bytes += route.first_byte.bucket(i);
+    queued += route.queued.bucket(i);
+  }
+  EXPECT_EQ(first_bytes, 0U);
+  EXPECT_EQ(queued, 0U);
+}
+
+}  // namespace
+}  // namespace drover::engine

@@ -1,0 +1,175 @@
+#include "engine/port.h"
+
+#include "base/check.h"
+
+namespace drover::engine {
+namespace {
+
+constexpr Origin origin_of(net::CancelReason reason) {
+  return reason == net::CancelReason::kClientGone ? Origin::kClient : Origin::kSelf;
+}
+
+Grant cancelled(net::CancelReason reason) {
+  Error error{ErrorKind::kCancelled, origin_of(reason), Retry::kNever,
+              "the request was called off while it waited for an instance"};
+  return {.lease = {}, .refused = Refusal{std::move(error), std::nullopt, {}}};
+}
+
+}  // namespace
+
+// --- Lease ---
+
+Lease::Lease(Port& port, core::Grant grant)
+    : port_(&port),
+      id_(grant.lease),
+      backend_(grant.backend),
+      model_loaded_(grant.model_loaded),
+      explanation_(std::move(grant.why)) {}
+
+Lease::Lease(Lease&& other) noexcept
+    : port_(std::exchange(other.port_, nullptr)),
+      id_(other.id_),
+      backend_(other.backend_),
+      model_loaded_(other.model_loaded_),
+      first_byte_sent_(other.first_byte_sent_),
+      explanation_(std::move(other.explanation_)),
+      why_(std::move(other.why_)) {}
+
+Lease& Lease::operator=(Lease&& other) noexcept {
+  if (this == &other) return *this;
+  if (port_ != nullptr) settle(core::AttemptResult::kClientGone, {}, {});
+  port_ = std::exchange(other.port_, nullptr);
+  id_ = other.id_;
+  backend_ = other.backend_;
+  model_loaded_ = other.model_loaded_;
+  first_byte_sent_ = other.first_byte_sent_;
+  explanation_ = std::move(other.explanation_);
+  why_ = std::move(other.why_);
+  return *this;
+}
+
+Lease::~Lease() {
+  if (port_ != nullptr) settle(core::AttemptResult::kClientGone, {}, {});
+}
+
+const std::string& Lease::why() const {
+  if (why_.empty() && port_ != nullptr) why_ = explanation_.to_string(*port_->engine().view());
+  return why_;
+}
+
+void Lease::first_byte() {
+  if (port_ == nullptr || first_byte_sent_) return;
+  first_byte_sent_ = true;
+  port_->state_->first_byte(id_);
+}
+
+void Lease::settle(core::AttemptResult result, std::string detail, const Usage& usage) {
+  DROVER_ASSERT(port_ != nullptr);
+  Port* port = std::exchange(port_, nullptr);
+  port->state_->settle({id_, result, std::move(detail), usage});
+}
+
+// --- Port ---
+
+Port::Port(Engine& engine, net::Loop& here)
+    : engine_(engine), here_(here), state_(std::make_shared<State>(engine.state_, here)) {}
+
+Port::~Port() {
+  DROVER_ASSERT(state_->waiting.empty() && state_->leases.empty());
+  state_->close();
+}
+
+net::Task<Grant> Port::acquire(core::RequestArrived request, net::Cancel& cancel) {
+  if (cancel.triggered()) co_return cancelled(cancel.reason());
+  State::Waiting waiting(*state_, request.request);
+  state_->ask(waiting.ticket, std::move(request));
+  const net::WaitResult result = co_await waiting.answered.wait(kNever, &cancel);
+  if (result == net::WaitResult::kCancelled) co_return cancelled(cancel.reason());
+
+  Answer answer = *std::exchange(waiting.answer, std::nullopt);
+  if (auto* refuse = std::get_if<core::Refuse>(&answer)) {
+    std::string why = refuse->why.to_string(*engine_.view());
+    Refusal refusal{std::move(refuse->error), refuse->retry_after, std::move(why)};
+    co_return Grant{.lease = {}, .refused = std::move(refusal)};
+  }
+  auto& grant = std::get<core::Grant>(answer);
+  state_->leases.emplace(grant.lease, State::Held{&cancel});
+  co_return Grant{.lease = Lease(*this, std::move(grant)), .refused = std::nullopt};
+}
+
+void Port::record(RequestRecord record) {
+  state_->tell(
+      [record = std::move(record)](Engine::State& engine) { engine.metrics.record(record); });
+}
+
+void Port::count_malformed(std::string_view reason) {
+  state_->tell([reason](Engine::State& engine) { engine.metrics.count_malformed(reason); });
+}
+
+// --- Port::State ---
+
+Port::State::Waiting::Waiting(State& port, RequestId asked)
+    : state(port), request(asked), ticket{++port.last_ticket}, answered(port.here) {
+  state.waiting.emplace(ticket, this);
+}
+
+Port::State::Waiting::~Waiting() {
+  // An answer takes the entry away; while it is there, none has come.
+  if (state.waiting.erase(ticket) > 0) {
+    state.withdraw(ticket, request);
+  } else if (answer && std::holds_alternative<core::Grant>(*answer)) {
+    state.settle({std::get<core::Grant>(*answer).lease, core::AttemptResult::kClientGone, {}, {}});
+  }
+}
+
+void Port::State::receive(Ticket ticket, Answer answer) {
+  if (!open) return;  // the engine has settled whatever this port held
+  const auto found = waiting.find(ticket);
+  if (found != waiting.end()) {
+    Waiting& at_hatch = *found->second;
+    waiting.erase(found);
+    at_hatch.answer = std::move(answer);
+    at_hatch.answered.set();
+    return;
+  }
+  // Who asked has left while the answer was under way.
+  if (auto* grant = std::get_if<core::Grant>(&answer)) {
+    settle({grant->lease, core::AttemptResult::kClientGone, {}, {}});
+  }
+}
+
+void Port::State::revoke(LeaseId lease) {
+  const auto found = leases.find(lease);
+  // Settled, or past its first byte, while the message was under way: nothing is left to save.
+  if (found == leases.end() || found->second.content_sent) return;
+  found->second.cancel->trigger(net::CancelReason::kRevoked);
+}
+
+void Port::State::ask(Ticket ticket, core::RequestArrived request) {
+  tell([port = shared_from_this(), ticket, request = std::move(request)](
+           Engine::State& to) mutable { to.ask(std::move(port), ticket, std::move(request)); });
+}
+
+void Port::State::withdraw(Ticket ticket, RequestId request) {
+  tell([ticket, request](Engine::State& to) { to.withdraw(ticket, request); });
+}
+
+void Port::State::first_byte(LeaseId lease) {
+  const auto found = leases.find(lease);
+  DROVER_ASSERT(found != leases.end());
+  found->second.content_sent = true;
+  tell([lease](Engine::State& to) { to.first_byte(lease); });
+}
+
+void Port::State::settle(core::LeaseSettled settled) {
+  leases.erase(settled.lease);
+  tell(
+      [settled = std::move(settled)](Engine::State& to) mutable { to.settle(std::move(settled)); });
+}
+
+void Port::State::close() {
+  open = false;
+  tell([port = shared_from_this()](Engine::State& to) { to.close(*port); });
+}
+
+}  // namespace drover::engine

@@ -1,0 +1,134 @@
+#pragma once
+// Private to engine/: what a Port and the Engine know of each other.
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+#include <variant>
+
+#include "engine/engine.h"
+
+namespace drover::engine {
+
+using Answer = std::variant<core::Grant, core::Refuse>;
+
+// One acquire's place at the hatch. Not the RequestId: a request that is tried again is another
+// wait, and a late answer to the first must not reach the second.
+using Ticket = Id<struct TicketTag, std::uint64_t>;
+
+// The side of a port that lives on the port's loop. Every function runs there.
+struct Port::State : std::enable_shared_from_this<Port::State> {
+  // A suspended acquire, in its coroutine's frame. Its end, however it comes, leaves nothing
+  // behind: a wait is withdrawn, an answer that nobody took is given back.
+  struct Waiting {
+    Waiting(State& port, RequestId asked);
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+    ~Waiting();
+
+    State& state;
+    RequestId request;
+    Ticket ticket;
+    net::Event answered;
+    std::optional<Answer> answer;
+  };
+  struct Held {
+    net::Cancel* cancel;
+    bool content_sent = false;
+  };
+
+  State(std::shared_ptr<Engine::State> to, net::Loop& on) : engine(std::move(to)), here(on) {}
+
+  // --- from the engine ---
+  void receive(Ticket ticket, Answer answer);
+  void revoke(LeaseId lease);
+
+  // --- to the engine ---
+  void ask(Ticket ticket, core::RequestArrived request);
+  void withdraw(Ticket ticket, RequestId request);
+  void first_byte(LeaseId lease);
+  void settle(core::LeaseSettled settled);
+  void close();
+  template <class Message>
+  void tell(Message message);  // runs it on the home loop: now, when that is this one
+
+  std::shared_ptr<Engine::State> engine;
+  net::Loop& here;
+  std::unordered_map<Ticket, Waiting*> waiting;
+  std::unordered_map<LeaseId, Held> leases;
+  std::uint64_t last_ticket = 0;
+  bool open = true;
+};
+
+// The side of the engine that lives on the home loop. Every function without a note runs there.
+struct Engine::State {
+  // Who is to be told.
+  struct Asker {
+    std::shared_ptr<Port::State> port;
+    Ticket ticket;
+  };
+
+  State(net::Loop& on, core::Settings settings, std::vector<core::BackendSpec> backends, Log& to);
+
+  // --- from ports ---
+  void ask(std::shared_ptr<Port::State> port, Ticket ticket, core::RequestArrived request);
+  void withdraw(Ticket ticket, RequestId request);
+  void first_byte(LeaseId lease);
+  void settle(core::LeaseSettled settled);
+  void close(const Port::State& port);
+
+  // Feeds one event, and those that its effects cause, to the scheduler; performs the effects.
+  void dispatch(core::Event event);
+  void perform(core::Grant& grant);
+  void perform(core::Refuse& refuse);
+  void perform(core::RevokeLease& revoke);
+  void perform(core::RefreshCatalogues&);
+  void perform(core::HealthChanged& changed);
+  void perform(core::WakeAt& wake);
+  void deliver(RequestId request, Answer answer);
+  template <class Message>
+  void send(std::shared_ptr<Port::State> port, Message message);  // runs it on the port's loop
+
+  net::Task<void> housekeeping();
+  void publish();
+  void shut();
+
+  net::Loop& home;
+  Log& log;
+  core::Scheduler scheduler;
+  Metrics metrics;
+  std::function<void()> refresh;
+  std::function<void(const core::HealthChanged&)> health_changed;
+
+  std::unordered_map<RequestId, Asker> waiting;
+  std::unordered_map<LeaseId, std::shared_ptr<Port::State>> leases;
+  std::deque<core::Event> events;  // caused while an event is being handled
+  core::Effects effects;           // reused
+  bool handling = false;
+  bool open = true;
+
+  Instant wake_at = kNever;
+  std::uint64_t published = 0;      // generation of the snapshot
+  std::optional<net::Event> nudge;  // set: there is something to publish, or another wake_at
+  net::OwnedTask housekeeper;
+
+  // --- any thread ---
+  std::atomic<std::shared_ptr<const core::FleetView>> view;
+  std::atomic<std::uint64_t> last_request{0};
+};
+
+template <class Message>
+void Port::State::tell(Message message) {
+  if (&here == &engine->home) return message(*engine);
+  engine->home.post([to = engine, message = std::move(message)]() mutable { message(*to); });
+}
+
+template <class Message>
+void Engine::State::send(std::shared_ptr<Port::State> port, Message message) {
+  net::Loop& there = port->here;
+  if (&there == &home) return message(*port);
+  there.post([to = std::move(port), message = std::move(message)]() mutable { message(*to); });
+}
+
+}  // namespace drover::engine

@@ -1,0 +1,171 @@
+#include "export/prometheus.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <initializer_list>
+#include <utility>
+
+namespace drover::exporter {
+namespace {
+
+std::string escape_label(std::string_view value) {
+  std::string out;
+  for (const char c : value) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+      continue;
+    }
+    out += c;
+  }
+  return out;
+}
+
+using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+// Writes families one after the other: HELP and TYPE, then the samples.
+class Writer {
+ public:
+  void family(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    fmt::format_to(std::back_inserter(out_), "# HELP drover_{} {}\n# TYPE drover_{} {}\n", name,
+                   help, name, type);
+  }
+
+  template <class Number>
+  void sample(Labels labels, Number value, std::string_view suffix = {}) {
+    fmt::format_to(std::back_inserter(out_), "drover_{}{}", name_, suffix);
+    char separator = '{';
+    for (const auto& [key, label] : labels) {
+      fmt::format_to(std::back_inserter(out_), "{}{}=\"{}\"", separator, key, escape_label(label));
+      separator = ',';
+    }
+    if (labels.size() > 0) out_ += '}';
+    fmt::format_to(std::back_inserter(out_), " {}\n", value);
+  }
+
+  template <class Number>
+  void single(std::string_view name, std::string_view type, std::string_view help, Number value) {
+    family(name, type, help);
+    sample({}, value);
+  }
+
+  void histogram(std::string_view route, const SecondsHistogram& cells) {
+    std::uint64_t count = 0;
+    for (std::size_t i = 0; i < kSecondsBuckets.size(); ++i) {
+      count += cells.bucket(i);
+      sample({{"route", route}, {"le", fmt::format("{}", kSecondsBuckets[i])}}, count, "_bucket");
+    }
+    count += cells.bucket(kSecondsBuckets.size());
+    sample({{"route", route}, {"le", "+Inf"}}, count, "_bucket");
+    sample({{"route", route}}, cells.sum_seconds(), "_sum");
+    sample({{"route", route}}, count, "_count");
+  }
+
+  std::string take() { return std::move(out_); }
+
+ private:
+  std::string out_;
+  std::string name_;
+};
+
+void write_requests(Writer& out, const engine::Metrics& metrics) {
+  out.family("requests_total", "counter", "Finished client requests.");
+  for (const auto& [key, count] : metrics.requests()) {
+    out.sample({{"route", key.route},
+                {"model", key.model},
+                {"backend", key.backend},
+                {"code", fmt::format("{}", key.status)}},
+               count);
+  }
+  out.family("request_outcomes_total", "counter", "Finished client requests by how they ended.");
+  for (const auto& [outcome, count] : metrics.outcomes()) out.sample({{"outcome", outcome}}, count);
+  out.family("rejected_total", "counter", "Requests that ended with an error of drover, by reason.");
+  for (const auto& [reason, count] : metrics.refusals()) out.sample({{"reason", reason}}, count);
+  out.family("http_malformed_total", "counter", "Input that was no request, by reason.");
+  for (const auto& [reason, count] : metrics.malformed()) out.sample({{"reason", reason}}, count);
+}
+
+void write_times(Writer& out, const engine::Metrics& metrics) {
+  out.family("request_duration_seconds", "histogram", "From arrival to the end of the answer.");
+  for (const auto& [route, cells] : metrics.routes()) out.histogram(route, cells.duration);
+  out.family("time_to_first_token_seconds", "histogram", "From arrival to the first content byte.");
+  for (const auto& [route, cells] : metrics.routes()) out.histogram(route, cells.first_byte);
+  out.family("queue_wait_seconds", "histogram", "From arrival to the last decision where to go.");
+  for (const auto& [route, cells] : metrics.routes()) out.histogram(route, cells.queued);
+}
+
+constexpr std::array kStates = {core::HealthState::kUnknown, core::HealthState::kUp,
+                                core::HealthState::kProbation, core::HealthState::kDown,
+                                core::HealthState::kDraining};
+
+template <class Value>
+void per_backend(Writer& out, const core::FleetView& fleet, std::string_view name,
+                 std::string_view type, std::string_view help, Value value) {
+  out.family(name, type, help);
+  for (const core::BackendView& backend : fleet.backends) {
+    out.sample({{"backend", backend.name}}, value(backend));
+  }
+}
+
+void write_fleet(Writer& out, const core::FleetView& fleet) {
+  using View = core::BackendView;
+  per_backend(out, fleet, "backend_up", "gauge", "1 while the instance takes requests.",
+              [](const View& b) { return b.health == core::HealthState::kUp ? 1 : 0; });
+  out.family("backend_state", "gauge", "1 for the state that the instance is in.");
+  for (const View& backend : fleet.backends) {
+    for (const core::HealthState state : kStates) {
+      out.sample({{"backend", backend.name}, {"state", core::to_string(state)}},
+                 backend.health == state ? 1 : 0);
+    }
+  }
+  per_backend(out, fleet, "requests_running", "gauge", "Requests that the instance works on.",
+              [](const View& b) { return b.in_flight; });
+  per_backend(out, fleet, "requests_awaiting_first_token", "gauge",
+              "Requests at the instance without a content byte yet.",
+              [](const View& b) { return b.awaiting_first; });
+  per_backend(out, fleet, "backend_served_total", "counter", "Answers completed.",
+              [](const View& b) { return b.served; });
+  per_backend(out, fleet, "backend_failed_total", "counter", "Attempts that failed.",
+              [](const View& b) { return b.failed; });
+  out.family("model_vram_bytes", "gauge", "Memory of a loaded model on its GPU.");
+  for (const View& backend : fleet.backends) {
+    if (!backend.residency) continue;
+    for (const LoadedModel& model : *backend.residency) {
+      out.sample({{"backend", backend.name}, {"model", model.name.text()}}, model.vram_bytes);
+    }
+  }
+}
+
+}  // namespace
+
+std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& metrics,
+                         std::string_view version) {
+  Writer out;
+  out.family("build_info", "gauge", "What runs here.");
+  out.sample({{"version", version}, {"policy", fleet.policy}}, 1);
+  write_requests(out, metrics);
+  write_times(out, metrics);
+  write_fleet(out, fleet);
+  out.family("backend_state_changes_total", "counter", "Changes of state, by the new state.");
+  for (const auto& [key, count] : metrics.health_changes()) {
+    out.sample({{"backend", key.first}, {"state", key.second}}, count);
+  }
+  out.family("tokens_total", "counter", "Tokens as instances counted them.");
+  out.sample({{"direction", "prompt"}}, metrics.prompt_tokens());
+  out.sample({{"direction", "output"}}, metrics.output_tokens());
+  out.single("retries_total", "counter", "Further attempts of requests.", metrics.retries());
+  out.single("leases_revoked_total", "counter",
+             "Attempts taken back because their instance went down.", metrics.revoked());
+  out.single("requests_active", "gauge", "Client requests under way.",
+             metrics.requests_active.value());
+  out.single("connections_open", "gauge", "Client connections.", metrics.connections_open.value());
+  out.single("connections_accepted_total", "counter", "Client connections accepted.",
+             metrics.connections_accepted.value());
+  out.single("log_lines_dropped_total", "counter", "Log lines lost to a slow log.",
+             metrics.log_lines_dropped.value());
+  return out.take();
+}
+
+}  // namespace drover::exporter

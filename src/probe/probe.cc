@@ -1,0 +1,133 @@
+#include "probe/probe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "probe/http_get.h"
+#include "wire/catalogue.h"
+
+namespace drover::probe {
+namespace {
+
+using core::Observed;
+
+Observed missed(BackendId id, const Error& error) {
+  Observed seen{id, Observed::Kind::kMissed, nullptr, nullptr, {}, error.message};
+  if (error.kind == ErrorKind::kRefused) seen.kind = Observed::Kind::kRefused;
+  return seen;
+}
+
+// A check is passed by what Ollama would answer, not by any HTTP: a captive portal is no instance.
+Result<std::shared_ptr<const core::Catalogue>> read_catalogue(const GetAnswer& answer) {
+  if (answer.status != 200) {
+    return Error{ErrorKind::kUpstream, Origin::kInstance, Retry::kSafe,
+                 fmt::format("/api/tags answered with status {}", answer.status)};
+  }
+  Result<std::vector<InstalledModel>> models = wire::read_tags(answer.body);
+  if (!models) return std::move(models).error();
+  std::sort(models->begin(), models->end(),
+            [](const InstalledModel& a, const InstalledModel& b) { return a.name < b.name; });
+  return std::make_shared<const core::Catalogue>(std::move(*models));
+}
+
+}  // namespace
+
+Probe::Probe(net::Loop& loop, net::Resolver& resolver, engine::Engine& engine,
+             ProbeSettings settings, std::vector<ProbeTarget> targets)
+    : loop_(loop),
+      resolver_(resolver),
+      engine_(engine),
+      settings_(settings),
+      targets_(std::move(targets)),
+      version_known_(targets_.size(), false),
+      rng_(settings.seed) {}
+
+void Probe::start() {
+  for (const ProbeTarget& target : targets_) {
+    loop_.spawn(check_rounds(target));
+    loop_.spawn(residency_rounds(target));
+  }
+}
+
+void Probe::stop() { stop_.trigger(net::CancelReason::kShutdown); }
+
+Instant Probe::next_round() {
+  const double factor = 1.0 + settings_.jitter * (2.0 * rng_.unit() - 1.0);
+  return loop_.now() + std::chrono::duration_cast<Duration>(settings_.interval * factor);
+}
+
+net::Task<void> Probe::check_rounds(ProbeTarget target) {
+  while (!stop_.triggered()) {
+    const Instant next = next_round();
+    co_await check(target);
+    co_await loop_.sleep_until(next, &stop_);
+  }
+}
+
+net::Task<void> Probe::check(ProbeTarget target) {
+  Result<GetAnswer> answer =
+      co_await http_get(loop_, resolver_, target.address, "/api/tags",
+                        loop_.now() + settings_.check_timeout, &stop_);
+  if (stop_.triggered()) co_return;
+  Error error;
+  if (answer) {
+    Result<std::shared_ptr<const core::Catalogue>> catalogue = read_catalogue(*answer);
+    if (catalogue) {
+      engine_.observe({target.id, Observed::Kind::kCatalogue, std::move(*catalogue), nullptr, {}, {}});
+      co_await learn_version(target);
+      co_return;
+    }
+    error = std::move(catalogue).error();
+  } else {
+    error = std::move(answer).error();
+  }
+  version_known_[target.id.value] = false;
+  engine_.observe(missed(target.id, error));
+}
+
+net::Task<void> Probe::learn_version(ProbeTarget target) {
+  if (version_known_[target.id.value]) co_return;
+  Result<GetAnswer> answer =
+      co_await http_get(loop_, resolver_, target.address, "/api/version",
+                        loop_.now() + settings_.check_timeout, &stop_);
+  if (!answer || stop_.triggered()) co_return;
+  Result<std::string> version = wire::read_version(answer->body);
+  if (!version) co_return;
+  version_known_[target.id.value] = true;
+  engine_.observe({target.id, Observed::Kind::kVersion, nullptr, nullptr, std::move(*version), {}});
+}
+
+net::Task<void> Probe::residency_rounds(ProbeTarget target) {
+  while (!stop_.triggered()) {
+    const Instant next = next_round();
+    Result<GetAnswer> answer =
+        co_await http_get(loop_, resolver_, target.address, "/api/ps",
+                          loop_.now() + settings_.residency_timeout, &stop_);
+    if (stop_.triggered()) co_return;
+    Result<std::vector<LoadedModel>> models =
+        answer ? wire::read_ps(answer->body) : Result<std::vector<LoadedModel>>(answer.error());
+    if (models) {
+      engine_.observe({target.id, Observed::Kind::kResidency, nullptr,
+                       std::make_shared<const core::Residency>(std::move(*models)), {}, {}});
+    } else if (models.error().kind != ErrorKind::kRefused) {
+      // A refused connection is the check's to tell.
+      engine_.observe({target.id, Observed::Kind::kResidencyMissed, nullptr, nullptr, {},
+                       models.error().message});
+    }
+    co_await loop_.sleep_until(next, &stop_);
+  }
+}
+
+void Probe::refresh() {
+  auto outstanding = std::make_shared<std::size_t>(targets_.size());
+  for (const ProbeTarget& target : targets_) loop_.spawn(refresh_one(target, outstanding));
+  if (targets_.empty()) engine_.refresh_done();
+}
+
+net::Task<void> Probe::refresh_one(ProbeTarget target, std::shared_ptr<std::size_t> outstanding) {
+  co_await check(target);
+  if (--*outstanding == 0) engine_.refresh_done();
+}
+
+}  // namespace drover::probe

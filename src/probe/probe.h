@@ -1,0 +1,67 @@
+#pragma once
+// Asks every instance how it is and what it has, and tells the engine what it saw. Decides nothing.
+// Lives on the engine's home loop.
+//
+// Two rounds per instance run beside each other: /api/tags, which is also the health check, and
+// /api/ps, which a wedged instance stops answering while everything else still looks well.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/rng.h"
+#include "base/time.h"
+#include "engine/engine.h"
+#include "net/loop.h"
+#include "net/resolver.h"
+
+namespace drover::probe {
+
+struct ProbeSettings {
+  Duration interval = std::chrono::seconds(2);
+  Duration check_timeout = std::chrono::seconds(2);
+  Duration residency_timeout = std::chrono::seconds(5);
+  double jitter = 0.1;  // of the interval, either way: instances are not asked in step
+  std::uint64_t seed = 1;
+};
+
+struct ProbeTarget {
+  BackendId id;
+  net::HostPort address;
+};
+
+class Probe {
+ public:
+  Probe(net::Loop& loop, net::Resolver& resolver, engine::Engine& engine, ProbeSettings settings,
+        std::vector<ProbeTarget> targets);
+
+  // Spawns the rounds; the first ones start at once. They run until stop().
+  void start();
+  void stop();
+
+  // Asks everybody for the catalogue now; engine.refresh_done() follows when all have answered or
+  // timed out.
+  void refresh();
+
+ private:
+  net::Task<void> check_rounds(ProbeTarget target);
+  net::Task<void> residency_rounds(ProbeTarget target);
+  net::Task<void> refresh_one(ProbeTarget target, std::shared_ptr<std::size_t> outstanding);
+  net::Task<void> check(ProbeTarget target);
+  net::Task<void> learn_version(ProbeTarget target);
+  Instant next_round();
+
+  net::Loop& loop_;
+  net::Resolver& resolver_;
+  engine::Engine& engine_;
+  ProbeSettings settings_;
+  std::vector<ProbeTarget> targets_;
+  std::vector<bool> version_known_;  // asked again after every miss: it may be a newer one
+  Rng rng_;
+  net::Cancel stop_;
+};
+
+}  // namespace drover::probe
