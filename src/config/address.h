@@ -1,0 +1,30 @@
+#pragma once
+// Addresses as people write them. Stricter than a browser: what two programs could read two ways
+// ("http://127.1:80", "http://a@b:1") is refused with the reason and an example.
+// Messages are the end of a sentence whose beginning names the place: "'x' has no port; …".
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "config/config.h"
+
+namespace drover::config {
+
+// "127.0.0.1:11434", "[::1]:11434", "localhost:11434". Port 1 to 65535.
+Result<HostPort> parse_host_port(std::string_view text);
+
+// "http://host:port" and nothing more (a single "/" at the end is forgiven and dropped). Fills
+// `url` (canonical: lower case, IPv6 shortened) and `address`.
+Result<Backend> parse_backend_url(std::string_view text);
+
+// A host alone: a name (lower-cased), an IPv4 literal, or an IPv6 literal without brackets.
+Result<std::string> parse_host(std::string_view text);
+
+// Two ways to write the same place: "localhost" is 127.0.0.1 and ::1.
+bool same_place(const HostPort& a, const HostPort& b);
+
+// A connection to `target` from this machine would arrive at `listener`.
+bool reaches(const HostPort& listener, const HostPort& target);
+
+}  // namespace drover::config

@@ -1,0 +1,56 @@
+#include "config/config.h"
+
+#include <fmt/format.h>
+
+namespace drover::config {
+
+std::string HostPort::to_string() const {
+  const bool v6 = host.find(':') != std::string::npos;
+  return v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+}
+
+bool HostPort::is_loopback() const {
+  if (host == "localhost" || host == "::1") return true;
+  // A host of digits and dots only is an address: names that begin so are refused by the parser.
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
+}
+
+bool HostPort::is_wildcard() const { return host == "0.0.0.0" || host == "::"; }
+
+std::string_view to_string(Policy policy) {
+  switch (policy) {
+    case Policy::kRoundRobin:
+      return "round_robin";
+    case Policy::kLeastLoaded:
+      return "least_loaded";
+  }
+  return "";
+}
+
+std::string_view to_string(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "";
+}
+
+std::string_view to_string(LogFormat format) {
+  switch (format) {
+    case LogFormat::kAuto:
+      return "auto";
+    case LogFormat::kText:
+      return "text";
+    case LogFormat::kJson:
+      return "json";
+  }
+  return "";
+}
+
+}  // namespace drover::config

@@ -1,0 +1,106 @@
+#pragma once
+// The configuration as plain values. A Config that `load` or `apply_overlay` handed out is valid:
+// every number is in its range, every address parsed, every name unique. The member initialisers
+// are the defaults of the documentation; config/drover.example.yaml repeats them and a test
+// compares the two.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/time.h"
+
+namespace drover::config {
+
+// A host and a port as configured. The host is a name or an address literal without brackets.
+struct HostPort {
+  std::string host;
+  std::uint16_t port = 0;
+
+  // "name:80", "127.0.0.1:80", "[::1]:80".
+  std::string to_string() const;
+  // The host names this machine only: 127.0.0.0/8, ::1, "localhost".
+  bool is_loopback() const;
+  // Every address of this machine: 0.0.0.0 or [::].
+  bool is_wildcard() const;
+  friend bool operator==(const HostPort&, const HostPort&) = default;
+};
+
+enum class Policy : std::uint8_t { kRoundRobin, kLeastLoaded };
+std::string_view to_string(Policy policy);  // as written in the file: "least_loaded"
+
+// One Ollama instance.
+struct Backend {
+  std::string url;                    // canonical: "http://127.0.0.1:11434"
+  HostPort address;                   // the same, taken apart
+  std::string name;                   // unique; "127.0.0.1:11434" when the file gives none
+  std::uint32_t max_in_flight = 512;  // Ollama's own queue bound; more would be answered 503
+  friend bool operator==(const Backend&, const Backend&) = default;
+};
+
+// What one client may cost.
+struct Limits {
+  std::uint64_t head_bytes = 64 * 1024;     // request line and fields
+  std::uint32_t fields = 100;               // fields of one head
+  std::uint64_t target_bytes = 8 * 1024;    // path and query
+  std::uint64_t body_bytes = 100'000'000;   // 100 MB; blob uploads are streamed and exempt
+  std::uint64_t spill_bytes = 1024 * 1024;  // a larger body waits in a file instead of memory
+  std::string spill_dir = "/tmp";           // for those files; an absolute path
+  std::uint32_t connections = 10'000;       // client connections open at once, per IO loop
+  Duration head_timeout = std::chrono::seconds(10);        // a whole request head
+  Duration body_stall_timeout = std::chrono::seconds(30);  // without progress of a body
+  Duration idle_timeout = std::chrono::minutes(2);         // between two requests
+  Duration write_stall_timeout = std::chrono::minutes(1);  // a client that takes nothing
+  friend bool operator==(const Limits&, const Limits&) = default;
+};
+
+// How long an instance, or drover itself, may take.
+struct Timeouts {
+  Duration connect = std::chrono::seconds(1);
+  Duration first_token = std::chrono::minutes(15);  // queue, load and prompt processing included
+  Duration token_gap = std::chrono::seconds(180);   // between two pieces of an answer
+  Duration check_interval = std::chrono::seconds(2);
+  Duration check_timeout = std::chrono::seconds(2);
+  Duration residency_timeout = std::chrono::seconds(5);  // /api/ps blocks while a model unloads
+  Duration drain = std::chrono::minutes(10);
+  friend bool operator==(const Timeouts&, const Timeouts&) = default;
+};
+
+struct Retries {
+  std::uint32_t max = 2;         // per request
+  double budget = 0.2;           // retries under way as a share of active requests
+  std::uint32_t budget_min = 3;  // always allowed at once
+  friend bool operator==(const Retries&, const Retries&) = default;
+};
+
+std::string_view to_string(LogLevel level);
+
+enum class LogFormat : std::uint8_t { kAuto, kText, kJson };
+std::string_view to_string(LogFormat format);
+
+struct LogSettings {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kAuto;  // text on a terminal, json elsewhere
+  friend bool operator==(const LogSettings&, const LogSettings&) = default;
+};
+
+struct Config {
+  std::vector<HostPort> listen = {{"127.0.0.1", 11434}};
+  HostPort admin = {"127.0.0.1", 11436};
+  std::vector<Backend> backends;  // empty: the caller decides (zero configuration)
+  Policy policy = Policy::kLeastLoaded;
+  std::optional<std::uint32_t> loops;        // IO loops; nullopt is "auto": one per core, up to 64
+  std::vector<std::string> allowed_hosts;    // beyond Ollama's own list
+  std::vector<std::string> allowed_origins;  // beyond Ollama's own list
+  Limits limits;
+  Timeouts timeouts;
+  Retries retries;
+  LogSettings log;
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+}  // namespace drover::config

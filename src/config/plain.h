@@ -1,0 +1,27 @@
+#pragma once
+// One key's text into its place in a Config, by the table of schema.h. Shared by the file, the
+// environment and flags, so that a value means the same wherever it comes from.
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "config/schema.h"
+
+namespace drover::config {
+
+// Counts, sizes, durations, shares, choices and paths. An Error's message begins with "must be".
+// Precondition: key.slot holds an accessor.
+Result<void> set_plain(Config& config, const Key& key, std::string_view text);
+
+// A whole number within the range of `key` (for values that live outside the table's slots).
+Result<std::uint32_t> read_count(const Key& key, std::string_view text);
+
+// One entry of allowed_hosts or allowed_origins, lower-cased.
+Result<std::string> read_allowed_host(std::string_view text);
+Result<std::string> read_allowed_origin(std::string_view text);
+
+// A name of an instance: 1 to 64 of letters, digits and . _ - : [ ].
+Result<std::string> read_name(std::string_view text);
+
+}  // namespace drover::config

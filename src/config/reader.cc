@@ -1,0 +1,318 @@
+// The file's tree against the table: known keys, once each, of the right shape.
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <map>
+#include <utility>
+
+#include "config/address.h"
+#include "config/draft.h"
+#include "config/plain.h"
+#include "config/schema.h"
+#include "config/words.h"
+#include "config/yaml_tree.h"
+
+namespace drover::config {
+namespace {
+
+using NodeKind = YamlNode::Kind;
+
+std::string_view describe(NodeKind kind) {
+  switch (kind) {
+    case NodeKind::kNothing:
+      return "empty";
+    case NodeKind::kScalar:
+      return "a plain value";
+    case NodeKind::kList:
+      return "a list";
+    case NodeKind::kMapping:
+      return "a mapping of keys";
+  }
+  return "";
+}
+
+std::string join(std::string_view section, std::string_view name) {
+  return section.empty() ? std::string(name) : fmt::format("{}.{}", section, name);
+}
+
+// What an unknown key was probably meant to be; empty when nothing is near.
+std::string guess(std::string_view section, std::string_view name) {
+  const auto siblings = names_in(section);
+  if (const auto near = nearest(name, siblings); near && *near != name) {
+    return fmt::format("; did you mean '{}'?", *near);
+  }
+  if (const Key* whole = find_key(name); whole != nullptr && !whole->section().empty()) {
+    return fmt::format("; write '{}' under '{}:'", whole->name(), whole->section());
+  }
+  for (const Key& key : schema()) {
+    const std::string_view home = key.section();
+    if (key.name() != name) continue;
+    if (home.empty()) return fmt::format("; '{}' belongs at the top level", name);
+    if (home != "backends[]") return fmt::format("; '{}' belongs under '{}'", name, home);
+  }
+  return fmt::format("; known here are {}", either(siblings));
+}
+
+class FileReader {
+ public:
+  FileReader(Draft& draft, std::string_view file_name)
+      : draft_(draft), config_(draft.config), file_(file_name) {}
+
+  void read(const YamlNode& root) {
+    if (root.kind == NodeKind::kScalar || root.kind == NodeKind::kList) {
+      return refuse(root.place, fmt::format("a configuration is a mapping of keys, such as "
+                                            "'policy: least_loaded', but this is {}",
+                                            describe(root.kind)));
+    }
+    read_section(root, "");
+  }
+
+ private:
+  using Visit = std::function<void(const Key&, const YamlNode&)>;
+
+  Spot spot(Place place) const { return {file_, place}; }
+  void refuse(Place place, std::string message) { draft_.refuse(spot(place), std::move(message)); }
+  void refuse(Place place, const Key& key, const Error& error) {
+    refuse(place, fmt::format("'{}' {}", key.name(), error.message));
+  }
+
+  // Calls `visit` for each known key of a mapping, once.
+  void each_key(const YamlNode& mapping, std::string_view section, const Visit& visit) {
+    std::map<std::string_view, Place> seen;
+    for (std::size_t i = 0; i < mapping.items.size() && i < mapping.keys.size(); ++i) {
+      const auto& [name, place] = mapping.keys[i];
+      const auto [first, fresh] = seen.emplace(name, place);
+      if (!fresh) {
+        refuse(place, fmt::format("key {} is given twice, first on line {}; keep one", quote(name),
+                                  first->second.line));
+        continue;
+      }
+      const Key* key = find_key(join(section, name));
+      // A name with a dot or bracket would otherwise reach into another section.
+      if (key == nullptr || key->name() != name || key->section() != section) {
+        refuse(place, fmt::format("unknown key {}{}", quote(name), guess(section, name)));
+        continue;
+      }
+      YamlNode value = mapping.items[i];
+      // An empty value stands nowhere: its key is the place to look at.
+      if (value.kind == NodeKind::kNothing) value.place = place;
+      visit(*key, value);
+    }
+  }
+
+  void read_section(const YamlNode& mapping, std::string_view section) {
+    each_key(mapping, section,
+             [this](const Key& key, const YamlNode& value) { read_key(key, value); });
+  }
+
+  void read_key(const Key& key, const YamlNode& value) {
+    draft_.written[std::string(key.path)] = spot(value.place);
+    switch (key.kind) {
+      case Kind::kSection:
+        return read_subsection(key, value);
+      case Kind::kAddresses:
+        return read_listen(key, value);
+      case Kind::kAddress:
+        return read_admin(key, value);
+      case Kind::kBackends:
+        return read_backends(key, value);
+      case Kind::kHosts:
+        return read_words(key, value, config_.allowed_hosts, read_allowed_host);
+      case Kind::kOrigins:
+        return read_words(key, value, config_.allowed_origins, read_allowed_origin);
+      default:
+        return read_plain(key, value);
+    }
+  }
+
+  void read_subsection(const Key& key, const YamlNode& value) {
+    if (value.kind == NodeKind::kNothing) return;  // every key under it is a comment
+    if (value.kind == NodeKind::kMapping) return read_section(value, key.path);
+    refuse(value.place, fmt::format("'{}' must be a mapping of keys, each on its own line and "
+                                    "indented, but is {}",
+                                    key.name(), describe(value.kind)));
+  }
+
+  // The text of a plain value; null after a refusal.
+  const std::string* text_of(const Key& key, const YamlNode& value) {
+    if (value.kind == NodeKind::kScalar) return &value.text;
+    if (value.kind == NodeKind::kNothing) {
+      refuse(value.place,
+             fmt::format("'{}' has no value; write one or remove the key", key.name()));
+    } else {
+      refuse(value.place, fmt::format("'{}' must be a plain value{}, but is {}", key.name(),
+                                      example(key), describe(value.kind)));
+    }
+    return nullptr;
+  }
+
+  static std::string example(const Key& key) {
+    if (key.kind == Kind::kUrl) return " such as http://127.0.0.1:11434";
+    return key.fallback.empty() ? "" : fmt::format(" such as {}", key.fallback);
+  }
+
+  void read_plain(const Key& key, const YamlNode& value) {
+    const std::string* text = text_of(key, value);
+    if (text == nullptr) return;
+    const Result<void> done = set_plain(config_, key, *text);
+    if (!done) refuse(value.place, key, done.error());
+  }
+
+  // The entries of a list; false after a refusal. An empty value is an empty list.
+  bool is_list(const Key& key, const YamlNode& value) {
+    if (value.kind == NodeKind::kNothing) return true;
+    if (value.kind != NodeKind::kList) {
+      refuse(value.place, fmt::format("'{}' must be a list, each entry on its own line after '- ', "
+                                      "but is {}",
+                                      key.name(), describe(value.kind)));
+      return false;
+    }
+    if (value.items.size() <= kMaxListItems) return true;
+    refuse(value.place, fmt::format("'{}' has {} entries; at most {} are read", key.name(),
+                                    value.items.size(), kMaxListItems));
+    return false;
+  }
+
+  void read_listen(const Key& key, const YamlNode& value) {
+    YamlNode list = value;
+    if (value.kind == NodeKind::kScalar) {
+      list.kind = NodeKind::kList;
+      list.items.push_back(value);
+    }
+    if (!is_list(key, list)) return;
+    if (list.items.empty()) {
+      return refuse(value.place, fmt::format("'listen' is empty, so no client could connect; write "
+                                             "an address such as {}",
+                                             key.fallback));
+    }
+    std::vector<HostPort> addresses;
+    std::vector<Spot> spots;
+    for (const YamlNode& item : list.items) {
+      const std::string* text = text_of(key, item);
+      if (text == nullptr) continue;
+      Result<HostPort> address = parse_host_port(*text);
+      if (!address) {
+        refuse(item.place, address.error().message);
+        continue;
+      }
+      addresses.push_back(*std::move(address));
+      spots.push_back(spot(item.place));
+    }
+    if (addresses.empty()) return;
+    config_.listen = std::move(addresses);
+    draft_.listen_at = std::move(spots);
+  }
+
+  void read_admin(const Key& key, const YamlNode& value) {
+    const std::string* text = text_of(key, value);
+    if (text == nullptr) return;
+    Result<HostPort> address = parse_host_port(*text);
+    if (!address) return refuse(value.place, address.error().message);
+    config_.admin = *std::move(address);
+  }
+
+  void read_words(const Key& key, const YamlNode& value, std::vector<std::string>& out,
+                  Result<std::string> (*parse)(std::string_view)) {
+    if (!is_list(key, value)) return;
+    for (const YamlNode& item : value.items) {
+      const std::string* text = text_of(key, item);
+      if (text == nullptr) continue;
+      Result<std::string> word = parse(*text);
+      if (word) {
+        out.push_back(*std::move(word));
+      } else {
+        refuse(item.place, word.error().message);
+      }
+    }
+  }
+
+  void read_backends(const Key& key, const YamlNode& value) {
+    if (!is_list(key, value)) return;
+    for (const YamlNode& item : value.items) read_backend(item);
+  }
+
+  // "- url: http://…" with more keys, or the URL alone.
+  void read_backend(const YamlNode& item) {
+    Backend backend;
+    bool fine = true;
+    Spot at = spot(item.place);
+    if (item.kind == NodeKind::kScalar) {
+      fine = read_url(item, backend);
+    } else if (item.kind == NodeKind::kMapping) {
+      bool named_url = false;
+      each_key(item, "backends[]", [&](const Key& key, const YamlNode& value) {
+        if (key.kind == Kind::kUrl) {
+          named_url = true;
+          at = spot(value.place);
+        }
+        fine = read_backend_key(key, value, backend) && fine;
+      });
+      if (!named_url) {
+        refuse(item.place,
+               "this instance has no url; add one such as "
+               "'url: http://127.0.0.1:11434'");
+        return;
+      }
+    } else {
+      refuse(item.place, fmt::format("an instance must be a URL or a mapping with 'url', but this "
+                                     "is {}",
+                                     describe(item.kind)));
+      return;
+    }
+    if (!fine) return;
+    if (backend.name.empty()) backend.name = backend.address.to_string();
+    config_.backends.push_back(std::move(backend));
+    draft_.backends_at.push_back(std::move(at));
+  }
+
+  bool read_url(const YamlNode& value, Backend& backend) {
+    Result<Backend> parsed = parse_backend_url(value.text);
+    if (!parsed) {
+      refuse(value.place, parsed.error().message);
+      return false;
+    }
+    backend.url = std::move(parsed->url);
+    backend.address = std::move(parsed->address);
+    return true;
+  }
+
+  bool read_backend_key(const Key& key, const YamlNode& value, Backend& backend) {
+    const std::string* text = text_of(key, value);
+    if (text == nullptr) return false;
+    if (key.kind == Kind::kUrl) return read_url(value, backend);
+    if (key.kind == Kind::kName) {
+      Result<std::string> name = read_name(*text);
+      if (name) {
+        backend.name = *std::move(name);
+      } else {
+        refuse(value.place, key, name.error());
+      }
+      return name.ok();
+    }
+    const Result<std::uint32_t> count = read_count(key, *text);
+    if (count) {
+      backend.max_in_flight = *count;
+    } else {
+      refuse(value.place, key, count.error());
+    }
+    return count.ok();
+  }
+
+  Draft& draft_;
+  Config& config_;
+  std::string file_;
+};
+
+}  // namespace
+
+void read_file(Draft& draft, std::string_view text, std::string_view file_name) {
+  const YamlTree tree = read_yaml(text);
+  if (tree.refused) {
+    draft.refuse({std::string(file_name), tree.refused->place}, tree.refused->message);
+    return;
+  }
+  FileReader(draft, file_name).read(tree.root);
+}
+
+}  // namespace drover::config
