@@ -1,0 +1,249 @@
+#include "app/cli.h"
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#include "app/escape.h"
+#include "config/words.h"
+
+namespace drover::cli {
+namespace {
+
+constexpr std::uint32_t kLongestDemo = 24 * 60 * 60;  // seconds
+
+constexpr char kIntro[] =
+    "drover puts one address in front of several Ollama instances.\n"
+    "\n"
+    "Start here:\n"
+    "  drover serve                 serve what is found or configured\n"
+    "  drover check                 is the configuration right?\n"
+    "  drover status                what is it doing at the moment?";
+
+constexpr char kServeExamples[] =
+    "Examples:\n"
+    "  drover serve --backend http://127.0.0.1:11435 --backend http://gpu2:11434\n"
+    "  drover serve --config drover.yaml\n"
+    "  DROVER_BACKENDS=http://a:11434,http://b:11434 drover serve\n"
+    "\n"
+    "A flag wins over the environment (DROVER_LISTEN, DROVER_ADMIN, DROVER_POLICY,\n"
+    "DROVER_BACKENDS, DROVER_CONFIG), which wins over the file, which wins over defaults.";
+
+constexpr char kCheckExamples[] =
+    "Examples:\n"
+    "  drover check --config drover.yaml\n"
+    "  drover check --json | jq .errors\n"
+    "  drover check --schema > drover.schema.json    for completion in your editor\n"
+    "\n"
+    "Exit code 0: fine. 1: every error was printed as file:line:column: message.";
+
+constexpr char kStatusExamples[] =
+    "Examples:\n"
+    "  drover status\n"
+    "  drover status --admin 127.0.0.1:11436 --json | jq '.instances[].health'";
+
+constexpr char kVersionExamples[] =
+    "Examples:\n"
+    "  drover version\n"
+    "  drover version --json";
+
+constexpr char kDemoExamples[] =
+    "Examples:\n"
+    "  drover demo                  until Ctrl-C\n"
+    "  drover demo --seconds 30\n"
+    "\n"
+    "Needs no Ollama and no GPU: the instances are simulated inside this process.";
+
+// CLI11 writes into these while it parses; `chosen` is filled by the verb's callback.
+struct Inputs {
+  ConfigOptions config;
+  bool json = false;
+  bool schema = false;
+  std::uint32_t seconds = 0;
+  std::optional<Command> chosen;
+
+  Output output() const { return json ? Output::kJson : Output::kText; }
+};
+
+// CLI11's vector options keep the default of taking every argument that follows; one each is
+// wanted.
+void add_list(CLI::App& verb, const char* name, std::vector<std::string>& into, const char* value,
+              const char* meaning) {
+  verb.add_option(name, into, meaning)
+      ->type_name(value)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void add_config_file(CLI::App& verb, ConfigOptions& config) {
+  verb.add_option("--config", config.file,
+                  "Configuration file (default: drover.yaml in ~/.config/drover or /etc/drover, "
+                  "if there is one)")
+      ->type_name("FILE");
+}
+
+void add_admin(CLI::App& verb, ConfigOptions& config) {
+  verb.add_option("--admin", config.admin, "Admin address (default 127.0.0.1:11436)")
+      ->type_name("HOST:PORT");
+}
+
+void add_config_options(CLI::App& verb, ConfigOptions& config) {
+  add_config_file(verb, config);
+  add_list(verb, "--listen", config.listen, "HOST:PORT",
+           "Where clients connect (default 127.0.0.1:11434); repeat for more");
+  add_admin(verb, config);
+  add_list(verb, "--backend", config.backends, "URL",
+           "An Ollama instance, as http://host:port; repeat for more");
+  verb.add_option("--policy", config.policy, "round_robin or least_loaded (the default)")
+      ->type_name("NAME");
+}
+
+void add_json(CLI::App& verb, Inputs& inputs) {
+  verb.add_flag("--json", inputs.json, "Print JSON for programs");
+}
+
+void add_verbs(CLI::App& app, Inputs& inputs) {
+  CLI::App* serve = app.add_subcommand("serve", "Serve clients in the foreground");
+  add_config_options(*serve, inputs.config);
+  serve->footer(kServeExamples);
+  serve->callback([&] { inputs.chosen = ServeCommand{inputs.config}; });
+
+  CLI::App* check = app.add_subcommand("check", "Check the configuration and show what holds");
+  add_config_options(*check, inputs.config);
+  add_json(*check, inputs);
+  check->add_flag("--schema", inputs.schema, "Print the JSON Schema of the configuration file");
+  check->footer(kCheckExamples);
+  check->callback([&] {
+    const CheckWhat what = inputs.schema ? CheckWhat::kPrintSchema : CheckWhat::kConfiguration;
+    inputs.chosen = CheckCommand{inputs.config, inputs.output(), what};
+  });
+
+  CLI::App* status = app.add_subcommand("status", "Show the instances of a running drover");
+  add_config_file(*status, inputs.config);
+  add_admin(*status, inputs.config);
+  add_json(*status, inputs);
+  status->footer(kStatusExamples);
+  status->callback([&] { inputs.chosen = StatusCommand{inputs.config, inputs.output()}; });
+
+  CLI::App* version = app.add_subcommand("version", "Print the version");
+  add_json(*version, inputs);
+  version->footer(kVersionExamples);
+  version->callback([&] { inputs.chosen = VersionCommand{inputs.output()}; });
+
+  CLI::App* demo = app.add_subcommand("demo", "Show drover at work with simulated instances");
+  const CLI::Option* seconds = demo->add_option("--seconds", inputs.seconds, "End after this time")
+                                   ->type_name("N")
+                                   ->check(CLI::Range(std::uint32_t{1}, kLongestDemo));
+  demo->footer(kDemoExamples);
+  demo->callback([&inputs, seconds] {
+    DemoCommand command;
+    if (seconds->count() > 0) command.seconds = inputs.seconds;
+    inputs.chosen = command;
+  });
+}
+
+Printed wrong_use(std::string_view message, std::string_view help_of) {
+  const std::string verb = help_of.empty() ? "" : fmt::format(" {}", help_of);
+  return {kWrongUse, "", fmt::format("drover: {}\nTry: drover{} --help\n", message, verb)};
+}
+
+std::string quote(std::string_view text) { return config::quote(text); }
+
+std::vector<std::string> verb_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(verb->get_name());
+  }
+  return names;
+}
+
+std::string guess(std::string_view word, const std::vector<std::string>& known) {
+  const std::vector<std::string_view> views(known.begin(), known.end());
+  const auto near = config::nearest(word, views);
+  return near ? fmt::format("; did you mean {}?", *near) : std::string();
+}
+
+const CLI::App* chosen_verb(const CLI::App& app) {
+  const auto verbs = app.get_subcommands();
+  return verbs.empty() ? nullptr : verbs.front();
+}
+
+// An argument that no option or verb took.
+Printed explain_extra(const CLI::App& app, std::string_view word) {
+  const CLI::App* verb = chosen_verb(app);
+  if (!word.starts_with('-')) {
+    return wrong_use(fmt::format("{} is not expected here", quote(word)),
+                     verb == nullptr ? "" : verb->get_name());
+  }
+  const CLI::App& home = verb == nullptr ? app : *verb;
+  std::vector<std::string> known;
+  for (const CLI::Option* option : home.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  const std::string_view option = word.substr(0, word.find('='));
+  return wrong_use(fmt::format("unknown option {}{}", quote(option), guess(option, known)),
+                   verb == nullptr ? "" : verb->get_name());
+}
+
+Printed explain(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* verb = chosen_verb(app);
+  if (dynamic_cast<const CLI::CallForHelp*>(&error) != nullptr ||
+      dynamic_cast<const CLI::CallForAllHelp*>(&error) != nullptr) {
+    return {kDone, verb == nullptr ? app.help() : verb->help(), ""};
+  }
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const std::vector<std::string> extras = app.remaining(true);
+    if (!extras.empty()) return explain_extra(app, extras.front());
+  }
+  return wrong_use(error.what(), verb == nullptr ? "" : verb->get_name());
+}
+
+}  // namespace
+
+int print(const Printed& printed) {
+  std::fwrite(printed.out.data(), 1, printed.out.size(), stdout);
+  std::fflush(stdout);
+  std::fwrite(printed.err.data(), 1, printed.err.size(), stderr);
+  return printed.exit_code;
+}
+
+std::variant<Command, Printed> read(const std::vector<std::string>& arguments) {
+  CLI::App app(kIntro, "drover");
+  Inputs inputs;
+  app.require_subcommand(0, 1);
+  app.set_help_flag("-h,--help", "Print this help and leave");
+  add_verbs(app, inputs);
+
+  if (arguments.empty()) return Printed{kWrongUse, "", app.help()};
+  const std::string& first = arguments.front();
+  if (first == "--version") return Command{VersionCommand{}};
+  const std::vector<std::string> verbs = verb_names(app);
+  const bool known = std::find(verbs.begin(), verbs.end(), first) != verbs.end();
+  if (!known && !first.starts_with('-')) {
+    return wrong_use(fmt::format("unknown verb {}{}", quote(first), guess(first, verbs)), "");
+  }
+  try {
+    // CLI11 takes its arguments last first.
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::ParseError& error) {
+    return explain(app, error);
+  } catch (const std::exception& error) {
+    return wrong_use(error.what(), "");
+  }
+  if (!inputs.chosen) return wrong_use("no verb was given", "");
+  return *std::move(inputs.chosen);
+}
+
+Parsed parse(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  std::variant<Command, Printed> outcome = read(arguments);
+  if (auto* command = std::get_if<Command>(&outcome)) return {std::move(*command), kDone};
+  return {std::nullopt, print(std::get<Printed>(outcome))};
+}
+
+}  // namespace drover::cli

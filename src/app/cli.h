@@ -1,0 +1,74 @@
+#pragma once
+// The command line as a value. Each verb is one struct; what was typed wrongly ends here with a
+// sentence and exit code 2.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace drover::cli {
+
+// Exit codes of every verb.
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;    // refused or failed
+inline constexpr int kWrongUse = 2;  // the command line itself
+
+enum class Output : std::uint8_t { kText, kJson };
+
+// What decides the configuration, as typed; app/effective.h makes a Config of it.
+struct ConfigOptions {
+  std::optional<std::string> file;
+  std::vector<std::string> listen;
+  std::optional<std::string> admin;
+  std::vector<std::string> backends;
+  std::optional<std::string> policy;
+};
+
+struct ServeCommand {
+  ConfigOptions config;
+};
+
+enum class CheckWhat : std::uint8_t { kConfiguration, kPrintSchema };
+struct CheckCommand {
+  ConfigOptions config;
+  Output output = Output::kText;
+  CheckWhat what = CheckWhat::kConfiguration;
+};
+
+struct StatusCommand {
+  ConfigOptions config;  // only `file` and `admin` can be given
+  Output output = Output::kText;
+};
+
+struct VersionCommand {
+  Output output = Output::kText;
+};
+
+struct DemoCommand {
+  std::optional<std::uint32_t> seconds;  // nothing: until it is interrupted
+};
+
+using Command =
+    std::variant<ServeCommand, CheckCommand, StatusCommand, VersionCommand, DemoCommand>;
+
+// What a verb (or a refusal, or --help) has to say. print() writes both texts and returns the code.
+struct Printed {
+  int exit_code = kDone;
+  std::string out;
+  std::string err;
+};
+int print(const Printed& printed);
+
+// Arguments without the program's name.
+std::variant<Command, Printed> read(const std::vector<std::string>& arguments);
+
+// For main: a command, or nothing once the reason (or the help) was printed; then exit_code counts.
+struct Parsed {
+  std::optional<Command> command;
+  int exit_code = kDone;
+};
+Parsed parse(int argc, char** argv);
+
+}  // namespace drover::cli

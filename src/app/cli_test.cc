@@ -1,0 +1,102 @@
+#include "app/cli.h"
+
+#include <gtest/gtest.h>
+
+namespace drover::cli {
+namespace {
+
+template <class T>
+T command(const std::vector<std::string>& arguments) {
+  auto outcome = read(arguments);
+  if (auto* printed = std::get_if<Printed>(&outcome)) {
+    ADD_FAILURE() << printed->out << printed->err;
+    return {};
+  }
+  Command& read_command = std::get<Command>(outcome);
+  if (auto* wanted = std::get_if<T>(&read_command)) return *wanted;
+  ADD_FAILURE() << "another verb was understood";
+  return {};
+}
+
+Printed printed(const std::vector<std::string>& arguments) {
+  auto outcome = read(arguments);
+  if (auto* said = std::get_if<Printed>(&outcome)) return *said;
+  ADD_FAILURE() << "a command was understood";
+  return {};
+}
+
+TEST(Cli, ServeTakesRepeatedAddressesAndInstances) {
+  const auto serve =
+      command<ServeCommand>({"serve", "--config", "f.yaml", "--listen", "127.0.0.1:1",
+                             "--listen=127.0.0.1:2", "--admin", "127.0.0.1:3", "--backend",
+                             "http://a:1", "--backend", "http://b:1", "--policy", "round_robin"});
+  EXPECT_EQ(serve.config.file, "f.yaml");
+  EXPECT_EQ(serve.config.listen, (std::vector<std::string>{"127.0.0.1:1", "127.0.0.1:2"}));
+  EXPECT_EQ(serve.config.admin, "127.0.0.1:3");
+  EXPECT_EQ(serve.config.backends, (std::vector<std::string>{"http://a:1", "http://b:1"}));
+  EXPECT_EQ(serve.config.policy, "round_robin");
+}
+
+TEST(Cli, ServeNeedsNothing) {
+  const auto serve = command<ServeCommand>({"serve"});
+  EXPECT_FALSE(serve.config.file);
+  EXPECT_FALSE(serve.config.admin);
+  EXPECT_TRUE(serve.config.listen.empty());
+}
+
+TEST(Cli, CheckStatusVersionAndDemoTakeTheirOptions) {
+  EXPECT_EQ(command<CheckCommand>({"check", "--json"}).output, Output::kJson);
+  EXPECT_EQ(command<CheckCommand>({"check"}).what, CheckWhat::kConfiguration);
+  EXPECT_EQ(command<CheckCommand>({"check", "--schema"}).what, CheckWhat::kPrintSchema);
+  const auto status = command<StatusCommand>({"status", "--admin", "h:1", "--json"});
+  EXPECT_EQ(status.config.admin, "h:1");
+  EXPECT_EQ(status.output, Output::kJson);
+  EXPECT_EQ(command<VersionCommand>({"version"}).output, Output::kText);
+  EXPECT_EQ(command<VersionCommand>({"--version"}).output, Output::kText);
+  EXPECT_EQ(command<DemoCommand>({"demo"}).seconds, std::nullopt);
+  EXPECT_EQ(command<DemoCommand>({"demo", "--seconds", "30"}).seconds, 30u);
+}
+
+TEST(Cli, AnUnknownVerbNamesTheNearestOne) {
+  const Printed said = printed({"sevre"});
+  EXPECT_EQ(said.exit_code, kWrongUse);
+  EXPECT_EQ(said.err, "drover: unknown verb 'sevre'; did you mean serve?\nTry: drover --help\n");
+  EXPECT_EQ(printed({"xyzzy"}).err, "drover: unknown verb 'xyzzy'\nTry: drover --help\n");
+}
+
+TEST(Cli, AnUnknownOptionNamesTheNearestOne) {
+  const Printed said = printed({"serve", "--backends", "http://a:1"});
+  EXPECT_EQ(said.exit_code, kWrongUse);
+  EXPECT_EQ(said.err,
+            "drover: unknown option '--backends'; did you mean --backend?\n"
+            "Try: drover serve --help\n");
+}
+
+TEST(Cli, WrongUseIsExitCodeTwo) {
+  EXPECT_EQ(printed({"serve", "--admin"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"demo", "--seconds", "0"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"demo", "--seconds", "x"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"serve", "extra"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"serve", "--backend", "http://a:1", "http://b:1"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"serve", "check"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"--nope"}).exit_code, kWrongUse);
+}
+
+TEST(Cli, NothingAtAllShowsTheHelp) {
+  const Printed said = printed({});
+  EXPECT_EQ(said.exit_code, kWrongUse);
+  EXPECT_NE(said.err.find("serve"), std::string::npos);
+}
+
+TEST(Cli, EveryVerbTeachesByExample) {
+  for (const char* verb : {"serve", "check", "status", "version", "demo"}) {
+    const Printed said = printed({verb, "--help"});
+    EXPECT_EQ(said.exit_code, kDone) << verb;
+    EXPECT_NE(said.out.find("Examples:\n  drover " + std::string(verb)), std::string::npos)
+        << said.out;
+  }
+  EXPECT_NE(printed({"--help"}).out.find("drover serve"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace drover::cli

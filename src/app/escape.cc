@@ -1,0 +1,100 @@
+#include "app/escape.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+namespace drover::app {
+namespace {
+
+enum class Sort : std::uint8_t { kPlain, kControl, kBroken };
+
+struct Character {
+  std::size_t length = 1;
+  Sort sort = Sort::kPlain;
+};
+
+bool is_tail(std::string_view text, std::size_t i) {
+  return i < text.size() && (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80;
+}
+
+// The first character of a text that is not empty.
+Character first_character(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x20 || lead == 0x7F) return {1, Sort::kControl};
+  if (lead < 0x80) return {1, Sort::kPlain};
+  if (lead >= 0xC2 && lead <= 0xDF && is_tail(text, 1)) {
+    // U+0080 to U+009F: control characters that some terminals obey.
+    return {2, lead == 0xC2 && byte(1) < 0xA0 ? Sort::kControl : Sort::kPlain};
+  }
+  if ((lead & 0xF0) == 0xE0 && is_tail(text, 1) && is_tail(text, 2)) {
+    const bool overlong = lead == 0xE0 && byte(1) < 0xA0;
+    const bool surrogate = lead == 0xED && byte(1) >= 0xA0;
+    if (!overlong && !surrogate) return {3, Sort::kPlain};
+  }
+  if (lead >= 0xF0 && lead <= 0xF4 && is_tail(text, 1) && is_tail(text, 2) && is_tail(text, 3)) {
+    const bool overlong = lead == 0xF0 && byte(1) < 0x90;
+    const bool too_high = lead == 0xF4 && byte(1) >= 0x90;
+    if (!overlong && !too_high) return {4, Sort::kPlain};
+  }
+  return {1, Sort::kBroken};
+}
+
+template <class Append>
+std::string escape(std::string_view text, Append append) {
+  std::string out;
+  for (std::size_t done = 0; done < text.size();) {
+    if (done >= kLongestValue) return out + "…";
+    const Character character = first_character(text.substr(done));
+    append(out, text.substr(done, character.length), character.sort);
+    done += character.length;
+  }
+  return out;
+}
+
+void append_json(std::string& out, std::string_view character, Sort sort) {
+  if (sort == Sort::kBroken) {
+    out += "\\ufffd";
+  } else if (sort == Sort::kControl) {
+    // Two bytes: U+0080 to U+009F, whose second byte is the code point.
+    const unsigned code = static_cast<unsigned char>(character.back());
+    fmt::format_to(std::back_inserter(out), "\\u{:04x}", code);
+  } else {
+    if (character == "\"" || character == "\\") out += '\\';
+    out += character;
+  }
+}
+
+void append_text(std::string& out, std::string_view character, Sort sort) {
+  if (sort == Sort::kPlain) {
+    out += character;
+  } else if (character == "\n") {
+    out += "\\n";
+  } else if (character == "\t") {
+    out += "\\t";
+  } else {
+    for (const char c : character) {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
+    }
+  }
+}
+
+}  // namespace
+
+std::string json_quoted(std::string_view text) { return '"' + escape(text, append_json) + '"'; }
+
+std::string text_words(std::string_view text) { return escape(text, append_text); }
+
+std::string text_value(std::string_view text) {
+  const std::string words = text_words(text);
+  if (!words.empty() && words.find_first_of(" \"=\\") == std::string::npos) return words;
+  std::string out = "\"";
+  for (const char c : words) {
+    if (c == '"') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+}  // namespace drover::app

@@ -1,0 +1,47 @@
+#pragma once
+// The process's log: lines to a descriptor (standard error), written by a thread of its own, so
+// that a slow disk or a stopped terminal never holds up a request.
+//
+// text: 12:03:04.123 WARN  instance down  instance=gpu0 reason="connection refused"
+// json: {"ts":"2026-01-02T12:03:04.123Z","level":"warn","event":"instance down","instance":"gpu0"}
+//
+// Foreign text (a model's name, an instance's words) cannot forge a line or move a cursor: control
+// bytes and what is not UTF-8 are escaped in both, and a value is cut after 2 KiB.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/log.h"
+
+namespace drover::app {
+
+enum class LineFormat : std::uint8_t { kText, kColouredText, kJson };
+
+struct LogOptions {
+  LogLevel least = LogLevel::kInfo;
+  LineFormat format = LineFormat::kJson;
+  int descriptor = 2;               // not closed
+  std::size_t queued_lines = 8192;  // beyond: the oldest waiting line makes room and is counted
+};
+
+class LogSink : public Log {
+ public:
+  explicit LogSink(LogOptions options);
+  // Writes what waits, then ends the thread.
+  ~LogSink() override;
+
+  void write(LogLevel level, std::string_view event, std::span<const LogField> fields) override;
+
+  // Lines lost because the descriptor was slower than the program. Any thread.
+  std::uint64_t dropped() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// What "auto" means: coloured text on a terminal (plain with NO_COLOR set), json elsewhere.
+LineFormat format_for(int descriptor);
+
+}  // namespace drover::app

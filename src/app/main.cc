@@ -1,0 +1,34 @@
+#include "app/cli.h"
+#include "app/run_demo.h"
+#include "app/run_serve.h"
+#include "app/verbs.h"
+
+namespace {
+
+using namespace drover;
+
+struct Runner {
+  config::Environment environment = config::process_environment();
+
+  int operator()(const cli::ServeCommand& serve) const {
+    return app::run_serve(serve, environment);
+  }
+  int operator()(const cli::CheckCommand& check) const {
+    return cli::print(app::run_check(check, environment));
+  }
+  int operator()(const cli::StatusCommand& status) const {
+    return cli::print(app::run_status(status, environment));
+  }
+  int operator()(const cli::VersionCommand& version) const {
+    return cli::print(app::run_version(version));
+  }
+  int operator()(const cli::DemoCommand& demo) const { return app::run_demo(demo); }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const cli::Parsed parsed = cli::parse(argc, argv);
+  if (!parsed.command) return parsed.exit_code;
+  return std::visit(Runner{}, *parsed.command);
+}

@@ -1,0 +1,91 @@
+#include "app/translate.h"
+
+#include <unistd.h>
+
+namespace drover::app {
+namespace {
+
+net::HostPort to_net(const config::HostPort& address) { return {address.host, address.port}; }
+
+std::string own_hostname() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof(name) - 1) != 0) return {};
+  return name;
+}
+
+}  // namespace
+
+core::Settings core_settings(const config::Config& config, std::uint64_t seed) {
+  core::Settings settings;
+  settings.policy = config.policy == config::Policy::kRoundRobin ? core::PolicyName::kRoundRobin
+                                                                 : core::PolicyName::kLeastLoaded;
+  settings.max_retries = config.retries.max;
+  settings.retry_budget = config.retries.budget;
+  settings.retry_budget_min = config.retries.budget_min;
+  settings.check_interval = config.timeouts.check_interval;
+  settings.refresh_wait = config.timeouts.check_timeout;
+  settings.seed = seed;
+  return settings;
+}
+
+std::vector<core::BackendSpec> backend_specs(const config::Config& config) {
+  std::vector<core::BackendSpec> specs;
+  for (const config::Backend& backend : config.backends) {
+    const BackendId id{static_cast<std::uint32_t>(specs.size())};
+    specs.push_back({id, backend.name, backend.url, backend.max_in_flight});
+  }
+  return specs;
+}
+
+gateway::Settings gateway_settings(const config::Config& config) {
+  gateway::Settings settings;
+  const config::Limits& limits = config.limits;
+  settings.limits.head.max_bytes = limits.head_bytes;
+  settings.limits.head.max_fields = limits.fields;
+  settings.limits.head.max_target = limits.target_bytes;
+  settings.limits.body_bytes = limits.body_bytes;
+  settings.limits.spill_bytes = limits.spill_bytes;
+  settings.limits.spill_dir = limits.spill_dir;
+  settings.limits.connections = limits.connections;
+  settings.deadlines.head = limits.head_timeout;
+  settings.deadlines.idle = limits.idle_timeout;
+  settings.deadlines.body_window = limits.body_stall_timeout;
+  settings.deadlines.write_stall = limits.write_stall_timeout;
+  settings.deadlines.first_token = config.timeouts.first_token;
+  settings.deadlines.token_gap = config.timeouts.token_gap;
+  settings.access.hosts = config.allowed_hosts;
+  settings.access.origins = config.allowed_origins;
+  settings.access.hostname = own_hostname();
+  for (const config::Backend& backend : config.backends) {
+    const BackendId id{static_cast<std::uint32_t>(settings.instances.size())};
+    const net::HostPort address = to_net(backend.address);
+    settings.instances.push_back({id, backend.name, address, address.to_string()});
+  }
+  return settings;
+}
+
+net::PoolLimits pool_limits(const config::Config& config) {
+  net::PoolLimits limits;
+  limits.connect_timeout = config.timeouts.connect;
+  return limits;
+}
+
+probe::ProbeSettings probe_settings(const config::Config& config, std::uint64_t seed) {
+  probe::ProbeSettings settings;
+  settings.interval = config.timeouts.check_interval;
+  settings.check_timeout = config.timeouts.check_timeout;
+  settings.residency_timeout = config.timeouts.residency_timeout;
+  settings.seed = seed;
+  return settings;
+}
+
+std::vector<probe::ProbeTarget> probe_targets(const config::Config& config) {
+  std::vector<probe::ProbeTarget> targets;
+  for (const config::Backend& backend : config.backends) {
+    const BackendId id{static_cast<std::uint32_t>(targets.size())};
+    targets.push_back({id, to_net(backend.address)});
+  }
+  return targets;
+}
+
+}  // namespace drover::app

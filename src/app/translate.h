@@ -1,0 +1,23 @@
+#pragma once
+// From configuration values to what each module is told. The modules do not know the configuration,
+// the configuration does not know them.
+
+#include <vector>
+
+#include "config/config.h"
+#include "core/fleet.h"
+#include "core/settings.h"
+#include "gateway/settings.h"
+#include "net/upstream_pool.h"
+#include "probe/probe.h"
+
+namespace drover::app {
+
+core::Settings core_settings(const config::Config& config, std::uint64_t seed);
+std::vector<core::BackendSpec> backend_specs(const config::Config& config);
+gateway::Settings gateway_settings(const config::Config& config);
+net::PoolLimits pool_limits(const config::Config& config);
+probe::ProbeSettings probe_settings(const config::Config& config, std::uint64_t seed);
+std::vector<probe::ProbeTarget> probe_targets(const config::Config& config);
+
+}  // namespace drover::app

@@ -1,0 +1,18 @@
+#pragma once
+// The verbs that do their work and end. Each returns what it has to say; main prints it.
+
+#include "app/cli.h"
+#include "config/discover.h"
+
+namespace drover::app {
+
+// Reports every error and warning of the effective configuration, or a summary of it. With
+// kPrintSchema: the JSON Schema of the configuration file.
+cli::Printed run_check(const cli::CheckCommand& command, const config::Environment& environment);
+
+// Asks a running drover over its admin address, for at most three seconds.
+cli::Printed run_status(const cli::StatusCommand& command, const config::Environment& environment);
+
+cli::Printed run_version(const cli::VersionCommand& command);
+
+}  // namespace drover::app

@@ -1,0 +1,17 @@
+#pragma once
+// What drover does when nobody told it anything: look for Ollama where it usually is.
+
+#include <string>
+
+#include "base/result.h"
+#include "config/config.h"
+
+namespace drover::app {
+
+// When `config` names no instance: finds those that answer on 127.0.0.1 (11434 and 11440 to 11455)
+// and adds them. When one of them holds drover's own default address, drover moves to 11435.
+// Returns what was done, for people; empty when there was nothing to do. Error kConfig: nothing was
+// found, or drover runs already; the message says what to do.
+Result<std::string> find_instances(config::Config& config);
+
+}  // namespace drover::app

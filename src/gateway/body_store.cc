@@ -1,0 +1,109 @@
+#include "gateway/body_store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace drover::gateway {
+namespace {
+
+Error disk_error(const std::string& directory, int code) {
+  return {ErrorKind::kUnavailable, Origin::kSelf, Retry::kNever,
+          "the request body could not be kept in " + directory + ": " + std::strerror(code)};
+}
+
+// A file without a name: gone with its descriptor, whatever happens to the process.
+int open_unlinked(const std::string& directory) {
+  const int file = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (file >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return file;
+  // Filesystems without O_TMPFILE (overlayfs of old kernels): make a name and remove it.
+  std::string name = directory + "/drover-body-XXXXXX";
+  const int named = ::mkostemp(name.data(), O_CLOEXEC);
+  if (named >= 0) ::unlink(name.c_str());
+  return named;
+}
+
+}  // namespace
+
+BodyStore::BodyStore(std::uint64_t spill_bytes, const std::string& spill_dir)
+    : spill_bytes_(spill_bytes), spill_dir_(spill_dir) {}
+
+BodyStore::~BodyStore() {
+  if (file_ >= 0) ::close(file_);
+}
+
+void BodyStore::expect(std::uint64_t bytes) {
+  if (bytes <= spill_bytes_) memory_.reserve(bytes);
+}
+
+Result<void> BodyStore::append(std::string_view piece) {
+  received_ += piece.size();
+  if (file_ >= 0) return write_file(piece);
+  memory_.append(piece);
+  if (memory_.size() > spill_bytes_) return spill();
+  return {};
+}
+
+Result<void> BodyStore::spill() {
+  file_ = open_unlinked(spill_dir_);
+  if (file_ < 0) return disk_error(spill_dir_, errno);
+  Result<void> written = write_file(memory_);
+  memory_ = std::string();
+  return written;
+}
+
+Result<void> BodyStore::write_file(std::string_view piece) {
+  while (!piece.empty()) {
+    const ssize_t n = ::write(file_, piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return disk_error(spill_dir_, errno);
+    piece.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+std::uint64_t BodyStore::sent_bytes() const {
+  std::uint64_t bytes = received_;
+  for (const wire::Edit& edit : edits_) bytes = bytes - edit.length + edit.text.size();
+  return bytes;
+}
+
+Result<std::string_view> BodyStore::read(Cursor& cursor, std::span<char> room) const {
+  std::uint64_t stop = received_;
+  if (cursor.edit < edits_.size()) {
+    const wire::Edit& edit = edits_[cursor.edit];
+    stop = edit.offset;
+    if (cursor.offset == stop) {
+      const std::string_view rest = std::string_view(edit.text).substr(cursor.edit_offset);
+      const std::string_view piece = rest.substr(0, room.size());
+      cursor.edit_offset += piece.size();
+      if (cursor.edit_offset == edit.text.size()) {
+        cursor.offset += edit.length;
+        ++cursor.edit;
+        cursor.edit_offset = 0;
+      }
+      // An edit that only removes yields nothing here; the bytes behind it follow.
+      return piece.empty() ? read(cursor, room) : Result<std::string_view>(piece);
+    }
+  }
+  const std::uint64_t left = std::min<std::uint64_t>(stop - cursor.offset, room.size());
+  if (left == 0) return std::string_view();
+  if (file_ < 0) {
+    const std::string_view piece = std::string_view(memory_).substr(cursor.offset, left);
+    cursor.offset += piece.size();
+    return piece;
+  }
+  const ssize_t n = ::pread(file_, room.data(), left, static_cast<off_t>(cursor.offset));
+  if (n <= 0) {
+    return Error{ErrorKind::kSystem, Origin::kSelf, Retry::kNever,
+                 "a kept request body could not be read back"};
+  }
+  cursor.offset += static_cast<std::uint64_t>(n);
+  return std::string_view(room.data(), static_cast<std::size_t>(n));
+}
+
+}  // namespace drover::gateway

@@ -1,0 +1,59 @@
+#pragma once
+// The body of one request, kept until its answer has begun so that it can be sent again. Small
+// bodies stay in memory; larger ones live in an unlinked file, so memory stays flat whatever a
+// client sends. Edits are applied while reading: the stored bytes are never rewritten.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "wire/json_scan.h"
+
+namespace drover::gateway {
+
+class BodyStore {
+ public:
+  // Above `spill_bytes` the body moves to a file in `spill_dir`.
+  BodyStore(std::uint64_t spill_bytes, const std::string& spill_dir);
+  BodyStore(const BodyStore&) = delete;
+  BodyStore& operator=(const BodyStore&) = delete;
+  ~BodyStore();
+
+  // Errors: kUnavailable when the disk is full or the directory cannot be written to.
+  Result<void> append(std::string_view piece);
+  // A hint: this much will come.
+  void expect(std::uint64_t bytes);
+  // Sorted, not overlapping, inside the body.
+  void set_edits(std::vector<wire::Edit> edits) { edits_ = std::move(edits); }
+
+  std::uint64_t received_bytes() const { return received_; }
+  std::uint64_t sent_bytes() const;  // with the edits applied: the Content-Length to announce
+  bool spilled() const { return file_ >= 0; }
+
+  // A place in the edited body.
+  struct Cursor {
+    std::uint64_t offset = 0;      // in the stored bytes
+    std::size_t edit = 0;          // next edit to apply
+    std::size_t edit_offset = 0;   // bytes of it already given
+  };
+  // The next piece, at most room.size() bytes; empty at the end. Points into the store, an edit, or
+  // `room` (when read from the file). Errors: kSystem.
+  Result<std::string_view> read(Cursor& cursor, std::span<char> room) const;
+
+ private:
+  Result<void> spill();
+  Result<void> write_file(std::string_view piece);
+
+  std::uint64_t spill_bytes_;
+  const std::string& spill_dir_;
+  std::string memory_;
+  int file_ = -1;
+  std::uint64_t received_ = 0;
+  std::vector<wire::Edit> edits_;
+};
+
+}  // namespace drover::gateway

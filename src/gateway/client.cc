@@ -1,0 +1,174 @@
+#include "gateway/client.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <vector>
+
+#include "wire/http_body.h"
+
+namespace drover::gateway {
+namespace {
+
+constexpr std::uint64_t kLingerBytes = 64 * 1024 * 1024;
+
+Error gone() {
+  return {ErrorKind::kClosed, Origin::kClient, Retry::kNever, "the client closed its connection"};
+}
+
+Error waited(net::WaitResult result) {
+  if (result == net::WaitResult::kTimedOut) {
+    return {ErrorKind::kTimeout, Origin::kClient, Retry::kNever, "the client was too slow"};
+  }
+  return {ErrorKind::kCancelled, Origin::kClient, Retry::kNever, "nobody waits for this any more"};
+}
+
+}  // namespace
+
+Client::Client(std::unique_ptr<net::Stream> stream)
+    : stream_(std::move(stream)), peer_(stream_->peer().address_text()) {}
+
+void Client::consume(std::size_t bytes) {
+  consumed_ += bytes;
+  if (consumed_ == input_.size()) {
+    input_.clear();
+    consumed_ = 0;
+  }
+}
+
+void Client::release_buffer() {
+  input_ = std::string();
+  consumed_ = 0;
+}
+
+net::Task<Result<void>> Client::read_more(Instant deadline, net::Cancel* cancel) {
+  for (;;) {
+    const net::WaitResult ready = co_await stream_->readable(deadline, cancel);
+    if (ready != net::WaitResult::kReady) co_return waited(ready);
+    const std::span<char> room = loop().scratch();
+    const net::Io io = stream_->read(room);
+    if (io.state == net::Io::State::kWouldBlock) continue;
+    if (io.state != net::Io::State::kMoved) co_return gone();
+    input_.append(room.data(), io.bytes);
+    co_return Result<void>();
+  }
+}
+
+net::Task<Result<std::string_view>> Client::receive(Instant deadline, net::Cancel* cancel) {
+  for (;;) {
+    const net::WaitResult ready = co_await stream_->readable(deadline, cancel);
+    if (ready != net::WaitResult::kReady) co_return waited(ready);
+    const std::span<char> room = loop().scratch();
+    const net::Io io = stream_->read(room);
+    if (io.state == net::Io::State::kWouldBlock) continue;
+    if (io.state != net::Io::State::kMoved) co_return gone();
+    co_return std::string_view(room.data(), io.bytes);
+  }
+}
+
+void Client::begin_request(const wire::RequestHead& head) {
+  minor_version_ = head.minor_version;
+  keep_alive_ = head.keep_alive;
+  head_only_ = head.method == wire::Method::kHead;
+}
+
+std::string Client::head_text(const Answer& answer, std::string_view framing) const {
+  std::string text;
+  text.reserve(256 + answer.fields.size());
+  fmt::format_to(std::back_inserter(text), "HTTP/1.1 {} {}\r\n", answer.status,
+                 wire::reason_phrase(answer.status));
+  if (!answer.content_type.empty()) {
+    fmt::format_to(std::back_inserter(text), "Content-Type: {}\r\n", answer.content_type);
+  }
+  text += answer.fields;
+  text += framing;
+  if (!keep_alive_) {
+    text += "Connection: close\r\n";
+  } else if (minor_version_ == 0) {
+    text += "Connection: keep-alive\r\n";
+  }
+  text += "\r\n";
+  return text;
+}
+
+net::Task<Result<void>> Client::send_whole(Answer answer, std::string_view body, Duration stall,
+                                           net::Cancel* cancel) {
+  const std::string head = head_text(answer, fmt::format("Content-Length: {}\r\n", body.size()));
+  const std::array<std::string_view, 2> parts = {head, head_only_ ? std::string_view() : body};
+  Result<void> sent = co_await net::write_all(*stream_, parts, stall, cancel);
+  if (sent) bytes_sent_ += head.size() + parts[1].size();
+  co_return sent;
+}
+
+std::string Client::stream_head(const Answer& answer) {
+  if (minor_version_ == 0) keep_alive_ = false;  // only the close ends such an answer
+  return head_text(answer, minor_version_ == 1 ? "Transfer-Encoding: chunked\r\n" : "");
+}
+
+std::string_view Client::stream_end() const {
+  return minor_version_ == 1 ? wire::kLastChunk : std::string_view();
+}
+
+Result<std::string> Client::send_now(std::string_view before,
+                                     std::span<const std::string_view> pieces,
+                                     std::string_view after) {
+  std::uint64_t bytes = 0;
+  for (const std::string_view piece : pieces) bytes += piece.size();
+  const wire::ChunkHead chunk(bytes);
+  const bool chunked = minor_version_ == 1 && bytes > 0;
+  std::array<std::string_view, net::Stream::kMaxParts> parts;
+  std::size_t count = 0;
+  if (!before.empty()) parts[count++] = before;
+  if (chunked) parts[count++] = chunk.view();
+  for (const std::string_view piece : pieces) parts[count++] = piece;
+  if (chunked) parts[count++] = "\r\n";
+  if (!after.empty()) parts[count++] = after;
+
+  std::string rest;
+  if (count == 0) return rest;
+  const net::Io io = stream_->write(std::span(parts.data(), count));
+  if (io.state == net::Io::State::kFailed) return gone();
+  std::size_t sent = io.state == net::Io::State::kMoved ? io.bytes : 0;
+  bytes_sent_ += sent;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t skip = std::min(sent, parts[i].size());
+    rest.append(parts[i].substr(skip));
+    sent -= skip;
+  }
+  return rest;
+}
+
+void Client::frame(std::string& out, std::span<const std::string_view> pieces,
+                   std::string_view after) const {
+  std::uint64_t bytes = 0;
+  for (const std::string_view piece : pieces) bytes += piece.size();
+  const bool chunked = minor_version_ == 1 && bytes > 0;
+  if (chunked) out += wire::ChunkHead(bytes).view();
+  for (const std::string_view piece : pieces) out += piece;
+  if (chunked) out += "\r\n";
+  out += after;
+}
+
+net::Task<Result<void>> Client::send_rest(std::string rest, Duration stall, net::Cancel* cancel) {
+  const std::array<std::string_view, 1> parts = {rest};
+  Result<void> sent = co_await net::write_all(*stream_, parts, stall, cancel);
+  if (sent) bytes_sent_ += rest.size();
+  co_return sent;
+}
+
+net::Task<void> linger(Client& client, Duration time) {
+  client.stream().watch_hangup(nullptr);
+  client.stream().finish_writing();
+  const Instant deadline = client.loop().now() + time;
+  std::uint64_t dropped = 0;
+  while (dropped < kLingerBytes) {
+    const net::WaitResult ready = co_await client.stream().readable(deadline);
+    if (ready != net::WaitResult::kReady) co_return;
+    const net::Io io = client.stream().read(client.loop().scratch());
+    if (io.state == net::Io::State::kWouldBlock) continue;
+    if (io.state != net::Io::State::kMoved) co_return;
+    dropped += io.bytes;
+  }
+}
+
+}  // namespace drover::gateway

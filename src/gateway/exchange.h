@@ -1,0 +1,50 @@
+#pragma once
+// One request and what became of it: the state that travels down the story in serve.cc.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ask.h"
+#include "base/ids.h"
+#include "engine/metrics.h"
+#include "gateway/body_store.h"
+#include "gateway/routes.h"
+#include "gateway/settings.h"
+
+namespace drover::gateway {
+
+struct Exchange {
+  Exchange(const Limits& limits, Instant now)
+      : arrived(now), body(limits.spill_bytes, limits.spill_dir) {}
+
+  Instant arrived;
+  RequestId id;
+  std::string id_text;          // the client's own X-Request-ID when it is safe, else ours
+
+  // From the head. Views into the client's buffer do not survive the body, so what is needed later
+  // is copied here.
+  wire::Method method = wire::Method::kOther;
+  const Route* route = nullptr;
+  Dialect dialect = Dialect::kNative;
+  std::string target;           // upstream request target, canonical
+  std::string forward_fields;   // complete lines for the instance, filtered
+  std::string answer_fields;    // complete lines for every answer to this request (id, CORS)
+  wire::Framing framing = wire::Framing::kNone;
+  std::uint64_t content_length = 0;
+  bool expect_continue = false;
+  bool explain = false;         // the client asked for the decision in a header
+  bool body_unread = false;     // bytes of it may still be on their way
+
+  BodyStore body;
+  Ask ask;
+
+  // What is counted and logged at the end.
+  engine::RequestRecord record;
+  std::string why;              // the last decision
+  std::string failure;          // the last failure of an instance, one sentence
+  std::vector<BackendId> tried;
+};
+
+}  // namespace drover::gateway

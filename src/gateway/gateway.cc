@@ -1,0 +1,135 @@
+#include "gateway/gateway.h"
+
+#include <fmt/format.h>
+
+#include "gateway/read_request.h"
+#include "gateway/refusal.h"
+#include "wire/dialect.h"
+
+namespace drover::gateway {
+
+Gateway::Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool,
+                 const Settings& settings, Log& log)
+    : loop_(loop), port_(port), pool_(pool), settings_(settings), log_(log) {}
+
+Gateway::~Gateway() = default;
+
+void Gateway::serve(std::unique_ptr<net::Listener> listener) {
+  loop_.spawn(accept_clients(std::move(listener)));
+}
+
+net::Task<void> Gateway::accept_clients(std::unique_ptr<net::Listener> listener) {
+  for (;;) {
+    Result<std::unique_ptr<net::Stream>> stream = co_await listener->accept(&stop_accepting_);
+    if (!stream) {
+      if (stream.error().kind != ErrorKind::kCancelled) {
+        log_.error("listener failed", {{"error", std::string_view(stream.error().message)}});
+      }
+      co_return;
+    }
+    port_.engine().metrics().connections_accepted.add();
+    if (open_connections() >= settings_.limits.connections) make_room();
+    loop_.spawn(serve_connection(std::move(*stream)));
+  }
+}
+
+// The longest idle connection gives way: its client can open another, a new client can not wait.
+void Gateway::make_room() {
+  if (!idle_.empty()) idle_.front()->cancel.trigger(net::CancelReason::kShutdown);
+}
+
+void Gateway::set_busy(Link& link) { busy_.splice(busy_.end(), idle_, link.place); }
+void Gateway::set_idle(Link& link) { idle_.splice(idle_.end(), busy_, link.place); }
+
+net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream) {
+  Client client(std::move(stream));
+  Link link;
+  link.place = idle_.insert(idle_.end(), &link);
+  port_.engine().metrics().connections_open.add(1);
+  bool refused = false;
+  while (!draining_) {
+    // One head at a time; between two requests a connection holds no buffer.
+    wire::RequestHead head;
+    Result<void> arrived = co_await read_head(client, head, settings_, &link.cancel);
+    set_busy(link);
+    if (!arrived) {
+      refused = arrived.error().kind != ErrorKind::kClosed;
+      if (refused) co_await refuse_head(client, std::move(arrived).error());
+      set_idle(link);
+      break;
+    }
+    co_await serve_request(client, link, head);
+    set_idle(link);
+    if (!client.keep_alive()) break;
+    link.cancel.reset();
+    if (client.buffered().empty()) client.release_buffer();
+  }
+  if (refused || !client.keep_alive()) co_await linger(client, settings_.deadlines.linger);
+  port_.engine().metrics().connections_open.add(-1);
+  idle_.erase(link.place);
+  tell_when_drained();
+}
+
+void Gateway::tell_when_drained() {
+  if (draining_ && open_connections() == 0 && drained_) std::exchange(drained_, {})();
+}
+
+net::Task<void> Gateway::serve_request(Client& client, Link& link, wire::RequestHead& head) {
+  Exchange exchange(settings_.limits, loop_.now());
+  exchange.id = port_.engine().next_request_id();
+  port_.engine().metrics().requests_active.add(1);
+  co_await tell(client, link, head, exchange);
+  port_.engine().metrics().requests_active.add(-1);
+  finish(client, exchange);
+}
+
+// A head that is no request: answered in the only dialect that is sure to be understood.
+net::Task<void> Gateway::refuse_head(Client& client, Error error) {
+  Exchange exchange(settings_.limits, loop_.now());
+  exchange.id = port_.engine().next_request_id();
+  exchange.id_text = fmt::format("{:016x}", exchange.id.value);
+  exchange.record.route = "(malformed)";
+  co_await refuse(client, exchange, std::move(error), {}, settings_.deadlines.write_stall, nullptr);
+  finish(client, exchange);
+}
+
+// One line in the log, one count in the metrics.
+void Gateway::finish(const Client& client, Exchange& exchange) {
+  engine::RequestRecord& record = exchange.record;
+  record.model = exchange.ask.model.text();
+  record.total = loop_.now() - exchange.arrived;
+  const bool ill = record.outcome == engine::Outcome::kFailed ||
+                   record.outcome == engine::Outcome::kBroken;
+  const LogField fields[] = {
+      {"id", std::string_view(exchange.id_text)},
+      {"client", std::string_view(client.peer())},
+      {"route", record.route},
+      {"model", std::string_view(record.model)},
+      {"instance", std::string_view(record.backend)},
+      {"status", static_cast<std::int64_t>(record.status)},
+      {"outcome", to_string(record.outcome)},
+      {"retries", static_cast<std::uint64_t>(record.retries)},
+      {"queued_ms", to_millis(record.queued)},
+      {"first_token_ms", to_millis(record.first_byte)},
+      {"total_ms", to_millis(record.total)},
+      {"prompt_tokens", record.usage.prompt_tokens},
+      {"output_tokens", record.usage.output_tokens},
+      {"failure", std::string_view(exchange.failure)},
+      {"why", std::string_view(exchange.why)}};
+  log_.write(ill ? LogLevel::kWarn : LogLevel::kInfo, "request", fields);
+  port_.record(std::move(record));
+}
+
+void Gateway::drain(std::function<void()> done) {
+  draining_ = true;
+  drained_ = std::move(done);
+  stop_accepting_.trigger(net::CancelReason::kShutdown);
+  for (Link* link : std::list<Link*>(idle_)) link->cancel.trigger(net::CancelReason::kShutdown);
+  tell_when_drained();
+}
+
+void Gateway::cut() {
+  for (Link* link : std::list<Link*>(busy_)) link->cancel.trigger(net::CancelReason::kShutdown);
+}
+
+}  // namespace drover::gateway

@@ -1,0 +1,68 @@
+#pragma once
+// The gateway of one loop: accepts clients and tells the story of each request (serve.cc).
+
+#include <cstddef>
+#include <functional>
+#include <list>
+#include <memory>
+
+#include "base/log.h"
+#include "engine/engine.h"
+#include "gateway/client.h"
+#include "gateway/exchange.h"
+#include "gateway/settings.h"
+#include "net/upstream_pool.h"
+
+namespace drover::gateway {
+
+class Gateway {
+ public:
+  // Everything outlives the gateway; the gateway outlives its loop's coroutines.
+  Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool, const Settings& settings,
+          Log& log);
+  ~Gateway();
+
+  // Accepts on `listener` until drain().
+  void serve(std::unique_ptr<net::Listener> listener);
+
+  // No new connections, idle ones closed, running requests finish and close theirs. `done` is called
+  // once, when the last connection is closed.
+  void drain(std::function<void()> done);
+  // Ends what still runs: streams with an error record, the rest with a status.
+  void cut();
+  std::size_t open_connections() const { return idle_.size() + busy_.size(); }
+
+ private:
+  // One client connection as the gateway keeps track of it.
+  struct Link {
+    net::Cancel cancel;  // triggered by hang-up, revocation, eviction, drain, cut
+    std::list<Link*>::iterator place;
+  };
+
+  net::Task<void> accept_clients(std::unique_ptr<net::Listener> listener);
+  net::Task<void> serve_connection(std::unique_ptr<net::Stream> stream);
+  net::Task<void> serve_request(Client& client, Link& link, wire::RequestHead& head);
+  net::Task<void> tell(Client& client, Link& link, const wire::RequestHead& head,
+                       Exchange& exchange);
+  net::Task<void> answer_own(Client& client, Link& link, Exchange& exchange);
+  net::Task<void> attempt_until_answered(Client& client, Link& link, Exchange& exchange);
+  net::Task<void> refuse_head(Client& client, Error error);
+  void finish(const Client& client, Exchange& exchange);
+  void make_room();
+  void tell_when_drained();
+  void set_busy(Link& link);
+  void set_idle(Link& link);
+
+  net::Loop& loop_;
+  engine::Port& port_;
+  net::UpstreamPool& pool_;
+  const Settings& settings_;
+  Log& log_;
+  std::list<Link*> idle_;  // longest idle first
+  std::list<Link*> busy_;
+  net::Cancel stop_accepting_;
+  bool draining_ = false;
+  std::function<void()> drained_;
+};
+
+}  // namespace drover::gateway

@@ -1,0 +1,268 @@
+#include "gateway/read_request.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "gateway/access.h"
+#include "gateway/cors.h"
+#include "wire/http_body.h"
+#include "wire/multipart.h"
+
+namespace drover::gateway {
+namespace {
+
+Error client_error(ErrorKind kind, std::string message) {
+  return {kind, Origin::kClient, Retry::kNever, std::move(message)};
+}
+
+// Fields that say who the client is or how this hop works: never for an instance.
+constexpr std::array<std::string_view, 16> kNotForwarded = {
+    "host",          "origin",           "referer",      "authorization",
+    "x-api-key",     "cookie",           "content-length", "expect",
+    "accept-encoding", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+    "forwarded",     "x-real-ip",        "x-request-id", "content-encoding"};
+
+bool is_forwarded(const wire::Field& field, std::string_view connection) {
+  if (wire::is_hop_by_hop(field.name)) return false;
+  for (std::string_view name : kNotForwarded) {
+    if (wire::field_is(field.name, name)) return false;
+  }
+  if (field.name.size() >= 9 && wire::field_is(field.name.substr(0, 9), "x-drover-")) return false;
+  if (connection.empty()) return true;
+  std::string lower(field.name);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return !wire::list_has_token(connection, lower);
+}
+
+bool is_safe_id(std::string_view id) {
+  constexpr std::size_t kMaxId = 128;
+  return !id.empty() && id.size() <= kMaxId &&
+         std::all_of(id.begin(), id.end(), [](unsigned char c) {
+           return std::isalnum(c) || c == '-' || c == '_' || c == '.' || c == ':';
+         });
+}
+
+void copy_fields(const wire::RequestHead& head, Exchange& exchange) {
+  const std::string_view connection = head.find("connection").value_or("");
+  for (const wire::Field& field : head.fields) {
+    if (!is_forwarded(field, connection)) continue;
+    fmt::format_to(std::back_inserter(exchange.forward_fields), "{}: {}\r\n", field.name,
+                   field.value);
+  }
+  const std::string_view id = head.find("x-request-id").value_or("");
+  exchange.id_text = is_safe_id(id) ? std::string(id) : fmt::format("{:016x}", exchange.id.value);
+  fmt::format_to(std::back_inserter(exchange.forward_fields), "X-Request-ID: {}\r\n",
+                 exchange.id_text);
+  fmt::format_to(std::back_inserter(exchange.answer_fields), "X-Request-ID: {}\r\n",
+                 exchange.id_text);
+  exchange.explain = head.find("x-drover-explain").has_value();
+}
+
+Result<void> check_body_head(const wire::RequestHead& head, const Settings& settings) {
+  const std::string_view coding = head.find("content-encoding").value_or("identity");
+  if (!wire::field_is(coding, "identity")) {
+    return client_error(ErrorKind::kMediaType,
+                        "compressed request bodies are not read; send the body as it is");
+  }
+  if (head.framing == wire::Framing::kLength &&
+      head.content_length > settings.limits.body_bytes) {
+    return client_error(ErrorKind::kTooLarge,
+                        fmt::format("the body has {} bytes, the limit is {} (limits.body_bytes)",
+                                    head.content_length, settings.limits.body_bytes));
+  }
+  return {};
+}
+
+// The part of reading that does not suspend: decodes what arrived, keeps and inspects it.
+class BodyIntake {
+ public:
+  BodyIntake(Exchange& exchange, const Settings& settings)
+      : exchange_(exchange),
+        settings_(settings),
+        decoder_(exchange.framing, exchange.content_length, Origin::kClient),
+        inspector_(settings.limits.json) {}
+
+  // Bytes of `input` that belong to the body.
+  Result<std::size_t> take(std::string_view input) {
+    std::size_t used = 0;
+    while (used < input.size() && !decoder_.done()) {
+      Result<wire::BodyDecoder::Step> step = decoder_.next(input.substr(used));
+      if (!step) return std::move(step).error();
+      used += step->consumed;
+      if (step->data.empty()) continue;
+      Result<void> kept = keep(step->data);
+      if (!kept) return std::move(kept).error();
+    }
+    return used;
+  }
+
+  bool done() const { return decoder_.done(); }
+  Result<void> end_of_input() { return decoder_.end(); }
+
+  Result<void> finish() {
+    Ask& ask = exchange_.ask;
+    ask.dialect = exchange_.dialect;
+    ask.body_bytes = exchange_.body.received_bytes();
+    if (exchange_.route->treatment == Treatment::kPathModel) return {};
+    if (exchange_.route->treatment == Treatment::kMultipart) {
+      Result<std::string> model = multipart_.finish();
+      if (!model) return std::move(model).error();
+      return set_model(std::move(*model));
+    }
+    if (ask.body_bytes == 0) return client_error(ErrorKind::kMalformed, "missing request body");
+    Result<wire::RequestFacts> facts = inspector_.finish();
+    if (!facts) return std::move(facts).error();
+    exchange_.body.set_edits(std::move(facts->edits));
+    ask.streaming = exchange_.route->shape != StreamShape::kNone &&
+                    facts->stream.value_or(exchange_.route->streams_by_default);
+    return set_model(facts->model.value_or(""));
+  }
+
+ private:
+  Result<void> keep(std::string_view data) {
+    if (exchange_.body.received_bytes() + data.size() > settings_.limits.body_bytes) {
+      return client_error(ErrorKind::kTooLarge,
+                          fmt::format("the body is larger than {} bytes (limits.body_bytes)",
+                                      settings_.limits.body_bytes));
+    }
+    Result<void> read = Done{};
+    if (exchange_.route->treatment == Treatment::kJsonBody) read = inspector_.feed(data);
+    if (exchange_.route->treatment == Treatment::kMultipart) read = multipart_.feed(data);
+    if (!read) return read;
+    return exchange_.body.append(data);
+  }
+
+  Result<void> set_model(std::string model) {
+    if (model.empty()) return client_error(ErrorKind::kMalformed, "model is required");
+    exchange_.ask.model = ModelName::canonical(model);
+    exchange_.ask.model_as_sent = std::move(model);
+    return {};
+  }
+
+  Exchange& exchange_;
+  const Settings& settings_;
+  wire::BodyDecoder decoder_;
+  wire::RequestInspector inspector_;
+  wire::MultipartModel multipart_;
+};
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+}  // namespace
+
+net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const Settings& settings,
+                                  net::Cancel* cancel) {
+  wire::RequestParser parser(settings.limits.head);
+  Instant deadline = client.loop().now() + settings.deadlines.idle;
+  bool began = false;
+  for (;;) {
+    if (!client.buffered().empty()) {
+      Result<std::optional<std::size_t>> parsed = parser.parse(client.buffered(), head);
+      if (!parsed) co_return std::move(parsed).error();
+      if (parsed->has_value()) co_return Result<void>();
+      if (!began) deadline = client.loop().now() + settings.deadlines.head;
+      began = true;
+    }
+    Result<void> more = co_await client.read_more(deadline, cancel);
+    if (more) continue;
+    Error error = std::move(more).error();
+    if (!began || error.kind == ErrorKind::kCancelled) {
+      co_return Error{ErrorKind::kClosed, Origin::kClient, Retry::kNever, error.message};
+    }
+    if (error.kind == ErrorKind::kTimeout) {
+      co_return client_error(ErrorKind::kSlow, "the request head took too long to arrive");
+    }
+    co_return client_error(ErrorKind::kMalformed, "the connection ended inside a request head");
+  }
+}
+
+Result<void> admit(Client& client, const wire::RequestHead& head, Exchange& exchange,
+                   const Settings& settings) {
+  client.begin_request(head);
+  exchange.method = head.method;
+  exchange.dialect = dialect_of_path(head.path);
+  exchange.framing = head.framing;
+  exchange.content_length = head.content_length;
+  exchange.expect_continue = head.expect_continue && head.minor_version == 1;
+  exchange.body_unread = head.framing != wire::Framing::kNone;
+  copy_fields(head, exchange);
+
+  Result<void> host = check_host(head.authority, settings.access);
+  if (!host) return host;
+  const std::string_view origin = head.find("origin").value_or("");
+  Result<void> page = check_origin(origin, head.authority, settings.access);
+  if (!page) return page;
+  if (!origin.empty()) exchange.answer_fields += cors_fields(origin);
+  if (head.method == wire::Method::kOptions && is_known_path(head.path)) {
+    exchange.answer_fields += preflight_fields(head);
+    exchange.route = nullptr;
+    client.consume(head.bytes);
+    return {};
+  }
+  Result<Match> match = match_route(head);
+  if (!match) return std::move(match).error();
+  exchange.route = match->route;
+  exchange.record.route = match->route->path;
+  exchange.target = match->route->path;
+  if (!match->model_segment.empty()) {
+    Result<std::string> model = wire::percent_decode(match->model_segment);
+    if (!model) return std::move(model).error();
+    exchange.target = fmt::format("/v1/models/{}", match->model_segment);
+    exchange.ask.model = ModelName::canonical(*model);
+    exchange.ask.model_as_sent = std::move(*model);
+  }
+  Result<void> body = check_body_head(head, settings);
+  client.consume(head.bytes);
+  return body;
+}
+
+net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Settings& settings,
+                                  net::Cancel* cancel) {
+  BodyIntake intake(exchange, settings);
+  if (exchange.framing == wire::Framing::kLength) exchange.body.expect(exchange.content_length);
+  if (exchange.expect_continue && client.buffered().empty() && !intake.done()) {
+    Result<void> sent = co_await client.send_rest(std::string(kContinue),
+                                                  settings.deadlines.write_stall, cancel);
+    if (!sent) co_return sent;
+  }
+  Instant window_end = client.loop().now() + settings.deadlines.body_window;
+  std::uint64_t window_start = 0;
+  std::string_view input = client.buffered();
+  bool from_buffer = true;
+  while (!intake.done()) {
+    Result<std::size_t> used = intake.take(input);
+    if (!used) co_return std::move(used).error();
+    if (from_buffer) {
+      client.consume(*used);
+    } else {
+      client.unread(input.substr(*used));
+    }
+    if (intake.done()) break;
+    from_buffer = false;
+    Result<std::string_view> more = co_await client.receive(window_end, cancel);
+    if (more) {
+      input = *more;
+      continue;
+    }
+    if (more.error().kind == ErrorKind::kClosed) {
+      Result<void> end = intake.end_of_input();
+      co_return end ? client_error(ErrorKind::kMalformed, "the request body was cut short")
+                    : std::move(end).error();
+    }
+    if (more.error().kind != ErrorKind::kTimeout) co_return std::move(more).error();
+    // The window is over: a slow link has moved something, an attack next to nothing.
+    if (exchange.body.received_bytes() - window_start < kBodyWindowBytes) {
+      co_return client_error(ErrorKind::kSlow, "the request body arrives too slowly");
+    }
+    window_start = exchange.body.received_bytes();
+    window_end = client.loop().now() + settings.deadlines.body_window;
+    input = {};
+  }
+  exchange.body_unread = false;
+  co_return intake.finish();
+}
+
+}  // namespace drover::gateway

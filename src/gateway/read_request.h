@@ -1,0 +1,26 @@
+#pragma once
+// From bytes to an Exchange: the head, who may ask, and the body with what it asks for.
+
+#include "base/result.h"
+#include "gateway/client.h"
+#include "gateway/exchange.h"
+#include "gateway/settings.h"
+
+namespace drover::gateway {
+
+// Waits for and reads one head into `head` (its views live until the next read from the client).
+// Errors: kClosed when the client closed before a head began; kSlow, kMalformed and the like after.
+net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const Settings& settings,
+                                  net::Cancel* cancel);
+
+// What can be judged by the head alone, before anything is kept for the client: route, method,
+// Host, Origin, codings, size. Fills the exchange, drops the head from the client's buffer.
+Result<void> admit(Client& client, const wire::RequestHead& head, Exchange& exchange,
+                   const Settings& settings);
+
+// Reads the body into the exchange's store and finds model, stream and edits in it as it passes.
+// Errors: kMalformed, kTooLarge, kSlow, kClosed (cut short), kUnavailable (disk).
+net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Settings& settings,
+                                  net::Cancel* cancel);
+
+}  // namespace drover::gateway

@@ -1,0 +1,435 @@
+#include "gateway/relay.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "gateway/stream_copy.h"
+#include "gateway/verdict.h"
+#include "wire/dialect.h"
+
+namespace drover::gateway {
+namespace {
+
+constexpr int kMaxInformational = 8;       // 1xx before the answer: more is an attack
+constexpr std::size_t kSendPiece = 64 * 1024;
+// The instance's terminal record has arrived; how long its framing may take to follow.
+constexpr Duration kTailWait = std::chrono::seconds(2);
+
+Error instance_error(ErrorKind kind, Retry retry, std::string message) {
+  return {kind, Origin::kInstance, retry, std::move(message)};
+}
+
+// An instance that can not be reached in time has not begun anything: unlike a late first token, a
+// late connection is worth another instance.
+Error unreachable(Error error) {
+  if (error.kind == ErrorKind::kTimeout) error.kind = ErrorKind::kClosed;
+  return error;
+}
+
+core::AttemptResult result_of(const Error& error, const net::Cancel& cancel) {
+  switch (error.kind) {
+    case ErrorKind::kRefused: return core::AttemptResult::kRefused;
+    case ErrorKind::kClosed: return core::AttemptResult::kDied;
+    case ErrorKind::kTimeout: return core::AttemptResult::kTimedOut;
+    case ErrorKind::kCancelled:
+      return cancel.reason() == net::CancelReason::kRevoked ? core::AttemptResult::kRevoked
+                                                            : core::AttemptResult::kClientGone;
+    default: return core::AttemptResult::kFailed;
+  }
+}
+
+}  // namespace
+
+Relay::Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, Exchange& exchange,
+             engine::Lease& lease, net::Cancel& cancel)
+    : pool_(pool),
+      settings_(settings),
+      client_(client),
+      exchange_(exchange),
+      lease_(lease),
+      cancel_(cancel),
+      instance_(settings.instances[lease.backend().value]),
+      loop_(client.loop()) {}
+
+net::Task<Relayed> Relay::run() {
+  Upstream up;
+  Result<void> opened = co_await open(up);
+  if (!opened) co_return failed(std::move(opened).error());
+  if (is_stream(up.head)) co_return co_await relay_stream(up);
+  co_return co_await relay_document(up);
+}
+
+// Connects, sends the request and reads the head of the answer. A pooled connection that proves
+// stale is replaced unseen: the instance has not answered a byte on it.
+net::Task<Result<void>> Relay::open(Upstream& up) {
+  Result<void> opened = co_await connect(up, net::UpstreamPool::Freshness::kAny);
+  if (!opened) co_return opened;
+  const bool reused = up.connection.reused;
+  opened = co_await send_request(up);
+  if (opened) opened = co_await read_head(up);
+  const bool stale = !opened && reused && !up.heard && opened.error().kind == ErrorKind::kClosed;
+  if (!stale) co_return opened;
+  up = Upstream();
+  opened = co_await connect(up, net::UpstreamPool::Freshness::kNew);
+  if (opened) opened = co_await send_request(up);
+  if (opened) opened = co_await read_head(up);
+  co_return opened;
+}
+
+net::Task<Result<void>> Relay::connect(Upstream& up, net::UpstreamPool::Freshness freshness) {
+  Result<net::UpstreamStream> connection =
+      co_await pool_.acquire(instance_.id, instance_.address, freshness, &cancel_);
+  if (!connection) {
+    Error error = std::move(connection).error();
+    error.message = instance_.name + ": " + error.message;
+    co_return unreachable(std::move(error));
+  }
+  up.connection = std::move(*connection);
+  co_return Result<void>();
+}
+
+net::Task<Result<void>> Relay::send_request(Upstream& up) {
+  std::string head;
+  head.reserve(256 + exchange_.forward_fields.size());
+  const bool get = exchange_.method == wire::Method::kGet;
+  fmt::format_to(std::back_inserter(head), "{} {} HTTP/1.1\r\nHost: {}\r\n", get ? "GET" : "POST",
+                 exchange_.target, instance_.host_field);
+  head += exchange_.forward_fields;
+  if (!get) {
+    fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n",
+                   exchange_.body.sent_bytes());
+  }
+  head += "\r\n";
+
+  // A spilled body needs room of its own: the loop's scratch does not survive a wait.
+  std::unique_ptr<char[]> room;
+  std::span<char> space;
+  if (exchange_.body.spilled()) {
+    room = std::make_unique<char[]>(kSendPiece);
+    space = {room.get(), kSendPiece};
+  } else {
+    space = {static_cast<char*>(nullptr), SIZE_MAX / 2};
+  }
+  BodyStore::Cursor cursor;
+  std::string_view before = head;
+  for (;;) {
+    Result<std::string_view> piece = exchange_.body.read(cursor, space);
+    if (!piece) co_return std::move(piece).error();
+    if (piece->empty() && before.empty()) co_return Result<void>();
+    const std::array<std::string_view, 2> parts = {before, *piece};
+    Result<void> sent = co_await net::write_all(*up.connection.stream, parts,
+                                                settings_.deadlines.write_stall, &cancel_);
+    if (!sent) {
+      Error error = std::move(sent).error();
+      error.origin = Origin::kInstance;
+      co_return unreachable(std::move(error));
+    }
+    before = {};
+  }
+}
+
+// True: bytes were added to up.input. False: the instance ended its side.
+net::Task<Result<bool>> Relay::wait_input(Upstream& up, Instant deadline) {
+  for (;;) {
+    const net::WaitResult ready = co_await up.connection.stream->readable(deadline, &cancel_);
+    if (ready == net::WaitResult::kTimedOut) {
+      co_return instance_error(ErrorKind::kTimeout, Retry::kNever,
+                               instance_.name + " did not answer in time");
+    }
+    if (ready == net::WaitResult::kCancelled) {
+      co_return instance_error(ErrorKind::kCancelled, Retry::kSafe,
+                               "instance " + instance_.name + " went down before it answered");
+    }
+    const net::Io io = up.connection.stream->read(loop_.scratch());
+    if (io.state == net::Io::State::kWouldBlock) continue;
+    if (io.state == net::Io::State::kEnd) co_return false;
+    if (io.state == net::Io::State::kFailed) {
+      co_return instance_error(ErrorKind::kClosed, Retry::kSafe,
+                               instance_.name + " reset the connection");
+    }
+    up.heard = true;
+    up.input.append(loop_.scratch().data(), io.bytes);
+    co_return true;
+  }
+}
+
+net::Task<Result<void>> Relay::read_head(Upstream& up) {
+  wire::ResponseParser parser(settings_.limits.head);
+  const Instant deadline = loop_.now() + settings_.deadlines.first_token;
+  for (int informational = 0; informational <= kMaxInformational;) {
+    Result<std::optional<std::size_t>> parsed =
+        up.input.empty() ? Result<std::optional<std::size_t>>(std::nullopt)
+                         : parser.parse(up.input, exchange_.method, up.head);
+    if (!parsed) co_return std::move(parsed).error();
+    if (parsed->has_value()) {
+      const std::size_t bytes = **parsed;
+      if (up.head.status == 101) break;
+      up.head_text = up.input.substr(0, bytes);
+      up.input.erase(0, bytes);
+      parser.reset();
+      if (up.head.status >= 200) {
+        // Once more over the kept copy, so that the views live as long as the answer.
+        Result<std::optional<std::size_t>> again =
+            parser.parse(up.head_text, exchange_.method, up.head);
+        if (!again) co_return std::move(again).error();
+        co_return Result<void>();
+      }
+      ++informational;
+      continue;
+    }
+    Result<bool> more = co_await wait_input(up, deadline);
+    if (!more) co_return std::move(more).error();
+    if (!*more) {
+      co_return instance_error(ErrorKind::kClosed, Retry::kSafe,
+                               instance_.name + " closed the connection before it answered");
+    }
+  }
+  co_return instance_error(ErrorKind::kUpstream, Retry::kSafe,
+                           instance_.name + " answered with interim responses only");
+}
+
+bool Relay::is_stream(const wire::ResponseHead& head) const {
+  if (head.status != 200 || exchange_.route->shape == StreamShape::kNone) return false;
+  const std::string_view type = head.find("content-type").value_or("");
+  return type.starts_with("application/x-ndjson") || type.starts_with("text/event-stream");
+}
+
+Answer Relay::answer_head(const Upstream& up) const {
+  Answer answer{up.head.status, up.head.find("content-type").value_or(""),
+                exchange_.answer_fields};
+  fmt::format_to(std::back_inserter(answer.fields), "X-Drover-Backend: {}\r\n", instance_.name);
+  if (exchange_.explain) {
+    fmt::format_to(std::back_inserter(answer.fields), "X-Drover-Why: {}\r\n", exchange_.why);
+  }
+  return answer;
+}
+
+// --- whole documents: held back, so that every failure of them can be hidden ---
+
+net::Task<Relayed> Relay::relay_document(Upstream& up) {
+  wire::BodyDecoder decoder(up.head.framing, up.head.content_length, Origin::kInstance);
+  std::string body;
+  const Instant deadline = loop_.now() + settings_.deadlines.first_token;
+  while (!decoder.done()) {
+    std::size_t used = 0;
+    while (used < up.input.size() && !decoder.done()) {
+      Result<wire::BodyDecoder::Step> step =
+          decoder.next(std::string_view(up.input).substr(used));
+      if (!step) co_return failed(std::move(step).error());
+      used += step->consumed;
+      body.append(step->data);
+    }
+    up.input.erase(0, used);
+    if (decoder.done()) break;
+    if (body.size() > settings_.limits.document_bytes) {
+      co_return co_await relay_long_document(up, decoder, std::move(body));
+    }
+    Result<bool> more = co_await wait_input(up, deadline);
+    if (!more) co_return failed(std::move(more).error());
+    if (*more) continue;
+    Result<void> end = decoder.end();
+    if (!end) co_return failed(std::move(end).error());
+    break;
+  }
+  const wire::DocumentFacts facts = wire::read_document(body);
+  const std::string_view type = up.head.find("content-type").value_or("");
+  const Verdict verdict = judge(*exchange_.route, up.head.status, type, facts);
+  if (verdict.result != core::AttemptResult::kServed) {
+    give_back(up, decoder.done());
+    co_return Relayed{verdict.result, verdict.detail, false, verdict.retryable, {}};
+  }
+  lease_.first_byte();
+  exchange_.record.first_byte = loop_.now() - exchange_.arrived;
+  exchange_.record.status = up.head.status;
+  Answer answer = answer_head(up);
+  Result<void> sent = co_await client_.send_whole(std::move(answer), body,
+                                                  settings_.deadlines.write_stall, &cancel_);
+  give_back(up, decoder.done());
+  if (!sent) co_return Relayed{core::AttemptResult::kClientGone, "", true, false, facts.usage};
+  co_return Relayed{core::AttemptResult::kServed, "", true, false, facts.usage};
+}
+
+// Too long to hold: passed on as it comes. A failure from here on cuts the client's connection,
+// since a document has no place for an error record.
+net::Task<Relayed> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& decoder,
+                                              std::string begun) {
+  lease_.first_byte();
+  content_sent_ = true;
+  exchange_.record.first_byte = loop_.now() - exchange_.arrived;
+  exchange_.record.status = up.head.status;
+  Answer answer = answer_head(up);
+  const std::string head = client_.stream_head(answer);
+  const std::array<std::string_view, 1> first = {begun};
+  Result<std::string> rest = client_.send_now(head, first, {});
+  if (!rest) co_return Relayed{core::AttemptResult::kClientGone, "", true, false, {}};
+  pending_ = std::move(*rest);
+  for (;;) {
+    Result<void> flushed = co_await flush();
+    if (!flushed) co_return Relayed{core::AttemptResult::kClientGone, "", true, false, {}};
+    if (decoder.done()) break;
+    std::string decoded;
+    std::size_t used = 0;
+    while (used < up.input.size() && !decoder.done()) {
+      Result<wire::BodyDecoder::Step> step =
+          decoder.next(std::string_view(up.input).substr(used));
+      if (!step) co_return co_await end_broken(step.error().message, core::AttemptResult::kFailed,
+                                               RecordSent::kNo);
+      used += step->consumed;
+      decoded.append(step->data);
+    }
+    up.input.erase(0, used);
+    const std::array<std::string_view, 1> pieces = {decoded};
+    rest = client_.send_now({}, pieces, decoder.done() ? client_.stream_end() : "");
+    if (!rest) co_return Relayed{core::AttemptResult::kClientGone, "", true, false, {}};
+    pending_ = std::move(*rest);
+    if (decoder.done()) continue;
+    Result<bool> more = co_await wait_input(up, loop_.now() + settings_.deadlines.token_gap);
+    if (!more || (!*more && !decoder.end())) {
+      const std::string detail =
+          more ? instance_.name + " cut its answer short" : more.error().message;
+      const core::AttemptResult result =
+          more ? core::AttemptResult::kDied : result_of(more.error(), cancel_);
+      co_return co_await end_broken(detail, result, RecordSent::kNo);
+    }
+    if (!*more) break;
+  }
+  give_back(up, decoder.done());
+  co_return Relayed{core::AttemptResult::kServed, "", true, false, {}};
+}
+
+// --- streams ---
+
+net::Task<Relayed> Relay::relay_stream(Upstream& up) {
+  StreamCopy copy(client_, exchange_, up.head, settings_.limits.first_record_bytes);
+  std::string_view input = up.input;
+  Instant deadline = loop_.now() + settings_.deadlines.token_gap;
+  std::string ended;                                   // why the instance's side is over
+  core::AttemptResult how = core::AttemptResult::kDied;
+  for (;;) {
+    Result<void> took = copy.take(input, [this, &up] { return answer_head(up); });
+    if (!took && took.error().origin == Origin::kClient) {
+      co_return Relayed{core::AttemptResult::kClientGone, "", true, false, copy.usage()};
+    }
+    if (!took) {
+      ended = took.error().message;
+      how = core::AttemptResult::kFailed;
+    }
+    if (copy.content_sent() && !content_sent_) {
+      // The fence: from here on the client has seen content.
+      content_sent_ = true;
+      lease_.first_byte();
+      exchange_.record.first_byte = loop_.now() - exchange_.arrived;
+      exchange_.record.status = up.head.status;
+    }
+    pending_ = copy.take_pending();
+    Result<void> flushed = co_await flush();
+    if (!flushed) {
+      co_return Relayed{core::AttemptResult::kClientGone, "", true, false, copy.usage()};
+    }
+    if (copy.finished() || !ended.empty()) break;
+
+    deadline = loop_.now() + (copy.terminal() ? kTailWait : settings_.deadlines.token_gap);
+    const net::WaitResult ready = co_await up.connection.stream->readable(deadline, &cancel_);
+    if (ready == net::WaitResult::kCancelled && content_sent_ &&
+        cancel_.reason() == net::CancelReason::kRevoked) {
+      // Declared down in the very moment of its first token: that is not the time to let go.
+      cancel_.reset();
+      client_.stream().watch_hangup(&cancel_);
+      input = {};
+      continue;
+    }
+    if (ready != net::WaitResult::kReady) {
+      const bool late = ready == net::WaitResult::kTimedOut;
+      if (late && copy.terminal()) break;
+      if (!late && cancel_.reason() == net::CancelReason::kClientGone) {
+        co_return Relayed{core::AttemptResult::kClientGone, "", true, false, copy.usage()};
+      }
+      ended = late ? instance_.name + " sent no token in time"
+                   : "the server is shutting down or the instance went down";
+      how = late ? core::AttemptResult::kTimedOut : core::AttemptResult::kRevoked;
+      break;
+    }
+    const net::Io io = up.connection.stream->read(loop_.scratch());
+    if (io.state == net::Io::State::kMoved) {
+      input = {loop_.scratch().data(), io.bytes};
+    } else if (io.state == net::Io::State::kWouldBlock) {
+      input = {};
+    } else {
+      ended = io.state == net::Io::State::kEnd
+                  ? instance_.name + " ended the stream without its final record"
+                  : instance_.name + " reset the connection in mid-stream";
+      if (copy.terminal() || copy.ends_with_connection()) ended.clear();
+      break;
+    }
+  }
+  if (copy.failed()) {
+    // The instance's own error record: already the client's, or still hidden.
+    if (!content_sent_) co_return Relayed{core::AttemptResult::kFailed, copy.error(), false, true, {}};
+    co_return co_await end_broken(copy.error(), core::AttemptResult::kFailed, RecordSent::kYes);
+  }
+  if (copy.terminal()) {
+    if (!copy.finished()) {
+      pending_ = std::string(client_.stream_end());
+      Result<void> flushed = co_await flush();
+      if (!flushed) client_.close_after_answer();
+    }
+    give_back(up, copy.finished());
+    co_return Relayed{core::AttemptResult::kServed, "", true, false, copy.usage()};
+  }
+  if (ended.empty()) ended = instance_.name + " ended the stream without its final record";
+  if (!content_sent_) {
+    const bool again = how != core::AttemptResult::kTimedOut;
+    co_return Relayed{how, ended, false, again, {}};
+  }
+  co_return co_await end_broken(ended, how, RecordSent::kNo);
+}
+
+// Content was sent and the answer can not be completed: say so in the client's dialect.
+net::Task<Relayed> Relay::end_broken(std::string detail, core::AttemptResult result,
+                                     RecordSent record_sent) {
+  client_.close_after_answer();
+  exchange_.record.outcome = engine::Outcome::kBroken;
+  if (exchange_.ask.streaming) {
+    std::string record;
+    if (record_sent == RecordSent::kNo) {
+      record = wire::error_record(exchange_.route->shape, detail, exchange_.id_text);
+    }
+    const std::array<std::string_view, 1> pieces = {record};
+    Result<std::string> rest = client_.send_now({}, pieces, client_.stream_end());
+    if (rest) {
+      pending_ = std::move(*rest);
+      Result<void> flushed = co_await flush();
+      if (!flushed) client_.stream().reset_on_close();
+    }
+  } else {
+    client_.stream().reset_on_close();
+  }
+  co_return Relayed{result, std::move(detail), true, false, {}};
+}
+
+net::Task<Result<void>> Relay::flush() {
+  if (pending_.empty()) co_return Result<void>();
+  // Back-pressure: while the client takes nothing, nothing is read from the instance.
+  Result<void> sent = co_await client_.send_rest(std::exchange(pending_, {}),
+                                                 settings_.deadlines.write_stall, &cancel_);
+  co_return sent;
+}
+
+Relayed Relay::failed(Error error) const {
+  const core::AttemptResult result = result_of(error, cancel_);
+  const bool retryable = result != core::AttemptResult::kClientGone &&
+                         result != core::AttemptResult::kTimedOut &&
+                         cancel_.reason() != net::CancelReason::kShutdown;
+  return Relayed{result, std::move(error.message), false, retryable, {}};
+}
+
+// A connection serves again only when its answer ended where it said and nothing is left over.
+void Relay::give_back(Upstream& up, bool body_done) {
+  if (!body_done || !up.head.keep_alive || !up.input.empty()) return;
+  if (up.connection.stream->has_input()) return;
+  pool_.give_back(instance_.id, std::move(up.connection.stream));
+}
+
+}  // namespace drover::gateway

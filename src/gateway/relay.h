@@ -1,0 +1,80 @@
+#pragma once
+// One attempt: a granted request goes to its instance, the answer comes back to the client. Reads
+// upstream only as fast as the client takes.
+//
+// The fence: until the first content byte is handed to the client, any failure can be hidden by
+// another attempt; from there on it can not, and a stream that breaks ends with an error record in
+// the client's dialect, never with a terminal record.
+
+#include <string>
+
+#include "core/events.h"
+#include "engine/engine.h"
+#include "gateway/client.h"
+#include "gateway/exchange.h"
+#include "gateway/settings.h"
+#include "net/upstream_pool.h"
+#include "wire/http_body.h"
+#include "wire/stream_watch.h"
+
+namespace drover::gateway {
+
+// How an attempt ended.
+struct Relayed {
+  core::AttemptResult result = core::AttemptResult::kServed;
+  std::string detail;         // one sentence when it failed
+  bool answered = false;      // the client has its answer (or an error record): nothing more to send
+  bool retryable = false;     // another attempt may do better and the client has seen nothing
+  Usage usage;
+};
+
+class Relay {
+ public:
+  Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, Exchange& exchange,
+        engine::Lease& lease, net::Cancel& cancel);
+
+  net::Task<Relayed> run();
+
+ private:
+  // What is open towards the instance during one attempt.
+  struct Upstream {
+    net::UpstreamStream connection;
+    std::string input;        // received, not yet consumed (head, then what came with it)
+    wire::ResponseHead head;  // views into `head_text`
+    std::string head_text;
+    bool heard = false;       // at least one byte of an answer
+  };
+
+  net::Task<Result<void>> connect(Upstream& up, net::UpstreamPool::Freshness freshness);
+  net::Task<Result<void>> send_request(Upstream& up);
+  net::Task<Result<void>> read_head(Upstream& up);
+  net::Task<Result<void>> open(Upstream& up);
+  net::Task<Result<bool>> wait_input(Upstream& up, Instant deadline);
+
+  net::Task<Relayed> relay_document(Upstream& up);
+  net::Task<Relayed> relay_long_document(Upstream& up, wire::BodyDecoder& decoder,
+                                         std::string begun);
+  net::Task<Relayed> relay_stream(Upstream& up);
+  // Whether the instance's own error record went to the client already.
+  enum class RecordSent : std::uint8_t { kNo, kYes };
+  net::Task<Relayed> end_broken(std::string detail, core::AttemptResult result,
+                                RecordSent record_sent);
+  net::Task<Result<void>> flush();
+  Relayed failed(Error error) const;
+  void give_back(Upstream& up, bool body_done);
+  Answer answer_head(const Upstream& up) const;
+  bool is_stream(const wire::ResponseHead& head) const;
+
+  net::UpstreamPool& pool_;
+  const Settings& settings_;
+  Client& client_;
+  Exchange& exchange_;
+  engine::Lease& lease_;
+  net::Cancel& cancel_;
+  const Instance& instance_;
+  net::Loop& loop_;
+  std::string pending_;       // framed for the client, refused by its kernel buffer so far
+  bool content_sent_ = false;
+};
+
+}  // namespace drover::gateway

@@ -1,0 +1,83 @@
+#include "gateway/stream_copy.h"
+
+namespace drover::gateway {
+
+StreamCopy::StreamCopy(Client& client, const Exchange& exchange, const wire::ResponseHead& head,
+                       std::size_t hold_limit)
+    : client_(client),
+      decoder_(head.framing, head.content_length, Origin::kInstance),
+      watch_(exchange.route->shape),
+      shape_(exchange.route->shape),
+      hold_limit_(hold_limit),
+      until_close_(head.framing == wire::Framing::kUntilClose) {}
+
+// Decodes until the input or the room for pieces is used up; returns the bytes consumed.
+Result<std::size_t> StreamCopy::decode(std::string_view input, Pieces& pieces) {
+  std::size_t used = 0;
+  pieces.count = 0;
+  while (used < input.size() && pieces.count < pieces.views.size() && !decoder_.done()) {
+    Result<wire::BodyDecoder::Step> step = decoder_.next(input.substr(used));
+    if (!step) return std::move(step).error();
+    used += step->consumed;
+    if (step->data.empty()) continue;
+    watch_.feed(step->data);
+    pieces.views[pieces.count++] = step->data;
+  }
+  // The usual case: whole records, nothing held, the pieces go out as they are.
+  if (held_.empty() && watch_.at_boundary()) return used;
+  for (const std::string_view piece : pieces.span()) held_.append(piece);
+  pieces.count = 0;
+  return used;
+}
+
+// Something whole to send, or the end? An error record before any content stays hidden.
+bool StreamCopy::ready(const Pieces& pieces) const {
+  if (!content_sent_ && watch_.failed()) return false;
+  if (decoder_.done() && watch_.terminal() && content_sent_) return true;
+  return pieces.count > 0 || last_boundary() > 0;
+}
+
+// How much of `held_` can go: whole records, or everything once a record outgrew the limit.
+std::size_t StreamCopy::last_boundary() const {
+  if (held_.empty()) return 0;
+  if (watch_.at_boundary() || held_.size() > hold_limit_) return held_.size();
+  if (shape_ == StreamShape::kNdjson) {
+    const std::size_t line = held_.rfind('\n');
+    return line == std::string::npos ? 0 : line + 1;
+  }
+  for (std::string_view blank : {"\n\n", "\r\n\r\n"}) {
+    const std::size_t at = held_.rfind(blank);
+    if (at != std::string::npos) return at + blank.size();
+  }
+  return 0;
+}
+
+Result<void> StreamCopy::send(std::string_view head, const Pieces& pieces) {
+  const bool complete = decoder_.done() && watch_.terminal();
+  const std::string_view end = complete ? client_.stream_end() : std::string_view();
+  if (pieces.count > 0) return send_pieces(head, pieces.span(), end);
+  const std::size_t whole = last_boundary();
+  const std::array<std::string_view, 1> piece = {std::string_view(held_).substr(0, whole)};
+  const std::span<const std::string_view> spans(piece.data(), whole > 0 ? 1 : 0);
+  Result<void> sent = send_pieces(head, spans, end);
+  held_.erase(0, whole);
+  if (held_.empty()) held_ = std::string();
+  return sent;
+}
+
+Result<void> StreamCopy::send_pieces(std::string_view head,
+                                     std::span<const std::string_view> pieces,
+                                     std::string_view end) {
+  content_sent_ = true;
+  if (!pending_.empty()) {
+    // The client is behind already: queue what belongs to this read, the caller waits afterwards.
+    client_.frame(pending_, pieces, end);
+    return {};
+  }
+  Result<std::string> rest = client_.send_now(head, pieces, end);
+  if (!rest) return std::move(rest).error();
+  pending_ = std::move(*rest);
+  return {};
+}
+
+}  // namespace drover::gateway

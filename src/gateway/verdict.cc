@@ -1,0 +1,57 @@
+#include "gateway/verdict.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace drover::gateway {
+namespace {
+
+// Errors that every instance would repeat: the model or the request is at fault, not the instance.
+constexpr std::array<std::string_view, 2> kSameEverywhere = {
+    "may be incompatible with your version of Ollama", "unsupported model architecture"};
+
+// 500 texts that mean "full", not "ill".
+constexpr std::array<std::string_view, 2> kBusyTexts = {"no slots available", "llm busy"};
+
+template <std::size_t N>
+bool contains_any(std::string_view text, const std::array<std::string_view, N>& needles) {
+  for (std::string_view needle : needles) {
+    if (text.find(needle) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+Verdict judge_success(const Route& route, std::string_view content_type,
+                      const wire::DocumentFacts& facts) {
+  const bool json = content_type.starts_with("application/json");
+  if (route.treatment == Treatment::kMultipart) return {};
+  if (!json || !facts.valid) {
+    return {core::AttemptResult::kFailed, true, "the instance answered 200 with something that is "
+                                                "not a JSON document"};
+  }
+  if (facts.done_false && route.inference) {
+    return {core::AttemptResult::kFailed, true,
+            "the instance ended the generation before it was done"};
+  }
+  return {};
+}
+
+}  // namespace
+
+Verdict judge(const Route& route, int status, std::string_view content_type,
+              const wire::DocumentFacts& facts) {
+  const std::string text = facts.error.empty() ? fmt::format("status {}", status) : facts.error;
+  if (status == 200) return judge_success(route, content_type, facts);
+  if (status == 404) return {core::AttemptResult::kNoModel, true, text};
+  if (status == 503) return {core::AttemptResult::kBusy, true, text};
+  if (status == 500 && contains_any(text, kSameEverywhere)) return {};
+  if (status == 500 && contains_any(text, kBusyTexts)) {
+    return {core::AttemptResult::kBusy, true, text};
+  }
+  if (status == 500) return {core::AttemptResult::kFailed, true, text};
+  // 400, 401, 403, 413 …: the client's own; 502 and 504: a cloud that could not be reached.
+  return {};
+}
+
+}  // namespace drover::gateway

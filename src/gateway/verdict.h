@@ -1,0 +1,24 @@
+#pragma once
+// What an instance's complete answer means for the fleet: served, busy, ill, or the client's own
+// mistake. Texts of both generations of Ollama are known here and nowhere else.
+
+#include <string>
+#include <string_view>
+
+#include "core/events.h"
+#include "gateway/routes.h"
+#include "wire/stream_watch.h"
+
+namespace drover::gateway {
+
+struct Verdict {
+  core::AttemptResult result = core::AttemptResult::kServed;
+  bool retryable = false;  // another instance may do better
+  std::string detail;      // one sentence when not served
+};
+
+// `status` of a final answer and its whole body (empty when it was too long to hold).
+Verdict judge(const Route& route, int status, std::string_view content_type,
+              const wire::DocumentFacts& facts);
+
+}  // namespace drover::gateway
