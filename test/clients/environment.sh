@@ -1,0 +1,83 @@
+# Sourced by the `run` of each folder: the pinned packages, and runners that count.
+# shellcheck shell=bash
+
+clients=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+root=$(readlink -f "$clients/../..")
+results=$root/build/clients
+python=$results/venv/bin/python
+passed=0 failed=0
+
+note() { printf '== %s\n' "$*" >&2; }
+
+# A virtual environment with exactly what requirements.txt names; made anew when that changes.
+prepare_python() {
+  local wanted=$clients/requirements.txt
+  if ! cmp -s "$wanted" "$results/venv/requirements.txt"; then
+    note "installing the Python clients"
+    rm -rf "$results/venv"
+    mkdir -p "$results"
+    python3 -m venv "$results/venv"
+    "$python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$wanted"
+    "$python" -m pip check --disable-pip-version-check >/dev/null
+    cp "$wanted" "$results/venv/requirements.txt"
+  fi
+}
+
+# Exactly what package-lock.json names; no package's own scripts are run.
+prepare_javascript() {
+  local lock=$clients/package-lock.json installed=$clients/node_modules/.drover-lock.json
+  if grep -q '"resolved"' "$lock"; then
+    note "package-lock.json names a registry host; renew it in its own folder, beside .npmrc"
+    return 1
+  fi
+  if ! cmp -s "$lock" "$installed"; then
+    note "installing the JavaScript clients"
+    npm --prefix "$clients" ci --ignore-scripts --silent
+    cp "$lock" "$installed"
+  fi
+}
+
+# run_pytest NAME FOLDER [ARGUMENTS]: counts what ran into passed and failed.
+run_pytest() {
+  local report=$results/$1.xml folder=$2 status=0
+  shift 2
+  rm -f "$report"
+  (cd "$folder" && PYTHONDONTWRITEBYTECODE=1 "$python" -m pytest --junitxml="$report" "$@") ||
+    status=$?
+  count_pytest "$report"
+  return "$status"
+}
+
+count_pytest() {
+  local tests bad skipped
+  if [[ ! -s $1 ]]; then
+    failed=$((failed + 1))
+    return
+  fi
+  tests=$(attribute tests "$1")
+  bad=$(($(attribute failures "$1") + $(attribute errors "$1")))
+  skipped=$(attribute skipped "$1")
+  passed=$((passed + tests - bad - skipped))
+  failed=$((failed + bad))
+}
+
+attribute() { sed -nE "0,/<testsuite /s/.*<testsuite [^>]* $1=\"([0-9]+)\".*/\1/p" "$2" | head -n 1; }
+
+# run_node FILE: JavaScript tests, beside a fleet of their own.
+run_node() {
+  local log=$results/${1##*/}.log status=0 good bad
+  "$python" -B "$clients/fleet.py" --instances 2 node --test --test-reporter=tap "$1" \
+    >"$log" 2>&1 || status=$?
+  good=$(sed -nE 's/^# pass ([0-9]+)$/\1/p' "$log")
+  bad=$(sed -nE 's/^# fail ([0-9]+)$/\1/p' "$log")
+  passed=$((passed + ${good:-0}))
+  failed=$((failed + ${bad:-1}))
+  if ((status)); then
+    cat "$log"
+  else
+    printf '%s: %s passed\n' "${1##*/}" "${good:-0}"
+  fi
+  return "$status"
+}
+
+say_counts() { printf '%d passed, %d failed\n' "$passed" "$failed"; }
