@@ -6,6 +6,7 @@
 #include "app/log_sink.h"
 #include "app/server.h"
 #include "app/zero_config.h"
+#include "net/signals.h"
 
 namespace drover::app {
 namespace {
@@ -39,6 +40,8 @@ int run_serve(const cli::ServeCommand& command, const config::Environment& envir
   }
   std::fputs(found->c_str(), stdout);
 
+  // Before the log makes its thread.
+  net::block_signals(kEndingSignals);
   LogSink log({.least = config.log.level, .format = line_format(config.log.format)});
   Result<std::unique_ptr<Server>> server = Server::create(config, log);
   if (!server) {

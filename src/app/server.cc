@@ -146,7 +146,7 @@ Result<void> Server::State::bind() {
 
 void Server::State::wire() {
   signals = std::make_unique<net::Signals>(
-      home(), std::initializer_list<int>{SIGTERM, SIGINT}, [this](int number) { on_signal(number); });
+      home(), kEndingSignals, [this](int number) { on_signal(number); });
   engine = std::make_unique<engine::Engine>(home(), core_settings(config, chance()),
                                             backend_specs(config), log);
   for (IoLoop& each : io) {

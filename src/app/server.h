@@ -2,6 +2,8 @@
 // Builds the whole gateway from a configuration, in order; destruction in reverse is the shutdown.
 // Reading server.cc tells what the program is.
 
+#include <csignal>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +13,9 @@
 #include "config/config.h"
 
 namespace drover::app {
+
+// What makes a server drain, and what the process must block before it has threads.
+inline constexpr std::initializer_list<int> kEndingSignals = {SIGTERM, SIGINT};
 
 class Server {
  public:

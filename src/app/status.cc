@@ -44,11 +44,15 @@ struct Target {
 };
 
 Result<Target> target(const cli::ConfigOptions& options, const config::Environment& environment) {
-  if (options.admin) {
-    // The address was given: no file can matter, not even a broken one.
-    Result<config::HostPort> admin = config::parse_host_port(*options.admin);
+  // An address that was given: no file can matter, not even a broken one. Unlike the address that a
+  // drover listens on it may be a name, since the drover may run elsewhere.
+  const auto variable = environment("DROVER_ADMIN");
+  if (options.admin || variable) {
+    Result<config::HostPort> admin =
+        config::parse_host_port(options.admin ? *options.admin : *variable);
     if (admin) return Target{*std::move(admin), ""};
-    admin.error().message = "--admin: " + admin.error().message;
+    const char* source = options.admin ? "--admin: " : "DROVER_ADMIN: ";
+    admin.error().message = source + admin.error().message;
     return admin.error();
   }
   const Effective effective = effective_config(options, environment);

@@ -61,11 +61,14 @@ bool is_name(std::string_view name) {
   }
 }
 
-Result<std::uint16_t> parse_port(std::string_view whole, std::string_view text) {
+// An address to listen on may leave the choice of the port to the kernel.
+enum class LowestPort : std::uint8_t { kZero = 0, kOne = 1 };
+
+Result<std::uint16_t> parse_port(std::string_view whole, std::string_view text, LowestPort lowest) {
   std::uint32_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   const bool number = error == std::errc{} && end == text.data() + text.size();
-  if (!number || port < 1 || port > 65535) {
+  if (!number || port < static_cast<std::uint32_t>(lowest) || port > 65535) {
     return refuse(fmt::format("{} has the port {}; a port is a number from 1 to 65535",
                               quote(whole), quote(text)));
   }
@@ -113,7 +116,7 @@ Result<Split> split_host_port(std::string_view whole, std::string_view text) {
 }
 
 Result<HostPort> parse_authority(std::string_view whole, std::string_view text,
-                                 std::string_view scheme) {
+                                 std::string_view scheme, LowestPort lowest) {
   const Result<Split> split = split_host_port(whole, text);
   if (!split) return split.error();
   if (split->host.empty()) {
@@ -130,7 +133,7 @@ Result<HostPort> parse_authority(std::string_view whole, std::string_view text,
     const std::string shown = HostPort{*host, 11434}.to_string();
     return refuse(fmt::format("{} has no port; write {}{}", quote(whole), scheme, shown));
   }
-  const Result<std::uint16_t> port = parse_port(whole, split->port);
+  const Result<std::uint16_t> port = parse_port(whole, split->port, lowest);
   if (!port) return port.error();
   return HostPort{std::move(*host), *port};
 }
@@ -180,12 +183,36 @@ Result<std::string> parse_host(std::string_view text) {
       fmt::format("{} is no host name; names have letters, digits, '-', '_' and '.'", quote(text)));
 }
 
-Result<HostPort> parse_host_port(std::string_view text) {
+namespace {
+
+Result<HostPort> parse_bare(std::string_view text, LowestPort lowest) {
   if (text.find("://") != std::string_view::npos) {
     return refuse(
         fmt::format("{} is a URL; write only host:port, such as 127.0.0.1:11434", quote(text)));
   }
-  return parse_authority(text, text, "");
+  return parse_authority(text, text, "", lowest);
+}
+
+}  // namespace
+
+Result<HostPort> parse_host_port(std::string_view text) {
+  return parse_bare(text, LowestPort::kOne);
+}
+
+Result<HostPort> parse_listen_address(std::string_view text) {
+  return parse_bare(text, LowestPort::kZero);
+}
+
+Result<HostPort> parse_listen_address(std::string_view text) {
+  Result<HostPort> address = parse_host_port(text);
+  if (!address) return address;
+  const std::string& host = address->host;
+  const bool literal = is_digits_and_dots(host) || host.find(':') != std::string::npos;
+  if (literal || host == "localhost") return address;
+  return refuse(
+      fmt::format("{} names a host, but only an address of this machine can be listened "
+                  "on; write 127.0.0.1:{}, or 0.0.0.0:{} for every address",
+                  quote(text), address->port, address->port));
 }
 
 Result<Backend> parse_backend_url(std::string_view text) {
@@ -210,7 +237,7 @@ Result<Backend> parse_backend_url(std::string_view text) {
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
   if (auto error = refuse_extras(text, rest, authority)) return *std::move(error);
 
-  Result<HostPort> address = parse_authority(text, authority, kHttp);
+  Result<HostPort> address = parse_authority(text, authority, kHttp, LowestPort::kOne);
   if (!address) return address.error();
   if (address->is_wildcard()) {
     return refuse(

@@ -14,6 +14,13 @@ namespace drover::config {
 // "127.0.0.1:11434", "[::1]:11434", "localhost:11434". Port 1 to 65535.
 Result<HostPort> parse_host_port(std::string_view text);
 
+// The same for an address to listen on, where port 0 lets the kernel choose.
+Result<HostPort> parse_listen_address(std::string_view text);
+
+// The same for an address to listen on: an address literal or localhost, because a name could stand
+// for several addresses, or for another machine's.
+Result<HostPort> parse_listen_address(std::string_view text);
+
 // "http://host:port" and nothing more (a single "/" at the end is forgiven and dropped). Fills
 // `url` (canonical: lower case, IPv6 shortened) and `address`.
 Result<Backend> parse_backend_url(std::string_view text);

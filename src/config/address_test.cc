@@ -51,6 +51,15 @@ TEST(Address, WhatCouldBeReadTwoWaysIsRefused) {
   EXPECT_FALSE(parse_host_port(std::string_view("127.0.0.1\0x:80", 14)).ok());
 }
 
+TEST(Address, OnlyAnAddressOfThisMachineCanBeListenedOn) {
+  for (const char* text : {"127.0.0.1:1", "0.0.0.0:1", "[::]:1", "localhost:1"}) {
+    EXPECT_TRUE(parse_listen_address(text).ok()) << text;
+  }
+  EXPECT_EQ(parse_listen_address("gpu1:80").error().message,
+            "'gpu1:80' names a host, but only an address of this machine can be listened on; write "
+            "127.0.0.1:80, or 0.0.0.0:80 for every address");
+}
+
 TEST(Address, BackendUrlsBecomeCanonical) {
   const Result<Backend> backend = parse_backend_url("HTTP://GPU1:11434/");
   ASSERT_TRUE(backend.ok());
@@ -104,6 +113,12 @@ TEST(Address, LoopbackIsJudgedByAddressAndNotByPrefix) {
   EXPECT_TRUE((HostPort{"::1", 1}).is_loopback());
   EXPECT_FALSE((HostPort{"127.evil.example", 1}).is_loopback());
   EXPECT_FALSE((HostPort{"0.0.0.0", 1}).is_loopback());
+}
+
+TEST(ParseListenAddress, PortZeroLetsTheKernelChoose) {
+  EXPECT_EQ(parse_listen_address("127.0.0.1:0")->port, 0);
+  EXPECT_FALSE(parse_listen_address("127.0.0.1:65536").ok());
+  EXPECT_FALSE(parse_host_port("127.0.0.1:0").ok());
 }
 
 }  // namespace

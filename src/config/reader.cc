@@ -191,7 +191,7 @@ class FileReader {
     for (const YamlNode& item : list.items) {
       const std::string* text = text_of(key, item);
       if (text == nullptr) continue;
-      Result<HostPort> address = parse_host_port(*text);
+      Result<HostPort> address = parse_listen_address(*text);
       if (!address) {
         refuse(item.place, address.error().message);
         continue;
@@ -207,7 +207,7 @@ class FileReader {
   void read_admin(const Key& key, const YamlNode& value) {
     const std::string* text = text_of(key, value);
     if (text == nullptr) return;
-    Result<HostPort> address = parse_host_port(*text);
+    Result<HostPort> address = parse_listen_address(*text);
     if (!address) return refuse(value.place, address.error().message);
     config_.admin = *std::move(address);
   }

@@ -20,6 +20,7 @@ std::string elsewhere(const Spot& here, const Spot& other) {
 }
 
 bool share_port(const HostPort& a, const HostPort& b) {
+  if (a.port == 0 || b.port == 0) return false;  // the kernel chooses a free one
   return same_place(a, b) || (a.port == b.port && (a.is_wildcard() || b.is_wildcard()));
 }
 

@@ -62,7 +62,8 @@ void Health::residency_missed(Instant now) {
 
 void Health::request_served(std::uint32_t term, Instant now) {
   if (term != term_) return;
-  failures_ = misses_ = residency_misses_ = 0;
+  // Serving says nothing about /api/ps: loaded models may run on while its lock is held for ever.
+  failures_ = misses_ = 0;
   if (state_ == HealthState::kUp) return;
   wait_ = rules_.probation_wait_min;
   move(HealthState::kUp, "", now);

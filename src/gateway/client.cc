@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -10,7 +11,9 @@
 namespace drover::gateway {
 namespace {
 
-constexpr std::uint64_t kLingerBytes = 64 * 1024 * 1024;
+// What a client may still send after its answer: a refused upload of twice the default limit.
+constexpr std::uint64_t kLingerBytes = 256 * 1024 * 1024;
+constexpr int kLingerWaits = 15;  // of `time` each, in all
 
 Error gone() {
   return {ErrorKind::kClosed, Origin::kClient, Retry::kNever, "the client closed its connection"};
@@ -159,9 +162,10 @@ net::Task<Result<void>> Client::send_rest(std::string rest, Duration stall, net:
 net::Task<void> linger(Client& client, Duration time) {
   client.stream().watch_hangup(nullptr);
   client.stream().finish_writing();
-  const Instant deadline = client.loop().now() + time;
+  const Instant end = client.loop().now() + time * kLingerWaits;
   std::uint64_t dropped = 0;
   while (dropped < kLingerBytes) {
+    const Instant deadline = std::min(end, client.loop().now() + time);
     const net::WaitResult ready = co_await client.stream().readable(deadline);
     if (ready != net::WaitResult::kReady) co_return;
     const net::Io io = client.stream().read(client.loop().scratch());

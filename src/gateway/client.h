@@ -82,7 +82,8 @@ class Client {
 };
 
 // Waits until the client closes, reading and dropping what it still sends: a close with unread
-// input would be a reset, and the answer before it could be lost. Bounded by `time` and 64 MiB.
+// input would be a reset, and the answer before it could be lost. Ends after `time` without input,
+// 15 times that in all, or 256 MiB.
 net::Task<void> linger(Client& client, Duration time);
 
 }  // namespace drover::gateway

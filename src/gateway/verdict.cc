@@ -30,7 +30,7 @@ Verdict judge_success(const Route& route, std::string_view content_type,
     return {core::AttemptResult::kFailed, true, "the instance answered 200 with something that is "
                                                 "not a JSON document"};
   }
-  if (facts.done_false && route.inference) {
+  if (facts.truncated && route.inference) {
     return {core::AttemptResult::kFailed, true,
             "the instance ended the generation before it was done"};
   }

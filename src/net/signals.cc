@@ -10,15 +10,28 @@
 #include "base/check.h"
 
 namespace drover::net {
+namespace {
+
+sigset_t set_of(std::initializer_list<int> numbers) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : numbers) sigaddset(&set, number);
+  return set;
+}
+
+}  // namespace
+
+void block_signals(std::initializer_list<int> numbers) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const sigset_t set = set_of(numbers);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
 
 Signals::Signals(EpollLoop& loop, std::initializer_list<int> numbers,
                  std::function<void(int)> heard)
     : loop_(loop), heard_(std::move(heard)) {
-  std::signal(SIGPIPE, SIG_IGN);
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : numbers) sigaddset(&set, number);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  block_signals(numbers);
+  const sigset_t set = set_of(numbers);
   fd_ = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   DROVER_ASSERT(fd_ >= 0);
   DROVER_ASSERT(loop_.watch(fd_, EPOLLIN, *this));

@@ -8,11 +8,14 @@
 
 namespace drover::net {
 
+// Blocks `numbers` for this thread and those it starts later, and ignores SIGPIPE: a closed peer is
+// an error code here. To be called before the first thread is made: a thread that does not block a
+// signal may be chosen to die of it.
+void block_signals(std::initializer_list<int> numbers);
+
 class Signals final : private EpollLoop::Watch {
  public:
-  // Blocks `numbers` for this thread and those it starts later; calls `heard` on the loop for each
-  // that arrives. Ignores SIGPIPE: a closed peer is an error code here. To be made before any
-  // other thread.
+  // Calls `heard` on the loop for each of `numbers` that arrives. Blocks them too.
   Signals(EpollLoop& loop, std::initializer_list<int> numbers, std::function<void(int)> heard);
   ~Signals();
 

@@ -11,8 +11,9 @@ namespace {
 using Stores = std::vector<const std::vector<InstalledModel>*>;
 
 const std::string kTags = R"({"models":[
-  {"name":"DeepSeek-R1:latest","model":"DeepSeek-R1:latest","modified_at":"2025-05-10T08:06:48.639712648-07:00",
-   "size":4683075271,"digest":"0a8c2669","details":{"name":"x","models":[1],"families":["qwen2"]},"extra":{"new":1}},
+  {"name":"DeepSeek-R1:latest","model":"DeepSeek-R1:latest",
+   "modified_at":"2025-05-10T08:06:48.639712648-07:00","size":4683075271,"digest":"0a8c2669",
+   "details":{"name":"x","models":[1],"families":["qwen2"]},"extra":{"new":1}},
   {"name":"someone/m:7b","modified_at":"2025-05-04T17:37:44Z","size":12,"digest":"a1"} ]})";
 
 std::string entry(const std::string& name, const std::string& modified, const std::string& digest) {

@@ -1,5 +1,7 @@
 #include "wire/stream_watch.h"
 
+#include <simdjson.h>
+
 #include "wire/answer_record.h"
 #include "wire/record_filter.h"
 #include "wire/sse.h"
@@ -148,6 +150,33 @@ void StreamWatch::State::fail(const std::string& text) {
   failed = true;
 }
 
+namespace {
+
+// `body` is one JSON document. The words are looked for first: most documents have none of them.
+bool is_unfinished(std::string_view body) {
+  const bool choices = body.find("\"finish_reason\"") != std::string_view::npos;
+  const bool message = body.find("\"stop_reason\"") != std::string_view::npos;
+  const bool response = body.find("\"in_progress\"") != std::string_view::npos;
+  if (!choices && !message && !response) return false;
+  simdjson::dom::parser parser;
+  simdjson::dom::object document;
+  const simdjson::padded_string padded(body);
+  if (parser.parse(padded).get(document) != simdjson::SUCCESS) return false;
+  std::string_view status;
+  if (document["status"].get(status) == simdjson::SUCCESS) return status == "in_progress";
+  simdjson::dom::element stop;
+  if (document["stop_reason"].get(stop) == simdjson::SUCCESS) return stop.is_null();
+  simdjson::dom::array list;
+  if (document["choices"].get(list) != simdjson::SUCCESS) return false;
+  for (const simdjson::dom::element choice : list) {
+    simdjson::dom::element finish;
+    if (choice["finish_reason"].get(finish) == simdjson::SUCCESS && finish.is_null()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 DocumentFacts read_document(std::string_view body) {
   RecordReader record;
   const std::string_view rest = record.feed(body);
@@ -155,7 +184,7 @@ DocumentFacts read_document(std::string_view body) {
   out.valid = record.closed() && is_blank(rest);
   if (!out.valid) return out;
   const RecordFacts& facts = record.facts();
-  out.done_false = facts.done_false;
+  out.truncated = facts.done_false || is_unfinished(body);
   out.has_error = facts.has_error;
   if (facts.has_error) out.error = error_text(facts);
   out.usage = facts.native;

@@ -91,7 +91,7 @@ struct Recorded {
   std::string facts;
 };
 
-std::vector<Recorded> recorded() {
+std::vector<Recorded> good_and_cut_streams() {
   using enum StreamShape;
   const std::string tokens = " '' 26/237 0 0 0 0";
   return {
@@ -111,7 +111,13 @@ std::vector<Recorded> recorded() {
       {kNdjson, "{\"done\" : true}\r\n", "1 whole terminal '' 0/0 0 0 0 0"},
       {kNdjson, "\n\r\n  \n{\"a\":1}\n\n", "1 whole '' 0/0 0 0 0 0"},
       {kNdjson, "", "0 whole '' 0/0 0 0 0 0"},
-      // Errors, as each server writes them.
+  };
+}
+
+// Errors, as each server writes them.
+std::vector<Recorded> error_streams() {
+  using enum StreamShape;
+  return {
       {kNdjson, "{\"error\":\"CUDA error: unspecified launch failure\"}\n",
        "1 whole failed 'CUDA error: unspecified launch failure' 0/0 0 0 0 0"},
       {kNdjson, "{\"error\": {\"message\":\"m\"}}\n{\"error\":\"later\"}\n",
@@ -132,7 +138,13 @@ std::vector<Recorded> recorded() {
        "1 whole failed 'boom' 0/0 0 0 0 0"},
       {kAnthropic, "event: error\ndata: not json\n\n",
        "1 whole failed 'the instance gave no reason' 0/0 0 0 0 0"},
-      // Look-alikes: nested, in text, as a value, with an escaped key.
+  };
+}
+
+// Nested, in text, as a value, with an escaped key.
+std::vector<Recorded> look_alikes() {
+  using enum StreamShape;
+  return {
       {kNdjson,
        R"({"message":{"tool_calls":[{"function":{"arguments":{"done":true,"error":"x"}}}]},)"
        R"("done":false})"
@@ -160,7 +172,13 @@ std::vector<Recorded> recorded() {
        R"({"done":true,"eval_count":-5,"total_duration":1e9,"load_duration":99999999999999999999})"
        "\n",
        "1 whole terminal '' 0/0 0 0 0 0"},
-      // What the format of events allows.
+  };
+}
+
+// What the format of events allows, and what it does not.
+std::vector<Recorded> odd_events() {
+  using enum StreamShape;
+  return {
       {kOpenAiSse, ": comment\n\nid: 7\nretry: 1\n\ndata:[DONE]\r\n\r\n",
        "1 whole terminal '' 0/0 0 0 0 0"},
       {kOpenAiSse, "data: {\"usage\":\ndata: {\"prompt_tokens\":3}}\n\n", "1 whole '' 3/0 0 0 0 0"},
@@ -178,6 +196,14 @@ std::vector<Recorded> recorded() {
       {kOpenAiSse, "data: {\"choices\":[]}\n\nevent: ping\n", "1 half '' 0/0 0 0 0 0"},
       {kNone, "{\"done\":true}\n", "0 whole '' 0/0 0 0 0 0"},
   };
+}
+
+std::vector<Recorded> recorded() {
+  std::vector<Recorded> all;
+  for (auto part : {good_and_cut_streams(), error_streams(), look_alikes(), odd_events()}) {
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
 }
 
 TEST(StreamWatch, ReadsRecordedStreams) {
@@ -284,7 +310,7 @@ TEST(ReadDocument, ReadsANativeAnswer) {
       R"({"model":"m","response":"x","done":true,"total_duration":5,"load_duration":4,)"
       R"("prompt_eval_count":3,"prompt_eval_duration":2,"eval_count":1,"eval_duration":9})");
   EXPECT_TRUE(facts.valid);
-  EXPECT_FALSE(facts.done_false);
+  EXPECT_FALSE(facts.truncated);
   EXPECT_FALSE(facts.has_error);
   EXPECT_EQ(facts.usage.prompt_tokens, 3U);
   EXPECT_EQ(facts.usage.output_tokens, 1U);
@@ -308,8 +334,8 @@ TEST(ReadDocument, ReadsTheUsageOfTheOtherDialects) {
 }
 
 TEST(ReadDocument, SeesATruncatedGeneration) {
-  EXPECT_TRUE(read_document(R"({"response":"x","done":false})").done_false);
-  EXPECT_FALSE(read_document(R"({"message":{"done":false},"done":true})").done_false);
+  EXPECT_TRUE(read_document(R"({"response":"x","done":false})").truncated);
+  EXPECT_FALSE(read_document(R"({"message":{"done":false},"done":true})").truncated);
 }
 
 TEST(ReadDocument, ReadsTheErrorOfEveryDialect) {
@@ -329,6 +355,17 @@ TEST(ReadDocument, IsInvalidForWhatIsNotOneDocument) {
     EXPECT_FALSE(facts.has_error) << body;
   }
   EXPECT_TRUE(read_document("[]").valid);
+}
+
+TEST(ReadDocument, AGenerationCutShortIsSeenInEveryDialect) {
+  const auto truncated = [](std::string_view body) { return read_document(body).truncated; };
+  EXPECT_TRUE(truncated(R"({"choices":[{"finish_reason":"stop"},{"finish_reason":null}]})"));
+  EXPECT_TRUE(truncated(R"({"type":"message","stop_reason":null})"));
+  EXPECT_TRUE(truncated(R"({"object":"response","status":"in_progress"})"));
+  EXPECT_FALSE(truncated(R"({"choices":[{"finish_reason":"length"}]})"));
+  EXPECT_FALSE(truncated(R"({"choices":[{"message":{"content":"\"finish_reason\":null"}}]})"));
+  EXPECT_FALSE(truncated(R"({"type":"message","stop_reason":"end_turn"})"));
+  EXPECT_FALSE(truncated(R"({"object":"response","status":"incomplete","x":"in_progress"})"));
 }
 
 }  // namespace
