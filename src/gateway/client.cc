@@ -117,8 +117,8 @@ Result<std::string> Client::send_now(std::string_view before,
                                      std::string_view after) {
   std::uint64_t bytes = 0;
   for (const std::string_view piece : pieces) bytes += piece.size();
-  const wire::ChunkHead chunk(bytes);
-  const bool chunked = minor_version_ == 1 && bytes > 0;
+  const bool chunked = minor_version_ == 1 && bytes > 0;  // an empty chunk would end the body
+  const wire::ChunkHead chunk(chunked ? bytes : 1);
   std::array<std::string_view, net::Stream::kMaxParts> parts;
   std::size_t count = 0;
   if (!before.empty()) parts[count++] = before;
