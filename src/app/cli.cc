@@ -77,6 +77,7 @@ void add_list(CLI::App& verb, const char* name, std::vector<std::string>& into, 
   verb.add_option(name, into, meaning)
       ->type_name(value)
       ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 

@@ -16,6 +16,7 @@ namespace {
 constexpr std::string_view kWarm = "llama3.2:latest";
 constexpr std::string_view kCold = "qwen3:4b";
 constexpr Duration kPatience = std::chrono::seconds(20);
+constexpr int kTokens = 40;
 
 // One NDJSON record: its text, and whether it ends the answer.
 struct Record {
@@ -38,9 +39,11 @@ Record read_record(std::string_view line) {
   return record;
 }
 
-std::string request_text(std::string_view model) {
-  const std::string body =
-      fmt::format("{{\"model\":\"{}\",\"prompt\":\"Why are two GPUs faster than one?\"}}", model);
+std::string request_text(std::string_view model, int tokens) {
+  const std::string body = fmt::format(
+      "{{\"model\":\"{}\",\"prompt\":\"Why are two GPUs faster than one?\","
+      "\"options\":{{\"num_predict\":{}}}}}",
+      model, tokens);
   return fmt::format(
       "POST /api/generate HTTP/1.1\r\nHost: localhost\r\nX-Drover-Explain: 1\r\n"
       "Connection: close\r\nContent-Length: {}\r\n\r\n{}",
@@ -76,7 +79,7 @@ net::Task<bool> DemoClient::wait_ready() {
   const Story silent{[](const std::string&) {}, {}, {}};
   while (loop_.now() < deadline) {
     const std::vector<Asked> asked =
-        co_await ask_many(3, std::string(kWarm), silent, Duration::max(), 0);
+        co_await ask_many({3, kWarm, 1}, silent, Duration::max(), 0);
     bool all = true;
     for (const Asked& one : asked) all = all && one.complete;
     if (all) co_return true;
@@ -87,7 +90,7 @@ net::Task<bool> DemoClient::wait_ready() {
 
 net::Task<void> DemoClient::one_stream(const Story& story) {
   story.say("1. One stream, token by token:\n   ");
-  const Asked asked = co_await ask(std::string(kWarm), Show::kText, story);
+  const Asked asked = co_await ask({1, kWarm, kTokens}, Show::kText, story);
   story.say(fmt::format("\n   {} tokens from {}.\n   why there: {}\n\n", asked.tokens,
                         asked.instance, asked.why));
   as_promised_ = as_promised_ && asked.complete;
@@ -97,7 +100,7 @@ net::Task<void> DemoClient::hidden_failure(const Story& story) {
   story.say("2. Six requests for a model that is not loaded yet; while all three instances load "
             "it,\n   sim1 is killed (kill -9):\n");
   const std::vector<Asked> asked =
-      co_await ask_many(6, std::string(kCold), story, std::chrono::milliseconds(500), 1);
+      co_await ask_many({6, kCold, kTokens}, story, std::chrono::milliseconds(500), 1);
   int complete = 0;
   for (const Asked& one : asked) {
     complete += one.complete ? 1 : 0;
@@ -108,7 +111,7 @@ net::Task<void> DemoClient::hidden_failure(const Story& story) {
   story.say(fmt::format("   {} of 6 answers complete: nobody noticed.\n\n", complete));
   as_promised_ = as_promised_ && complete == 6;
 
-  const Asked next = co_await ask(std::string(kCold), Show::kNothing, story);
+  const Asked next = co_await ask({1, kCold, kTokens}, Show::kNothing, story);
   story.say(fmt::format("   The next request went to {}.\n   why: {}\n\n", next.instance, next.why));
   as_promised_ = as_promised_ && next.complete && next.instance != "sim1";
 }
@@ -117,7 +120,7 @@ net::Task<void> DemoClient::visible_failure(const Story& story) {
   story.say("3. What can not be hidden: sim0 is killed while its answer is on its way. The client\n"
             "   is told so, in its own dialect, and never mistakes it for the end:\n");
   const std::vector<Asked> asked =
-      co_await ask_many(2, std::string(kWarm), story, std::chrono::milliseconds(700), 0);
+      co_await ask_many({2, kWarm, kTokens}, story, std::chrono::milliseconds(700), 0);
   int broken = 0;
   for (const Asked& one : asked) {
     broken += one.error.empty() ? 0 : 1;
@@ -130,14 +133,14 @@ net::Task<void> DemoClient::visible_failure(const Story& story) {
 }
 
 net::Task<void> DemoClient::comes_back(const Story& story) {
-  story.say("4. Both instances are started again:\n");
+  story.say("4. Both instances are started again, with nothing loaded:\n");
   story.start_instance(0);
   story.start_instance(1);
   const Instant start = loop_.now();
   std::array<bool, 3> seen{};
   while (loop_.now() - start < kPatience && !(seen[0] && seen[1])) {
     const std::vector<Asked> asked =
-        co_await ask_many(3, std::string(kWarm), story, Duration::max(), 0);
+        co_await ask_many({3, kWarm, 1}, story, Duration::max(), 0);
     for (const Asked& one : asked) {
       for (std::size_t i = 0; i < seen.size(); ++i) {
         seen[i] = seen[i] || (one.complete && one.instance == fmt::format("sim{}", i));
@@ -151,12 +154,11 @@ net::Task<void> DemoClient::comes_back(const Story& story) {
   as_promised_ = as_promised_ && back;
 }
 
-net::Task<std::vector<DemoClient::Asked>> DemoClient::ask_many(int count, std::string model,
-                                                               const Story& story,
+net::Task<std::vector<DemoClient::Asked>> DemoClient::ask_many(Load load, const Story& story,
                                                                Duration kill_after, int victim) {
-  std::vector<Asked> asked(static_cast<std::size_t>(count));
+  std::vector<Asked> asked(static_cast<std::size_t>(load.requests));
   std::size_t running = asked.size();
-  for (Asked& one : asked) loop_.spawn(ask_into(model, story, one, running));
+  for (Asked& one : asked) loop_.spawn(ask_into(load, story, one, running));
   if (kill_after != Duration::max()) {
     co_await loop_.sleep_for(kill_after);
     story.kill_instance(victim);
@@ -165,13 +167,13 @@ net::Task<std::vector<DemoClient::Asked>> DemoClient::ask_many(int count, std::s
   co_return asked;
 }
 
-net::Task<void> DemoClient::ask_into(std::string model, const Story& story, Asked& asked,
+net::Task<void> DemoClient::ask_into(Load load, const Story& story, Asked& asked,
                                      std::size_t& running) {
-  asked = co_await ask(std::move(model), Show::kNothing, story);
+  asked = co_await ask(load, Show::kNothing, story);
   --running;
 }
 
-net::Task<DemoClient::Asked> DemoClient::ask(std::string model, Show show, const Story& story) {
+net::Task<DemoClient::Asked> DemoClient::ask(Load load, Show show, const Story& story) {
   Asked asked;
   const Instant start = loop_.now();
   const Instant deadline = start + kPatience;
@@ -181,7 +183,7 @@ net::Task<DemoClient::Asked> DemoClient::ask(std::string model, Show show, const
     co_return asked;
   }
   net::Stream& stream = **dialled;
-  const std::string request = request_text(model);
+  const std::string request = request_text(load.model, load.tokens);
   const std::array<std::string_view, 1> parts = {request};
   Result<void> sent = co_await net::write_all(stream, parts, kPatience, nullptr);
   if (!sent) co_return asked;

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -37,6 +38,12 @@ class DemoClient {
     bool complete = false; // with its terminal record
     Duration first_token{};
   };
+  // How many requests at once, for which model (a literal), for how many tokens each.
+  struct Load {
+    int requests = 1;
+    std::string_view model;
+    int tokens = 1;
+  };
   enum class Show : std::uint8_t { kNothing, kText };
 
   net::Task<void> tell(const Story& story);
@@ -45,11 +52,10 @@ class DemoClient {
   net::Task<void> hidden_failure(const Story& story);
   net::Task<void> visible_failure(const Story& story);
   net::Task<void> comes_back(const Story& story);
-  net::Task<Asked> ask(std::string model, Show show, const Story& story);
-  net::Task<void> ask_into(std::string model, const Story& story, Asked& asked,
-                           std::size_t& running);
-  net::Task<std::vector<Asked>> ask_many(int count, std::string model, const Story& story,
-                                         Duration kill_after, int victim);
+  net::Task<Asked> ask(Load load, Show show, const Story& story);
+  net::Task<void> ask_into(Load load, const Story& story, Asked& asked, std::size_t& running);
+  net::Task<std::vector<Asked>> ask_many(Load load, const Story& story, Duration kill_after,
+                                         int victim);
 
   net::Loop& loop_;
   net::Endpoint drover_;

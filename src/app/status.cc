@@ -49,7 +49,7 @@ Result<Target> target(const cli::ConfigOptions& options, const config::Environme
   const auto variable = environment("DROVER_ADMIN");
   if (options.admin || variable) {
     Result<config::HostPort> admin =
-        config::parse_host_port(options.admin ? *options.admin : *variable);
+        config::parse_host_port(options.admin ? *options.admin : *variable, config::kAdminPort);
     if (admin) return Target{*std::move(admin), ""};
     const char* source = options.admin ? "--admin: " : "DROVER_ADMIN: ";
     admin.error().message = source + admin.error().message;

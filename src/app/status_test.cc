@@ -140,7 +140,7 @@ TEST(Status, SomethingElseOnTheAddressIsNamed) {
 TEST(Status, ABadAdminFlagIsToldByName) {
   const cli::Printed said = run_status({.config = {.admin = "nonsense"}}, bare());
   EXPECT_EQ(said.exit_code, cli::kFailed);
-  EXPECT_EQ(said.err, "drover: --admin: 'nonsense' has no port; write nonsense:11434\n");
+  EXPECT_EQ(said.err, "drover: --admin: 'nonsense' has no port; write nonsense:11436\n");
 }
 
 TEST(Status, ABrokenFileDoesNotHideARunningDrover) {

@@ -115,12 +115,20 @@ Result<Split> split_host_port(std::string_view whole, std::string_view text) {
   return out;
 }
 
+// What the place of an address asks for: how an example begins, and which ports are meant.
+struct Expected {
+  std::string_view scheme;
+  std::uint16_t usual_port = kClientPort;
+  LowestPort lowest = LowestPort::kOne;
+};
+
 Result<HostPort> parse_authority(std::string_view whole, std::string_view text,
-                                 std::string_view scheme, LowestPort lowest) {
+                                 const Expected& expected) {
   const Result<Split> split = split_host_port(whole, text);
   if (!split) return split.error();
   if (split->host.empty()) {
-    return refuse(fmt::format("{} has no host; write {}127.0.0.1:11434", quote(whole), scheme));
+    return refuse(fmt::format("{} has no host; write {}127.0.0.1:{}", quote(whole), expected.scheme,
+                              expected.usual_port));
   }
   Result<std::string> host = parse_host(split->host);
   if (!host) return host.error();
@@ -130,10 +138,10 @@ Result<HostPort> parse_authority(std::string_view whole, std::string_view text,
                               quote(whole)));
   }
   if (!split->has_port) {
-    const std::string shown = HostPort{*host, 11434}.to_string();
-    return refuse(fmt::format("{} has no port; write {}{}", quote(whole), scheme, shown));
+    const std::string shown = HostPort{*host, expected.usual_port}.to_string();
+    return refuse(fmt::format("{} has no port; write {}{}", quote(whole), expected.scheme, shown));
   }
-  const Result<std::uint16_t> port = parse_port(whole, split->port, lowest);
+  const Result<std::uint16_t> port = parse_port(whole, split->port, expected.lowest);
   if (!port) return port.error();
   return HostPort{std::move(*host), *port};
 }
@@ -161,6 +169,14 @@ std::optional<Error> refuse_extras(std::string_view whole, std::string_view rest
   return std::nullopt;
 }
 
+Result<HostPort> parse_bare(std::string_view text, const Expected& expected) {
+  if (text.find("://") != std::string_view::npos) {
+    return refuse(fmt::format("{} is a URL; write only host:port, such as 127.0.0.1:{}",
+                              quote(text), expected.usual_port));
+  }
+  return parse_authority(text, text, expected);
+}
+
 }  // namespace
 
 Result<std::string> parse_host(std::string_view text) {
@@ -183,28 +199,13 @@ Result<std::string> parse_host(std::string_view text) {
       fmt::format("{} is no host name; names have letters, digits, '-', '_' and '.'", quote(text)));
 }
 
-namespace {
-
-Result<HostPort> parse_bare(std::string_view text, LowestPort lowest) {
-  if (text.find("://") != std::string_view::npos) {
-    return refuse(
-        fmt::format("{} is a URL; write only host:port, such as 127.0.0.1:11434", quote(text)));
-  }
-  return parse_authority(text, text, "", lowest);
+Result<HostPort> parse_host_port(std::string_view text, std::uint16_t usual_port) {
+  return parse_bare(text, {.scheme = "", .usual_port = usual_port});
 }
 
-}  // namespace
-
-Result<HostPort> parse_host_port(std::string_view text) {
-  return parse_bare(text, LowestPort::kOne);
-}
-
-Result<HostPort> parse_listen_address(std::string_view text) {
-  return parse_bare(text, LowestPort::kZero);
-}
-
-Result<HostPort> parse_listen_address(std::string_view text) {
-  Result<HostPort> address = parse_host_port(text);
+Result<HostPort> parse_listen_address(std::string_view text, std::uint16_t usual_port) {
+  const Expected expected{.scheme = "", .usual_port = usual_port, .lowest = LowestPort::kZero};
+  Result<HostPort> address = parse_bare(text, expected);
   if (!address) return address;
   const std::string& host = address->host;
   const bool literal = is_digits_and_dots(host) || host.find(':') != std::string::npos;
@@ -237,7 +238,7 @@ Result<Backend> parse_backend_url(std::string_view text) {
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
   if (auto error = refuse_extras(text, rest, authority)) return *std::move(error);
 
-  Result<HostPort> address = parse_authority(text, authority, kHttp, LowestPort::kOne);
+  Result<HostPort> address = parse_authority(text, authority, {.scheme = kHttp});
   if (!address) return address.error();
   if (address->is_wildcard()) {
     return refuse(

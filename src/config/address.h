@@ -3,6 +3,7 @@
 // ("http://127.1:80", "http://a@b:1") is refused with the reason and an example.
 // Messages are the end of a sentence whose beginning names the place: "'x' has no port; …".
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -11,15 +12,17 @@
 
 namespace drover::config {
 
-// "127.0.0.1:11434", "[::1]:11434", "localhost:11434". Port 1 to 65535.
-Result<HostPort> parse_host_port(std::string_view text);
+inline constexpr std::uint16_t kClientPort = 11434;
+inline constexpr std::uint16_t kAdminPort = 11436;
 
-// The same for an address to listen on, where port 0 lets the kernel choose.
-Result<HostPort> parse_listen_address(std::string_view text);
+// "127.0.0.1:11434", "[::1]:11434", "localhost:11434". Port 1 to 65535. `usual_port` is what an
+// Error proposes when there is none.
+Result<HostPort> parse_host_port(std::string_view text, std::uint16_t usual_port = kClientPort);
 
-// The same for an address to listen on: an address literal or localhost, because a name could stand
-// for several addresses, or for another machine's.
-Result<HostPort> parse_listen_address(std::string_view text);
+// The same for an address to listen on: port 0 lets the kernel choose, and the host is an address
+// literal or localhost, because a name could stand for several addresses, or for another machine.
+Result<HostPort> parse_listen_address(std::string_view text,
+                                      std::uint16_t usual_port = kClientPort);
 
 // "http://host:port" and nothing more (a single "/" at the end is forgiven and dropped). Fills
 // `url` (canonical: lower case, IPv6 shortened) and `address`.

@@ -157,7 +157,7 @@ TEST(Load, ReadsEveryKind) {
 TEST(Load, ReportsAllErrorsInTheOrderOfTheText) {
   EXPECT_EQ(all("policy: x\nadmin: y\nlimits:\n  fields: z\n  nope: 1\n"),
             "f:1:9: 'policy' must be round_robin or least_loaded, not 'x'\n"
-            "f:2:8: 'y' has no port; write y:11434\n"
+            "f:2:8: 'y' has no port; write y:11436\n"
             "f:4:11: 'fields' must be a whole number, not 'z'\n"
             "f:5:3: unknown key 'nope'; known here are head_bytes, fields, target_bytes, "
             "body_bytes, spill_bytes, spill_dir, connections, head_timeout, body_stall_timeout, "

@@ -54,7 +54,7 @@ TEST(Overlay, ErrorsNameTheirSource) {
             "127.0.0.1\n"
             "--policy: must be round_robin or least_loaded, not 'least-loaded'; did you mean "
             "'least_loaded'?\n"
-            "--admin: 'http://a:1' is a URL; write only host:port, such as 127.0.0.1:11434\n");
+            "--admin: 'http://a:1' is a URL; write only host:port, such as 127.0.0.1:11436\n");
 }
 
 TEST(Overlay, RulesAboutSeveralKeysAreJudgedOnTheValuesThatWon) {

@@ -207,7 +207,7 @@ class FileReader {
   void read_admin(const Key& key, const YamlNode& value) {
     const std::string* text = text_of(key, value);
     if (text == nullptr) return;
-    Result<HostPort> address = parse_listen_address(*text);
+    Result<HostPort> address = parse_listen_address(*text, kAdminPort);
     if (!address) return refuse(value.place, address.error().message);
     config_.admin = *std::move(address);
   }

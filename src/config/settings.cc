@@ -56,8 +56,9 @@ void put(std::vector<T>& list, std::vector<T> values, Repeat repeat) {
 }
 
 void apply_listen(Draft& draft, const Spot& spot, std::string_view value, Repeat repeat) {
+  const auto parse_one = [](std::string_view entry) { return parse_listen_address(entry); };
   std::vector<HostPort> addresses;
-  if (!parse_all<HostPort>(draft, spot, value, parse_listen_address, addresses)) return;
+  if (!parse_all<HostPort>(draft, spot, value, parse_one, addresses)) return;
   put(draft.listen_at, std::vector<Spot>(addresses.size(), spot), repeat);
   put(draft.config.listen, std::move(addresses), repeat);
 }
@@ -77,7 +78,7 @@ void apply_words(Draft& draft, const Spot& spot, std::string_view value, Repeat 
 }
 
 void apply_admin(Draft& draft, const Spot& spot, std::string_view value) {
-  Result<HostPort> address = parse_listen_address(value);
+  Result<HostPort> address = parse_listen_address(value, kAdminPort);
   if (!address) return draft.refuse(spot, address.error().message);
   draft.config.admin = *std::move(address);
 }

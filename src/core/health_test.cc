@@ -109,6 +109,16 @@ TEST(Health, TheThirdSilenceOfResidencyMeansWedgedUntilItSpeaks) {
   EXPECT_EQ(fleet.health(0), HealthState::kProbation);
 }
 
+TEST(Health, ServingDoesNotExcuseASilentResidency) {
+  Script fleet(1);
+  fleet.has(0, {"m"});
+  for (int i = 0; i < 3; ++i) {
+    fleet.sees(0, Kind::kResidencyMissed);
+    if (i < 2) fleet.served(fleet.ask("m"));
+  }
+  EXPECT_EQ(fleet.health(0), HealthState::kDown);
+}
+
 TEST(Health, AWedgedInstanceThatWasRestartedComesBackByAnyAnswer) {
   Script fleet(1);
   fleet.has(0, {"m"});

@@ -1,15 +1,8 @@
 #include "core/miss_queue.h"
 
-#include <algorithm>
-
 #include "base/check.h"
 
 namespace drover::core {
-
-bool MissQueue::holds(RequestId request) const {
-  return std::ranges::any_of(waiting_,
-                             [&](const Miss& miss) { return miss.request.request == request; });
-}
 
 void MissQueue::add(const RequestArrived& request, Attempt attempt, Instant until) {
   DROVER_ASSERT(waiting_.empty() || waiting_.back().until <= until);

@@ -29,7 +29,6 @@ struct Miss {
 class MissQueue {
  public:
   std::size_t size() const { return waiting_.size(); }
-  bool holds(RequestId request) const;
 
   // `until` never goes back from call to call.
   void add(const RequestArrived& request, Attempt attempt, Instant until);

@@ -106,7 +106,6 @@ Scheduler::State::State(Settings chosen, std::vector<BackendSpec> backends)
 // --- requests ---
 
 void Scheduler::State::on(const RequestArrived& arrived) {
-  DROVER_ASSERT(!misses.holds(arrived.request));
   const Attempt attempt = classify(arrived);
   if (arrived.attempt > settings.max_retries) {
     out->push_back(refuse_retries_spent(situation(arrived)));
@@ -309,7 +308,7 @@ void Scheduler::State::time_passes() {
     if (instance.health.next_change() > now) continue;
     change_health(instance, [&] { instance.health.time_passed(now); });
   }
-  decide_last(misses.expired(now));
+  if (misses.next_deadline() <= now) decide_last(misses.expired(now));
 }
 
 void Scheduler::State::arm() {

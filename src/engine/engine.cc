@@ -15,7 +15,7 @@ Engine::Engine(net::Loop& home, core::Settings settings, std::vector<core::Backe
 
 Engine::~Engine() { state_->shut(); }
 
-std::shared_ptr<const core::FleetView> Engine::view() const { return state_->view.load(); }
+std::shared_ptr<const core::FleetView> Engine::view() const { return state_->view.get(); }
 
 RequestId Engine::next_request_id() {
   return {state_->last_request.fetch_add(1, std::memory_order_relaxed) + 1};
@@ -51,7 +51,7 @@ net::Loop& Engine::home() { return state_->home; }
 Engine::State::State(net::Loop& on, core::Settings settings,
                      std::vector<core::BackendSpec> backends, Log& to)
     : home(on), log(to), scheduler(settings, std::move(backends)), nudge(home), housekeeper(home) {
-  view.store(std::make_shared<const core::FleetView>(scheduler.view()));
+  view.set(std::make_shared<const core::FleetView>(scheduler.view()));
   housekeeper.start(housekeeping());
 }
 
@@ -151,7 +151,7 @@ void Engine::State::perform(core::RefreshCatalogues&) {
 }
 
 void Engine::State::perform(core::HealthChanged& changed) {
-  const auto snapshot = view.load();
+  const auto snapshot = view.get();
   const std::string& name = snapshot->backends[changed.backend.value].name;
   metrics.count_health_change(name, to_string(changed.to));
   const bool bad = changed.to == core::HealthState::kDown;
@@ -185,7 +185,7 @@ net::Task<void> Engine::State::housekeeping() {
 void Engine::State::publish() {
   if (published == scheduler.generation()) return;
   published = scheduler.generation();
-  view.store(std::make_shared<const core::FleetView>(scheduler.view()));
+  view.set(std::make_shared<const core::FleetView>(scheduler.view()));
 }
 
 void Engine::State::shut() {

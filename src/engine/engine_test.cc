@@ -387,7 +387,7 @@ struct Tally {
 net::Task<void> keep_asking(Port& port, std::uint64_t seed, Tally& tally) {
   Rng rng(seed);
   ++tally.live;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 100; ++i) {
     net::Cancel cancel;
     if (rng.below(10) == 0) cancel.trigger(net::CancelReason::kClientGone);
     Grant grant =
@@ -450,7 +450,8 @@ TEST(Threads, NothingIsLostBetweenLoops) {
       if (i % 7 == 0) engine.observe(refuses(i % 2));
       engine.observe(has(i % 2, {"m"}));
       std::uint64_t total = 0;
-      for (const core::BackendView& each : engine.view()->backends) total += each.in_flight;
+      const auto view = engine.view();
+      for (const core::BackendView& each : view->backends) total += each.in_flight;
       EXPECT_LT(total, 1000U);
       std::this_thread::sleep_for(1ms);
     }
@@ -459,8 +460,9 @@ TEST(Threads, NothingIsLostBetweenLoops) {
   for (std::thread& each : threads) each.join();
   observer.join();
   for (int i = 0; i < 5; ++i) home.turn(home.now());
-  for (const core::BackendView& each : engine.view()->backends) EXPECT_EQ(each.in_flight, 0U);
-  for (const Tally& tally : tallies) EXPECT_EQ(tally.granted + tally.refused, 1200);
+  const auto view = engine.view();
+  for (const core::BackendView& each : view->backends) EXPECT_EQ(each.in_flight, 0U);
+  for (const Tally& tally : tallies) EXPECT_EQ(tally.granted + tally.refused, 400);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "engine/engine.h"
+#include "engine/published.h"
 
 namespace drover::engine {
 
@@ -114,7 +115,7 @@ struct Engine::State {
   net::OwnedTask housekeeper;
 
   // --- any thread ---
-  std::atomic<std::shared_ptr<const core::FleetView>> view;
+  Published<core::FleetView> view;
   std::atomic<std::uint64_t> last_request{0};
 };
 

@@ -89,6 +89,7 @@ net::Task<void> Gateway::refuse_head(Client& client, Error error) {
   exchange.id = port_.engine().next_request_id();
   exchange.id_text = fmt::format("{:016x}", exchange.id.value);
   exchange.record.route = "(malformed)";
+  port_.count_malformed(to_string(error.kind));
   co_await refuse(client, exchange, std::move(error), {}, settings_.deadlines.write_stall, nullptr);
   finish(client, exchange);
 }

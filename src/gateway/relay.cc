@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 
-#include "gateway/stream_copy.h"
 #include "gateway/verdict.h"
 #include "wire/dialect.h"
 
@@ -303,87 +302,88 @@ net::Task<Relayed> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& d
 
 net::Task<Relayed> Relay::relay_stream(Upstream& up) {
   StreamCopy copy(client_, exchange_, up.head, settings_.limits.first_record_bytes);
-  std::string_view input = up.input;
-  Instant deadline = loop_.now() + settings_.deadlines.token_gap;
-  std::string ended;                                   // why the instance's side is over
-  core::AttemptResult how = core::AttemptResult::kDied;
-  for (;;) {
-    Result<void> took = copy.take(input, [this, &up] { return answer_head(up); });
-    if (!took && took.error().origin == Origin::kClient) {
-      co_return Relayed{core::AttemptResult::kClientGone, "", true, false, copy.usage()};
-    }
-    if (!took) {
-      ended = took.error().message;
-      how = core::AttemptResult::kFailed;
-    }
-    if (copy.content_sent() && !content_sent_) {
-      // The fence: from here on the client has seen content.
-      content_sent_ = true;
-      lease_.first_byte();
-      exchange_.record.first_byte = loop_.now() - exchange_.arrived;
-      exchange_.record.status = up.head.status;
-    }
-    pending_ = copy.take_pending();
-    Result<void> flushed = co_await flush();
-    if (!flushed) {
-      co_return Relayed{core::AttemptResult::kClientGone, "", true, false, copy.usage()};
-    }
-    if (copy.finished() || !ended.empty()) break;
-
-    deadline = loop_.now() + (copy.terminal() ? kTailWait : settings_.deadlines.token_gap);
-    const net::WaitResult ready = co_await up.connection.stream->readable(deadline, &cancel_);
-    if (ready == net::WaitResult::kCancelled && content_sent_ &&
-        cancel_.reason() == net::CancelReason::kRevoked) {
-      // Declared down in the very moment of its first token: that is not the time to let go.
-      cancel_.reset();
-      client_.stream().watch_hangup(&cancel_);
-      input = {};
-      continue;
-    }
-    if (ready != net::WaitResult::kReady) {
-      const bool late = ready == net::WaitResult::kTimedOut;
-      if (late && copy.terminal()) break;
-      if (!late && cancel_.reason() == net::CancelReason::kClientGone) {
-        co_return Relayed{core::AttemptResult::kClientGone, "", true, false, copy.usage()};
-      }
-      ended = late ? instance_.name + " sent no token in time"
-                   : "the server is shutting down or the instance went down";
-      how = late ? core::AttemptResult::kTimedOut : core::AttemptResult::kRevoked;
-      break;
-    }
-    const net::Io io = up.connection.stream->read(loop_.scratch());
-    if (io.state == net::Io::State::kMoved) {
-      input = {loop_.scratch().data(), io.bytes};
-    } else if (io.state == net::Io::State::kWouldBlock) {
-      input = {};
-    } else {
-      ended = io.state == net::Io::State::kEnd
-                  ? instance_.name + " ended the stream without its final record"
-                  : instance_.name + " reset the connection in mid-stream";
-      if (copy.terminal() || copy.ends_with_connection()) ended.clear();
-      break;
-    }
+  StreamEnd end = co_await copy_stream(up, copy);
+  if (end.how == core::AttemptResult::kClientGone) {
+    co_return Relayed{end.how, "", true, false, copy.usage()};
+  }
+  // The instance's own error record: the client has it already, or never needs to see it.
+  if (copy.failed() && !content_sent_) {
+    co_return Relayed{core::AttemptResult::kFailed, copy.error(), false, true, {}};
   }
   if (copy.failed()) {
-    // The instance's own error record: already the client's, or still hidden.
-    if (!content_sent_) co_return Relayed{core::AttemptResult::kFailed, copy.error(), false, true, {}};
     co_return co_await end_broken(copy.error(), core::AttemptResult::kFailed, RecordSent::kYes);
   }
-  if (copy.terminal()) {
-    if (!copy.finished()) {
-      pending_ = std::string(client_.stream_end());
-      Result<void> flushed = co_await flush();
-      if (!flushed) client_.close_after_answer();
+  if (copy.terminal()) co_return co_await end_complete(up, copy);
+  if (content_sent_) co_return co_await end_broken(end.why, end.how, RecordSent::kNo);
+  const bool again = end.how != core::AttemptResult::kTimedOut;
+  co_return Relayed{end.how, end.why, false, again, {}};
+}
+
+// Carries records until the instance's body is over, one way or another.
+net::Task<Relay::StreamEnd> Relay::copy_stream(Upstream& up, StreamCopy& copy) {
+  std::string_view input = up.input;
+  for (;;) {
+    Result<void> took = copy.take(input, [this, &up] { return answer_head(up); });
+    if (copy.content_sent() && !content_sent_) cross_the_fence(up);
+    pending_ = copy.take_pending();
+    const bool client_lost = !took && took.error().origin == Origin::kClient;
+    Result<void> flushed = co_await flush();
+    if (client_lost || !flushed) co_return StreamEnd{core::AttemptResult::kClientGone, {}};
+    if (!took) co_return StreamEnd{core::AttemptResult::kFailed, took.error().message};
+    if (copy.finished()) co_return StreamEnd{core::AttemptResult::kDied, without_final_record()};
+
+    const Instant deadline =
+        loop_.now() + (copy.terminal() ? kTailWait : settings_.deadlines.token_gap);
+    const net::WaitResult ready = co_await up.connection.stream->readable(deadline, &cancel_);
+    input = {};
+    if (ready != net::WaitResult::kReady) co_return called_off(ready);
+    const net::Io io = up.connection.stream->read(loop_.scratch());
+    if (io.state == net::Io::State::kEnd) {
+      co_return StreamEnd{core::AttemptResult::kDied, without_final_record()};
     }
-    give_back(up, copy.finished());
-    co_return Relayed{core::AttemptResult::kServed, "", true, false, copy.usage()};
+    if (io.state == net::Io::State::kFailed) {
+      co_return StreamEnd{core::AttemptResult::kDied,
+                          instance_.name + " reset the connection in mid-stream"};
+    }
+    if (io.state == net::Io::State::kMoved) input = {loop_.scratch().data(), io.bytes};
   }
-  if (ended.empty()) ended = instance_.name + " ended the stream without its final record";
-  if (!content_sent_) {
-    const bool again = how != core::AttemptResult::kTimedOut;
-    co_return Relayed{how, ended, false, again, {}};
+}
+
+// From here on the client has seen content: no retry, and the lease can not be revoked any more.
+void Relay::cross_the_fence(const Upstream& up) {
+  content_sent_ = true;
+  lease_.first_byte();
+  exchange_.record.first_byte = loop_.now() - exchange_.arrived;
+  exchange_.record.status = up.head.status;
+}
+
+std::string Relay::without_final_record() const {
+  return instance_.name + " ended the stream without its final record";
+}
+
+// The wait for the next token ended without one.
+Relay::StreamEnd Relay::called_off(net::WaitResult result) const {
+  if (result == net::WaitResult::kTimedOut) {
+    return {core::AttemptResult::kTimedOut, instance_.name + " sent no token in time"};
   }
-  co_return co_await end_broken(ended, how, RecordSent::kNo);
+  switch (cancel_.reason()) {
+    case net::CancelReason::kClientGone: return {core::AttemptResult::kClientGone, {}};
+    case net::CancelReason::kRevoked:
+      return {core::AttemptResult::kRevoked, instance_.name + " went down"};
+    default: return {core::AttemptResult::kRevoked, "the server is shutting down"};
+  }
+}
+
+// The terminal record went to the client; its end may still be due, when the instance's framing
+// stayed open behind the record.
+net::Task<Relayed> Relay::end_complete(Upstream& up, StreamCopy& copy) {
+  if (!copy.finished()) {
+    pending_ = std::string(client_.stream_end());
+    Result<void> flushed = co_await flush();
+    if (!flushed) client_.close_after_answer();
+  }
+  give_back(up, copy.finished());
+  co_return Relayed{core::AttemptResult::kServed, "", true, false, copy.usage()};
 }
 
 // Content was sent and the answer can not be completed: say so in the client's dialect.

@@ -13,6 +13,7 @@
 #include "gateway/client.h"
 #include "gateway/exchange.h"
 #include "gateway/settings.h"
+#include "gateway/stream_copy.h"
 #include "net/upstream_pool.h"
 #include "wire/http_body.h"
 #include "wire/stream_watch.h"
@@ -54,7 +55,17 @@ class Relay {
   net::Task<Relayed> relay_document(Upstream& up);
   net::Task<Relayed> relay_long_document(Upstream& up, wire::BodyDecoder& decoder,
                                          std::string begun);
+  // Why a stream is over, from the instance's side; `why` is one sentence.
+  struct StreamEnd {
+    core::AttemptResult how = core::AttemptResult::kDied;
+    std::string why;
+  };
   net::Task<Relayed> relay_stream(Upstream& up);
+  net::Task<StreamEnd> copy_stream(Upstream& up, StreamCopy& copy);
+  net::Task<Relayed> end_complete(Upstream& up, StreamCopy& copy);
+  void cross_the_fence(const Upstream& up);
+  StreamEnd called_off(net::WaitResult result) const;
+  std::string without_final_record() const;
   // Whether the instance's own error record went to the client already.
   enum class RecordSent : std::uint8_t { kNo, kYes };
   net::Task<Relayed> end_broken(std::string detail, core::AttemptResult result,

@@ -8,8 +8,7 @@ StreamCopy::StreamCopy(Client& client, const Exchange& exchange, const wire::Res
       decoder_(head.framing, head.content_length, Origin::kInstance),
       watch_(exchange.route->shape),
       shape_(exchange.route->shape),
-      hold_limit_(hold_limit),
-      until_close_(head.framing == wire::Framing::kUntilClose) {}
+      hold_limit_(hold_limit) {}
 
 // Decodes until the input or the room for pieces is used up; returns the bytes consumed.
 Result<std::size_t> StreamCopy::decode(std::string_view input, Pieces& pieces) {

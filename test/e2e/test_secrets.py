@@ -14,8 +14,7 @@ from asking import DIALECTS, Dialect, Outcome, ask
 from fleet import Drover, Fleet, binary, http
 from speeds import FAST
 
-STATUS_PATHS = ("/metrics", "/livez", "/readyz", "/", "/api/v1/status", "/api/v1/backends",
-                "/api/v1/models", "/api/v1/requests")
+STATUS_PATHS = ("/", "/livez", "/readyz", "/metrics", "/api/v1/status")
 
 
 async def sing(drover: Drover, canary: str) -> list[Outcome]:

@@ -52,8 +52,8 @@ std::string made_bytes(std::string_view variant) {
   if (variant == "extra_bytes") {
     out = std::string(kOk) + std::string(kOk);
   } else if (variant == "huge_head") {
-    out = "HTTP/1.1 200 OK\r\nX-Long: " + std::string(1 << 20, 'x') +
-          "\r\nContent-Length: 0\r\n\r\n";
+    out =
+        "HTTP/1.1 200 OK\r\nX-Long: " + std::string(1 << 20, 'x') + "\r\nContent-Length: 0\r\n\r\n";
   } else if (variant == "many_fields") {
     out = "HTTP/1.1 200 OK\r\n";
     for (int i = 0; i < 10'000; ++i) out += "X-Many: 1\r\n";

@@ -64,12 +64,18 @@ std::string change_options(State& state, const std::string& json) {
       return fmt::format("{} wants a number of at least 0", json_quoted(key));
     }
     const Duration time(static_cast<std::int64_t>(number * 1e6));
-    if (key == "tokens") state.options.tokens = static_cast<int>(number);
-    else if (key == "token_ms") state.options.token_time = time;
-    else if (key == "load_ms") state.options.load_time = time;
-    else if (key == "prefill_ms_per_kb") state.options.prefill_per_kb = time;
-    else if (key == "echo") state.options.echo = number != 0;
-    else return fmt::format("no option {}", json_quoted(key));
+    if (key == "tokens")
+      state.options.tokens = static_cast<int>(number);
+    else if (key == "token_ms")
+      state.options.token_time = time;
+    else if (key == "load_ms")
+      state.options.load_time = time;
+    else if (key == "prefill_ms_per_kb")
+      state.options.prefill_per_kb = time;
+    else if (key == "echo")
+      state.options.echo = number != 0;
+    else
+      return fmt::format("no option {}", json_quoted(key));
   }
   return {};
 }
@@ -84,7 +90,7 @@ void answer_done(Connection& connection, const std::string& wrong) {
 
 }  // namespace
 
-std::string inject(State& state, const std::string& fault_json) {
+std::string inject(State& state, const std::string& fault_json, const Connection* asker) {
   Fault fault;
   std::string wrong = state.faults.add(fault_json, fault);
   if (!wrong.empty()) return wrong;
@@ -92,7 +98,7 @@ std::string inject(State& state, const std::string& fault_json) {
     state.close_port(fault.pause.value_or(kUsualClosed));
   }
   if (fault.kind == FaultKind::kCrash) {
-    state.cut_connections();
+    state.cut_connections(asker);
     state.scheduler->unload_all();
   }
   return {};
@@ -105,29 +111,26 @@ std::string state_json(const State& state) {
     loaded += (loaded.empty() ? "" : ",") + json_quoted(runner->model.name);
   }
   const std::string loading = scheduler.loading();
-  return fmt::format(
-             R"({{"name":{},"version":{},"seed":{},"uptime_ns":{},)",
-             json_quoted(state.options.name), json_quoted(state.options.version), state.options.seed,
-             (state.loop.now() - state.started).count()) +
-         fmt::format(
-             R"("requests":{},"completed":{},"cancelled":{},"tokens":{},"loads":{},)"
-             R"("loads_thrown_away":{},"evictions":{},"running":{},"most_running":{},)"
-             R"("waiting":{},"faults_taken":{},"connections":{},"accepted":{},)",
-             state.requests, state.completed, state.cancelled, state.tokens, scheduler.loads(),
-             scheduler.loads_thrown_away(), scheduler.evictions(), scheduler.running(),
-             scheduler.most_running(), scheduler.waiting(), state.faults.taken(),
-             state.connections.size(), state.accepted) +
+  return fmt::format(R"({{"name":{},"version":{},"seed":{},"uptime_ns":{},)",
+                     json_quoted(state.options.name), json_quoted(state.options.version),
+                     state.options.seed, (state.loop.now() - state.started).count()) +
+         fmt::format(R"("requests":{},"completed":{},"cancelled":{},"tokens":{},"loads":{},)"
+                     R"("loads_thrown_away":{},"evictions":{},"running":{},"most_running":{},)"
+                     R"("waiting":{},"faults_taken":{},"connections":{},"accepted":{},)",
+                     state.requests, state.completed, state.cancelled, state.tokens,
+                     scheduler.loads(), scheduler.loads_thrown_away(), scheduler.evictions(),
+                     scheduler.running(), scheduler.most_running(), scheduler.waiting(),
+                     state.faults.taken(), state.connections.size(), state.accepted) +
          fmt::format(R"("loading":{},"loaded":[{}],{},"last_inference":{},)",
                      loading.empty() ? "null" : json_quoted(loading), loaded, routes_json(state),
-                     state.last_inference.path.empty() ? "null"
-                                                       : seen_json(state.last_inference)) +
+                     state.last_inference.path.empty() ? "null" : seen_json(state.last_inference)) +
          fmt::format(R"("cancels":{},"faults":{}}})", cancels_json(state), state.faults.json());
 }
 
 void answer_control(State& state, Connection& connection, const Request& request) {
   using wire::Method;
   if (request.path == "/fake/fault" && request.method == Method::kPost) {
-    answer_done(connection, inject(state, request.body));
+    answer_done(connection, inject(state, request.body, &connection));
   } else if (request.path == "/fake/fault" && request.method == Method::kDelete) {
     state.faults.clear();
     answer_done(connection, "");

@@ -13,8 +13,8 @@ namespace drover::fake {
 
 void answer_control(State& state, Connection& connection, const Request& request);
 
-// Empty, or what is wrong with the fault.
-std::string inject(State& state, const std::string& fault_json);
+// Empty, or what is wrong with the fault. A crash spares the connection `asker` (may be null).
+std::string inject(State& state, const std::string& fault_json, const Connection* asker);
 
 // One JSON object:
 //   name version seed uptime_ns; requests completed cancelled tokens loads loads_thrown_away

@@ -57,26 +57,25 @@ TEST_F(Dialects, TheAnswerIsAFunctionOfSeedAndQuestion) {
   const Reply& reply = done(
       post("/api/generate",
            R"({"model":"llama3.2","prompt":"hi","stream":false,"options":{"num_predict":9}})"));
-  EXPECT_NE(reply.body.find(R"("response":")" + answer_text(7, "hi", 9) + "\""),
-            std::string::npos);
+  EXPECT_NE(reply.body.find(R"("response":")" + answer_text(7, "hi", 9) + "\""), std::string::npos);
   EXPECT_NE(answer_text(7, "hi", 9), answer_text(8, "hi", 9));
   EXPECT_NE(answer_text(7, "hi", 9), answer_text(7, "ho", 9));
 }
 
 TEST_F(Dialects, EchoGivesTheQuestionBack) {
   start();
-  const Reply& reply = done(post(
-      "/api/generate", R"({"model":"llama3.2","prompt":"echo: a  b \"c\"","stream":false})"));
+  const Reply& reply = done(
+      post("/api/generate", R"({"model":"llama3.2","prompt":"echo: a  b \"c\"","stream":false})"));
   EXPECT_NE(reply.body.find(R"("response":"a  b \"c\"")"), std::string::npos);
   EXPECT_NE(reply.body.find(R"("done_reason":"stop")"), std::string::npos);
 }
 
 TEST_F(Dialects, OpenAiStreamEndsWithDone) {
   start();
-  const Reply& reply = v1("/v1/chat/completions",
-                          R"("stream":true,"stream_options":{"include_usage":true},)"
-                          R"("max_completion_tokens":3,)" +
-                              std::string(kMessages));
+  const Reply& reply =
+      v1("/v1/chat/completions", R"("stream":true,"stream_options":{"include_usage":true},)"
+                                 R"("max_completion_tokens":3,)" +
+                                     std::string(kMessages));
   EXPECT_EQ(reply.type, "text/event-stream");
   const auto watch = watched(StreamShape::kOpenAiSse, reply);
   EXPECT_TRUE(watch.terminal());
@@ -145,10 +144,10 @@ TEST_F(Dialects, ToolsAreCalledWhenTheQuestionSaysTool) {
   const Reply& openai = v1("/v1/chat/completions", R"("stream":true,)" + asked);
   EXPECT_NE(openai.body.find(R"("arguments":"{\"n\":7}")"), std::string::npos);
   EXPECT_NE(openai.body.find(R"("finish_reason":"tool_calls")"), std::string::npos);
-  const Reply& anthropic = v1(
-      "/v1/messages",
-      R"("stream":true,"max_tokens":9,"messages":[{"role":"user","content":"tool"}],)"
-      R"("tools":[{"name":"weather","input_schema":{"properties":{"n":{"type":"integer"}}}}])");
+  const Reply& anthropic =
+      v1("/v1/messages",
+         R"("stream":true,"max_tokens":9,"messages":[{"role":"user","content":"tool"}],)"
+         R"("tools":[{"name":"weather","input_schema":{"properties":{"n":{"type":"integer"}}}}])");
   EXPECT_NE(anthropic.body.find(R"("stop_reason":"tool_use")"), std::string::npos);
 }
 
@@ -179,8 +178,7 @@ TEST_F(Dialects, RefusalsHaveTheWordsOfTheirRoute) {
   EXPECT_EQ(refused("/api/chat"), R"({"error":"model 'x' not found"})");
   EXPECT_EQ(refused("/api/generate"), R"({"error":"model 'x' not found"})");
   EXPECT_EQ(refused("/api/show"), R"({"error":"model 'x' not found"})");
-  EXPECT_EQ(refused("/api/embed"),
-            R"({"error":"model \"x\" not found, try pulling it first"})");
+  EXPECT_EQ(refused("/api/embed"), R"({"error":"model \"x\" not found, try pulling it first"})");
   EXPECT_EQ(refused("/v1/chat/completions"),
             R"({"error":{"message":"model 'x' not found","type":"not_found_error",)"
             R"("param":null,"code":null}})");
@@ -216,8 +214,9 @@ TEST_F(Dialects, ForeignHostAndOriginAreForbidden) {
 TEST_F(Dialects, Http10StreamsEndWithTheConnection) {
   start();
   const std::string body = R"({"model":"llama3.2","prompt":"hi","options":{"num_predict":2}})";
-  const Reply& reply = done(raw("POST /api/generate HTTP/1.0\r\nContent-Length: " +
-                                std::to_string(body.size()) + "\r\n\r\n" + body));
+  const Reply& reply =
+      done(raw("POST /api/generate HTTP/1.0\r\nContent-Length: " + std::to_string(body.size()) +
+               "\r\n\r\n" + body));
   EXPECT_TRUE(reply.ended);
   EXPECT_EQ(reply.raw.find("chunked"), std::string::npos);
   EXPECT_NE(reply.raw.find("\"done\":true"), std::string::npos);
@@ -239,9 +238,8 @@ TEST_F(Dialects, TheModelListFollowsPullCopyAndDelete) {
 TEST_F(Dialects, AFiveMegabyteImageIsTaken) {
   start();
   const std::string image(5'000'000, 'A');
-  const Reply& reply =
-      v1("/api/chat", R"("messages":[{"role":"user","content":"hi","images":[")" + image +
-                          R"("]}],"stream":false)");
+  const Reply& reply = v1("/api/chat", R"("messages":[{"role":"user","content":"hi","images":[")" +
+                                           image + R"("]}],"stream":false)");
   EXPECT_NE(reply.body.find(answer_text(1, "hi", 32)), std::string::npos);
 }
 

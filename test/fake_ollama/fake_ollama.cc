@@ -23,11 +23,11 @@ void FakeOllama::stop() {
   if (!state_->closed_port.triggered()) {
     state_->closed_port.trigger(net::CancelReason::kShutdown);
   }
-  state_->cut_connections();
+  state_->cut_connections(nullptr);
 }
 
 bool FakeOllama::inject(const std::string& fault_json) {
-  return fake::inject(*state_, fault_json).empty();
+  return fake::inject(*state_, fault_json, nullptr).empty();
 }
 
 void FakeOllama::clear_faults() { state_->faults.clear(); }

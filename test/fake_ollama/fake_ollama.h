@@ -1,6 +1,6 @@
 #pragma once
-// A simulated Ollama: its HTTP surface, its two queues, its loads that take time and memory, and its
-// faults on command. No model runs. It speaks through net::Loop, so the same code serves a real
+// A simulated Ollama: its HTTP surface, its two queues, its loads that take time and memory, and
+// its faults on command. No model runs. It speaks through net::Loop, so the same code serves a real
 // port (the `fake_ollama` program) and a port of the simulated network.
 //
 //   http.h        one connection: heads, bodies, chunks       routes.h     what is answered where
@@ -33,24 +33,24 @@ struct FakeModel {
 };
 
 struct FakeOptions {
-  std::string name = "sim";             // told in answers of the control endpoint only
+  std::string name = "sim";  // told in answers of the control endpoint only
   std::uint64_t seed = 1;
-  std::vector<FakeModel> models;        // default: a small chat model and an embedding model
+  std::vector<FakeModel> models;  // default: a small chat model and an embedding model
   std::uint64_t vram_bytes = 24'000'000'000;
-  int parallel = 1;                     // OLLAMA_NUM_PARALLEL: slots of a loaded model
-  int max_queue = 512;                  // OLLAMA_MAX_QUEUE: pending loads before a 503
-  int max_loaded = 3;                   // OLLAMA_MAX_LOADED_MODELS; 3 is the default with one GPU
-  Duration load_time = std::chrono::milliseconds(300);   // of a cold model
+  int parallel = 1;     // OLLAMA_NUM_PARALLEL: slots of a loaded model
+  int max_queue = 512;  // OLLAMA_MAX_QUEUE: pending loads before a 503
+  int max_loaded = 3;   // OLLAMA_MAX_LOADED_MODELS; 3 is the default with one GPU
+  Duration load_time = std::chrono::milliseconds(300);     // of a cold model
   Duration prefill_per_kb = std::chrono::milliseconds(2);  // of prompt text; images cost nothing
-  Duration token_time = std::chrono::milliseconds(10);   // between tokens of one stream
-  Duration keep_alive = std::chrono::minutes(5);         // OLLAMA_KEEP_ALIVE
-  int tokens = 32;                      // of an answer when num_predict is not given
-  bool echo = false;                    // every answer repeats the question
+  Duration token_time = std::chrono::milliseconds(10);     // between tokens of one stream
+  Duration keep_alive = std::chrono::minutes(5);           // OLLAMA_KEEP_ALIVE
+  int tokens = 32;    // of an answer when num_predict is not given
+  bool echo = false;  // every answer repeats the question
   std::string version = "0.32.15";
 };
 
-// "a,b,c:4GB": names, each with a size when one follows the last colon (KB, MB, GB, TB). A name with
-// "embed" in it is an embedding model. Empty and a reason in `error` when it cannot be read.
+// "a,b,c:4GB": names, each with a size when one follows the last colon (KB, MB, GB, TB). A name
+// with "embed" in it is an embedding model. Empty and a reason in `error` when it cannot be read.
 std::vector<FakeModel> parse_models(const std::string& text, std::string& error);
 // "24GB", "512MB", "1000". False when it cannot be read.
 bool parse_bytes(const std::string& text, std::uint64_t& bytes);
@@ -79,16 +79,16 @@ class FakeOllama {
 
   // What a test asks afterwards.
   struct Counts {
-    std::uint64_t requests = 0;         // inference requests begun
-    std::uint64_t completed = 0;        // whose answer was sent whole
-    std::uint64_t cancelled = 0;        // whose client left
-    std::uint64_t loads = 0;            // begun
+    std::uint64_t requests = 0;   // inference requests received
+    std::uint64_t completed = 0;  // whose answer was sent whole
+    std::uint64_t cancelled = 0;  // whose client left
+    std::uint64_t loads = 0;      // begun
     std::uint64_t loads_thrown_away = 0;
     std::uint64_t evictions = 0;
-    std::uint64_t tokens = 0;           // sent or computed
+    std::uint64_t tokens = 0;  // sent or computed
     std::uint32_t running = 0;
-    std::uint32_t most_running = 0;     // ever at the same time
-    std::uint32_t waiting = 0;          // for a slot or a load
+    std::uint32_t most_running = 0;  // ever at the same time
+    std::uint32_t waiting = 0;       // for a slot or a load
   };
   Counts counts() const;
 

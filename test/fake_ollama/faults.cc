@@ -58,7 +58,8 @@ constexpr std::array<ErrorRow, 15> kErrors = {{
     {"load_gone", "llama-server process no longer running: 1 error loading model"},
     {"load_timeout", "timed out waiting for llama-server to start - loading model"},
     {"oom", "llama-server process has terminated: exit status 1: cudaMalloc failed: out of memory"},
-    {"oom_startup", "llama-server reported out-of-memory during startup: failed to allocate buffer"},
+    {"oom_startup",
+     "llama-server reported out-of-memory during startup: failed to allocate buffer"},
     {"incompatible",
      "llama-server process has terminated: exit status 1: error loading model: this model may be "
      "incompatible with your version of Ollama. If you previously pulled this model, try updating "
@@ -70,8 +71,7 @@ constexpr std::array<ErrorRow, 15> kErrors = {{
      "error starting llama-server: llama-server binary not found (checked: /usr/lib/ollama)"},
     {"old_runner_terminated", "llama runner process has terminated: exit status 2"},
     {"old_runner_gone", "llama runner process no longer running: 2"},
-    {"old_load_timeout",
-     "timed out waiting for llama runner to start - progress 0.00 - "},
+    {"old_load_timeout", "timed out waiting for llama runner to start - progress 0.00 - "},
     {"old_oom", "llama runner process has terminated: cudaMalloc failed: out of memory"},
 }};
 
@@ -110,17 +110,25 @@ bool read_field(std::string_view key, const simdjson::dom::element& value, Fault
   std::string_view text;
   double number = 0;
   if (value.get(text) == simdjson::SUCCESS) {
-    if (key == "match") fault.match = text;
-    else if (key == "model") fault.model = text;
-    else if (key == "variant") fault.variant = text;
-    else if (key == "text") fault.text = text;
-    else return key == "kind";
+    if (key == "match")
+      fault.match = text;
+    else if (key == "model")
+      fault.model = text;
+    else if (key == "variant")
+      fault.variant = text;
+    else if (key == "text")
+      fault.text = text;
+    else
+      return key == "kind";
     return true;
   }
   if (value.get(number) != simdjson::SUCCESS || number < -1 || number > 1e15) return false;
-  if (key == "count") fault.count = static_cast<std::int64_t>(number);
-  else if (key == "after_tokens") fault.after_tokens = static_cast<std::uint64_t>(number);
-  else if (key == "status") fault.status = static_cast<int>(number);
+  if (key == "count")
+    fault.count = static_cast<std::int64_t>(number);
+  else if (key == "after_tokens")
+    fault.after_tokens = static_cast<std::uint64_t>(number);
+  else if (key == "status")
+    fault.status = static_cast<int>(number);
   else if (key == "ms") {
     const double most = std::chrono::duration<double, std::milli>(kLongestPause).count();
     if (number < 0 || number > most) return false;
@@ -211,8 +219,8 @@ std::string FaultList::json() const {
   std::string out = "[";
   for (const Fault& fault : faults_) {
     if (out.size() > 1) out += ',';
-    out += fmt::format(R"({{"kind":"{}","count":{},"match":{}}})", name_of(fault.kind),
-                       fault.count, json_quoted(fault.match));
+    out += fmt::format(R"({{"kind":"{}","count":{},"match":{}}})", name_of(fault.kind), fault.count,
+                       json_quoted(fault.match));
   }
   return out + "]";
 }

@@ -9,14 +9,14 @@
 //   hang         inference       no answer; with `ms` it comes after that time
 //   wedge_ps     /api/ps         the same, until cleared
 //   wedge_all    everything      the same, until cleared; only /fake/ answers
-//   error500     inference       500 and a text of Ollama's, by `variant` (error_texts); `status` and
-//                                `text` replace them; after `ms`
+//   error500     inference       500 and a text of Ollama's, by `variant` (kErrors in faults.cc);
+//                                `status` and `text` replace them; after `ms`
 //   busy         inference       503 and the text of a full queue
 //   html         /api/tags       200 with a page that is no JSON
 //   bad_http     inference       not HTTP, by `variant` (bad_http_variants)
 //   reset_mid    inference       a reset after `after_tokens` (3) tokens
 //   hang_mid     inference       silence after them, the slot kept; with `ms` it goes on after that
-//   error_mid    inference       the dialect's record of an error after them; 500 when not streaming
+//   error_mid    inference       the dialect's record of an error after them; 500 without a stream
 //   cut          inference       a clean end after them without a terminal record; "done":false
 //   cut_raw      inference       FIN after them, without a last chunk; half of a document
 //   missing_done inference       every token, but no terminal record; "done":false
@@ -39,19 +39,34 @@
 namespace drover::fake {
 
 enum class FaultKind : std::uint8_t {
-  kRefuse, kCrash,                                                    // of the process
-  kReset, kHang, kWedgePs, kWedgeAll, kError, kBusy, kHtml, kBadHttp,  // of a whole answer
-  kResetMid, kHangMid, kErrorMid, kCut, kCutRaw, kMissingDone, kSlowTokens,  // of a generation
-  kCpuFallback, kSlowLoad,                                            // of the machine
+  kRefuse,
+  kCrash,  // of the process
+  kReset,
+  kHang,
+  kWedgePs,
+  kWedgeAll,
+  kError,
+  kBusy,
+  kHtml,
+  kBadHttp,  // of a whole answer
+  kResetMid,
+  kHangMid,
+  kErrorMid,
+  kCut,
+  kCutRaw,
+  kMissingDone,
+  kSlowTokens,  // of a generation
+  kCpuFallback,
+  kSlowLoad,  // of the machine
 };
 
 struct Fault {
   FaultKind kind = FaultKind::kReset;
-  std::int64_t count = 1;          // -1: until cleared
+  std::int64_t count = 1;  // -1: until cleared
   std::uint64_t after_tokens = 3;
   std::string match;
-  std::string model;               // empty: any
-  std::optional<Duration> pause;   // "ms"
+  std::string model;              // empty: any
+  std::optional<Duration> pause;  // "ms"
   std::string variant;
   std::string text;
   int status = 500;
@@ -61,7 +76,7 @@ struct Fault {
 struct FaultTarget {
   std::string_view path;
   bool inference = false;
-  std::string_view body;           // to find `model` in
+  std::string_view body;  // to find `model` in
 };
 
 class FaultList {

@@ -19,9 +19,8 @@ class Faults : public FakeOllamaTest {
   void arm(const std::string& json) { ASSERT_TRUE(fake->inject(json)) << json; }
   // A streamed answer of ten tokens in each dialect.
   Reply& openai() {
-    return done(post("/v1/chat/completions",
-                     R"({"model":"llama3.2","stream":true,"max_tokens":10,)"
-                     R"("messages":[{"role":"user","content":"hi"}]})"));
+    return done(post("/v1/chat/completions", R"({"model":"llama3.2","stream":true,"max_tokens":10,)"
+                                             R"("messages":[{"role":"user","content":"hi"}]})"));
   }
   Reply& anthropic() {
     return done(post("/v1/messages", R"({"model":"llama3.2","stream":true,"max_tokens":10,)"
@@ -31,8 +30,7 @@ class Faults : public FakeOllamaTest {
     return done(post("/v1/responses", R"({"model":"llama3.2","stream":true,"input":"hi"})"));
   }
   Reply& whole() {
-    return done(post("/api/generate",
-                     R"({"model":"llama3.2","prompt":"hi","stream":false})"));
+    return done(post("/api/generate", R"({"model":"llama3.2","prompt":"hi","stream":false})"));
   }
   // Nothing wrong any more.
   void expect_healthy() {
@@ -163,7 +161,7 @@ TEST_F(Faults, CutEndsCleanlyWithoutATerminalRecord) {
   EXPECT_EQ(reply.body.find("\"done\":true"), std::string::npos);
   const Reply& document = whole();
   EXPECT_EQ(document.status, 200);
-  EXPECT_TRUE(wire::read_document(document.body).done_false);
+  EXPECT_TRUE(wire::read_document(document.body).truncated);
 }
 
 TEST_F(Faults, CutRawEndsWithoutALastChunk) {
@@ -184,7 +182,7 @@ TEST_F(Faults, MissingDoneHasEveryToken) {
   EXPECT_EQ(fake->counts().tokens, 6u);
   EXPECT_EQ(reply.body.find("\"done\":true"), std::string::npos);
   const Reply& document = whole();
-  EXPECT_TRUE(wire::read_document(document.body).done_false);
+  EXPECT_TRUE(wire::read_document(document.body).truncated);
   EXPECT_NE(document.body.find(answer_text(1, "hi", 32)), std::string::npos);
 }
 
@@ -235,6 +233,13 @@ TEST_F(Faults, CrashResetsWhatIsOpen) {
   EXPECT_EQ(fake->counts().cancelled, 0u);
   loop.run_for(2s);
   expect_healthy();
+}
+
+TEST_F(Faults, WhoAsksForACrashHearsTheAnswer) {
+  const Reply& reply = post("/fake/fault", R"({"kind":"crash","ms":10})");
+  loop.run_for(100ms);
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_FALSE(reply.reset);
 }
 
 TEST_F(Faults, HtmlComesInsteadOfTags) {

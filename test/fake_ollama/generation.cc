@@ -34,7 +34,9 @@ net::Task<bool> pause(Generation& g, net::Cancel& gone) {
 void end_badly(Generation& g, Connection& connection) {
   std::string out;
   switch (g.fault->kind) {
-    case FaultKind::kResetMid: connection.reset(); break;
+    case FaultKind::kResetMid:
+      connection.reset();
+      break;
     case FaultKind::kErrorMid:
       g.writer->error(out, mid_error(*g.fault));
       connection.end_stream(out);
@@ -42,7 +44,9 @@ void end_badly(Generation& g, Connection& connection) {
     case FaultKind::kCutRaw:
       connection.close_after();
       break;
-    default: connection.end_stream(); break;  // cut, missing_done
+    default:
+      connection.end_stream();
+      break;  // cut, missing_done
   }
 }
 
@@ -98,11 +102,14 @@ std::string whole_text(const Generation& g) {
 void answer_badly_done(Generation& g, Connection& connection) {
   const Dialect dialect = dialect_of(g.wanted.route);
   switch (g.fault->kind) {
-    case FaultKind::kResetMid: connection.reset(); return;
+    case FaultKind::kResetMid:
+      connection.reset();
+      return;
     case FaultKind::kErrorMid:
       connection.answer(500, kJsonType, error_body(dialect, 500, mid_error(*g.fault)));
       return;
-    default: break;
+    default:
+      break;
   }
   g.finish.done = g.strikes(FaultKind::kCutRaw);
   const std::string body = g.writer->document(whole_text(g), nullptr, g.finish);
@@ -157,8 +164,8 @@ Generation::Generation(State& of, const Wanted& asked, const Request& request)
 
   constexpr std::size_t kBytesPerToken = 4;
   finish.prompt_tokens = wanted.text_bytes / kBytesPerToken + 1;
-  finish.prompt_eval = state.options.prefill_per_kb * slower *
-                       static_cast<std::int64_t>(wanted.text_bytes) / 1024;
+  finish.prompt_eval =
+      state.options.prefill_per_kb * slower * static_cast<std::int64_t>(wanted.text_bytes) / 1024;
   if (is_embedding(wanted.route) || wanted.empty) return;  // no tokens, no faults among them
 
   fault = state.faults.take_generation(target);
@@ -168,16 +175,16 @@ Generation::Generation(State& of, const Wanted& asked, const Request& request)
   // num_predict decides the length of made-up text; an echo ends by itself.
   const bool made_up = natural == usual && !state.options.echo;
   length = wanted.exact_tokens && made_up ? *wanted.exact_tokens : natural;
-  const std::uint64_t most = std::min(wanted.exact_tokens.value_or(UINT64_MAX),
-                                      wanted.most_tokens.value_or(UINT64_MAX));
+  const std::uint64_t most =
+      std::min(wanted.exact_tokens.value_or(UINT64_MAX), wanted.most_tokens.value_or(UINT64_MAX));
   finish.limited = most <= length && most != UINT64_MAX;
   length = std::min(length, most);
   if (wanted.tool_call) {
     length = 1;
     finish.limited = false;
   }
-  writer = make_writer(wanted, {state.loop, hex(fnv1a(request.path) ^ state.next_id++, 16),
-                                finish.prompt_tokens});
+  writer = make_writer(
+      wanted, {state.loop, hex(fnv1a(request.path) ^ state.next_id++, 16), finish.prompt_tokens});
 }
 
 std::uint64_t Generation::before_fault() const {

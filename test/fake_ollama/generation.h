@@ -21,10 +21,10 @@ class Generation {
   State& state;
   const Wanted& wanted;
   Words words;
-  std::optional<Fault> fault;   // that strikes during this one
-  std::uint64_t length = 0;     // tokens to come in all
+  std::optional<Fault> fault;  // that strikes during this one
+  std::uint64_t length = 0;    // tokens to come in all
   Duration token_time{};
-  Instant began;                // of the request
+  Instant began;  // of the request
   Finish finish;
   std::uint64_t sent = 0;
   std::unique_ptr<Writer> writer;

@@ -33,7 +33,8 @@ bool address_allowed(const std::string& host) {
   }
   in6_addr v6{};
   if (inet_pton(AF_INET6, host.c_str(), &v6) != 1) return false;
-  return IN6_IS_ADDR_LOOPBACK(&v6) || IN6_IS_ADDR_UNSPECIFIED(&v6) || (v6.s6_addr[0] & 0xfe) == 0xfc;
+  return IN6_IS_ADDR_LOOPBACK(&v6) || IN6_IS_ADDR_UNSPECIFIED(&v6) ||
+         (v6.s6_addr[0] & 0xfe) == 0xfc;
 }
 
 bool name_allowed(const std::string& host) {
@@ -55,8 +56,8 @@ bool origin_allowed(const Request& request) {
   const auto origin = request.find("origin");
   if (!origin || origin->empty()) return true;
   if (*origin == "http://" + request.host || *origin == "https://" + request.host) return true;
-  constexpr std::array<std::string_view, 5> kSchemes = {
-      "app://", "file://", "tauri://", "vscode-webview://", "vscode-file://"};
+  constexpr std::array<std::string_view, 5> kSchemes = {"app://", "file://", "tauri://",
+                                                        "vscode-webview://", "vscode-file://"};
   for (std::string_view scheme : kSchemes) {
     if (origin->starts_with(scheme)) return true;
   }

@@ -27,7 +27,7 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> fields;  // names in lower case
   int minor_version = 1;
   bool keep_alive = true;
-  std::string body;               // empty when it was only counted
+  std::string body;  // empty when it was only counted
   std::uint64_t body_bytes = 0;
 
   std::optional<std::string_view> find(std::string_view lower_case_name) const;
@@ -87,11 +87,11 @@ class Connection {
   net::Loop& loop_;
   std::unique_ptr<net::Stream> stream_;
   net::Cancel gone_;
-  std::string buffer_;       // read and not yet used
-  std::string backlog_;      // put and not yet sent
-  std::string head_;         // of a stream whose first chunk is still to come
+  std::string buffer_;   // read and not yet used
+  std::string backlog_;  // put and not yet sent
+  std::string head_;     // of a stream whose first chunk is still to come
   wire::Method method_ = wire::Method::kOther;
-  bool chunked_ = true;      // HTTP/1.0 streams end with the connection
+  bool chunked_ = true;  // HTTP/1.0 streams end with the connection
   bool keep_ = true;
   bool failed_ = false;
   bool was_reset_ = false;

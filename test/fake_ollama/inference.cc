@@ -29,9 +29,9 @@ const FakeModel* choose_model(const State& state, Connection& connection, const 
   if (model->embeds && !is_embedding(wanted.route)) {
     const bool generates =
         wanted.route == Route::kGenerate || wanted.route == Route::kV1Completions;
-    refuse(connection, wanted.route, 400,
-           fmt::format("\"{}\" does not support {}", wanted.model,
-                       generates ? "generate" : "chat"));
+    refuse(
+        connection, wanted.route, 400,
+        fmt::format("\"{}\" does not support {}", wanted.model, generates ? "generate" : "chat"));
     return nullptr;
   }
   return model;
@@ -65,15 +65,14 @@ void answer_empty(const State& state, Connection& connection, const Wanted& want
 }
 
 std::string embeddings_json(const State& state, const Wanted& wanted, const Finish& finish) {
-  const std::size_t dimension =
-      wanted.dimensions == 0 ? kEmbeddingDimension
-                             : std::min(wanted.dimensions, kEmbeddingDimension);
+  const std::size_t dimension = wanted.dimensions == 0
+                                    ? kEmbeddingDimension
+                                    : std::min(wanted.dimensions, kEmbeddingDimension);
   std::string list;
   for (std::size_t i = 0; i < wanted.inputs.size(); ++i) {
     const auto values = embedding(state.options.seed, wanted.inputs[i], dimension);
-    const std::string vector = wanted.base64
-                                   ? "\"" + base64_floats(values) + "\""
-                                   : fmt::format("[{}]", fmt::join(values, ","));
+    const std::string vector = wanted.base64 ? "\"" + base64_floats(values) + "\""
+                                             : fmt::format("[{}]", fmt::join(values, ","));
     if (i > 0) list += ',';
     list += wanted.route != Route::kV1Embeddings
                 ? vector
@@ -81,7 +80,8 @@ std::string embeddings_json(const State& state, const Wanted& wanted, const Fini
   }
   const std::string model = json_quoted(wanted.model);
   switch (wanted.route) {
-    case Route::kEmbeddings: return fmt::format(R"({{"embedding":{}}})", list.empty() ? "[]" : list);
+    case Route::kEmbeddings:
+      return fmt::format(R"({{"embedding":{}}})", list.empty() ? "[]" : list);
     case Route::kEmbed:
       return fmt::format(R"({{"model":{},"embeddings":[{}],"total_duration":{},)"
                          R"("load_duration":{},"prompt_eval_count":{}}})",
@@ -98,9 +98,7 @@ std::string embeddings_json(const State& state, const Wanted& wanted, const Fini
 class Passage {
  public:
   Passage(State& state, Connection& connection, const Request& request)
-      : state_(state), connection_(connection), request_(request) {
-    ++state.requests;
-  }
+      : state_(state), connection_(connection), request_(request) {}
   void left(std::string_view phase, std::uint64_t tokens) {
     if (connection_.client_left()) state_.note_cancel(request_.path, phase, tokens);
   }

@@ -45,15 +45,14 @@ std::string ps_json(State& state) {
     const Instant expiry = state.scheduler->expiry_of(*runner);
     WallTime expires = state.loop.wall_now();
     // 292 years are what Go's duration can hold.
-    expires.unix_nanos = expiry == kNever
-                             ? INT64_MAX
-                             : expires.unix_nanos + (expiry - state.loop.now()).count();
+    expires.unix_nanos =
+        expiry == kNever ? INT64_MAX : expires.unix_nanos + (expiry - state.loop.now()).count();
     if (!out.ends_with('[')) out += ',';
     out += fmt::format(R"({{"name":{0},"model":{0},"size":{1},"digest":"{2}","details":{3},)"
                        R"("expires_at":"{4}","size_vram":{5},"context_length":{6}}})",
                        json_quoted(runner->model.name), runner->model.bytes, runner->model.digest,
-                       details_json(runner->model), rfc3339(expires),
-                       on_cpu ? 0 : runner->vram, runner->context_length);
+                       details_json(runner->model), rfc3339(expires), on_cpu ? 0 : runner->vram,
+                       runner->context_length);
   }
   return out + "]}";
 }
@@ -136,9 +135,15 @@ void answer_listing(State& state, Connection& connection, const Request& request
     case Route::kStatus:
       connection.answer(200, kJsonType, R"({"cloud":{"disabled":true,"source":"env"}})");
       break;
-    case Route::kTags: connection.answer(200, kJsonType, tags_json(state)); break;
-    case Route::kPs: connection.answer(200, kJsonType, ps_json(state)); break;
-    case Route::kV1Models: connection.answer(200, kJsonType, v1_models_json(state)); break;
+    case Route::kTags:
+      connection.answer(200, kJsonType, tags_json(state));
+      break;
+    case Route::kPs:
+      connection.answer(200, kJsonType, ps_json(state));
+      break;
+    case Route::kV1Models:
+      connection.answer(200, kJsonType, v1_models_json(state));
+      break;
     case Route::kV1Model: {
       constexpr std::string_view kPrefix = "/v1/models/";
       const std::string name = decoded(std::string_view(request.path).substr(kPrefix.size()));
@@ -151,7 +156,9 @@ void answer_listing(State& state, Connection& connection, const Request& request
       }
       break;
     }
-    default: answer_show(state, connection, request); break;
+    default:
+      answer_show(state, connection, request);
+      break;
   }
 }
 

@@ -44,8 +44,7 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--listen", a.listen, "Address and port; port 0 lets the kernel choose")
       ->capture_default_str();
   app.add_option("--name", a.options.name, "Shown in /fake/state")->capture_default_str();
-  app.add_option("--seed", a.options.seed, "Equal seeds give equal answers")
-      ->capture_default_str();
+  app.add_option("--seed", a.options.seed, "Equal seeds give equal answers")->capture_default_str();
   app.add_option("--models", a.models, "Names with optional sizes: a,b,c:4GB");
   app.add_option("--vram", a.vram, "Memory for loaded models")->capture_default_str();
   app.add_option("--parallel", a.options.parallel, "Slots of a loaded model")
@@ -68,8 +67,7 @@ void declare(CLI::App& app, Arguments& a) {
       ->check(times)
       ->capture_default_str();
   app.add_flag("--echo", a.options.echo, "Answers repeat the question");
-  app.add_option("--version", a.options.version, "What /api/version says")
-      ->capture_default_str();
+  app.add_option("--version", a.options.version, "What /api/version says")->capture_default_str();
 }
 
 int serve(const net::Endpoint& at, fake::FakeOptions options) {

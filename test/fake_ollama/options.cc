@@ -10,11 +10,16 @@ namespace {
 
 // Upper case only: "llama3:8b" is a tag, "llama3:8GB" is a size.
 bool unit_factor(std::string_view unit, double& factor) {
-  if (unit == "KB") factor = 1e3;
-  else if (unit == "MB") factor = 1e6;
-  else if (unit == "GB") factor = 1e9;
-  else if (unit == "TB") factor = 1e12;
-  else return false;
+  if (unit == "KB")
+    factor = 1e3;
+  else if (unit == "MB")
+    factor = 1e6;
+  else if (unit == "GB")
+    factor = 1e9;
+  else if (unit == "TB")
+    factor = 1e12;
+  else
+    return false;
   return true;
 }
 

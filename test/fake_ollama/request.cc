@@ -130,9 +130,9 @@ std::optional<BadRequest> read_keep_alive(const object& body, Wanted& wanted) {
   Duration parsed{};
   if (!parse_go_duration(text, parsed)) {
     const bool bare = text.find_first_not_of("+-.0123456789") == std::string_view::npos;
-    return BadRequest{400, fmt::format("time: {} duration \"{}\"",
-                                       bare && !text.empty() ? "missing unit in" : "invalid",
-                                       text)};
+    return BadRequest{400,
+                      fmt::format("time: {} duration \"{}\"",
+                                  bare && !text.empty() ? "missing unit in" : "invalid", text)};
   }
   wanted.keep_alive = parsed;
   return std::nullopt;
@@ -143,8 +143,8 @@ void read_load_options(const object& body, Wanted& wanted) {
   object options;
   const auto found = member(body, "options");
   if (found && found->get(options) == simdjson::SUCCESS) {
-    for (const char* key : {"num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap",
-                            "num_thread", "draft_num_predict"}) {
+    for (const char* key : {"num_ctx", "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread",
+                            "draft_num_predict"}) {
       const auto value = member(options, key);
       if (!value) continue;
       wanted.load_options += fmt::format("{}={};", key, simdjson::to_string(*value));
@@ -287,9 +287,12 @@ Dialect dialect_of(Route route) {
     case Route::kV1Embeddings:
     case Route::kV1Responses:
     case Route::kV1Models:
-    case Route::kV1Model: return Dialect::kOpenAi;
-    case Route::kV1Messages: return Dialect::kAnthropic;
-    default: return Dialect::kNative;
+    case Route::kV1Model:
+      return Dialect::kOpenAi;
+    case Route::kV1Messages:
+      return Dialect::kAnthropic;
+    default:
+      return Dialect::kNative;
   }
 }
 
@@ -299,15 +302,22 @@ std::optional<BadRequest> read_wanted(Route route, const std::string& body, Want
   if (auto bad = parse_object(parser, body, root)) return bad;
   wanted.route = route;
   if (const auto model = member(root, "model"); model && !model->is_string()) {
-    return BadRequest{400, "json: cannot unmarshal value into Go struct field .model of type "
-                           "string"};
+    return BadRequest{400,
+                      "json: cannot unmarshal value into Go struct field .model of type "
+                      "string"};
   }
   wanted.model = text_of(root, "model");
   std::optional<BadRequest> bad;
   switch (dialect_of(route)) {
-    case Dialect::kNative: bad = read_native(root, wanted); break;
-    case Dialect::kOpenAi: bad = read_openai(root, wanted); break;
-    case Dialect::kAnthropic: bad = read_anthropic(root, wanted); break;
+    case Dialect::kNative:
+      bad = read_native(root, wanted);
+      break;
+    case Dialect::kOpenAi:
+      bad = read_openai(root, wanted);
+      break;
+    case Dialect::kAnthropic:
+      bad = read_anthropic(root, wanted);
+      break;
   }
   if (!bad) read_tools(root, wanted);
   return bad;
@@ -346,13 +356,20 @@ bool parse_go_duration(std::string_view text, Duration& out) {
     const std::size_t letters = std::min(text.find_first_of("0123456789."), text.size());
     const std::string_view unit = text.substr(0, letters);
     double factor = 0;
-    if (unit == "ns") factor = 1;
-    else if (unit == "us" || unit == "\u00b5s") factor = 1e3;
-    else if (unit == "ms") factor = 1e6;
-    else if (unit == "s") factor = 1e9;
-    else if (unit == "m") factor = 60e9;
-    else if (unit == "h") factor = 3600e9;
-    else return false;
+    if (unit == "ns")
+      factor = 1;
+    else if (unit == "us" || unit == "\u00b5s")
+      factor = 1e3;
+    else if (unit == "ms")
+      factor = 1e6;
+    else if (unit == "s")
+      factor = 1e9;
+    else if (unit == "m")
+      factor = 60e9;
+    else if (unit == "h")
+      factor = 3600e9;
+    else
+      return false;
     text.remove_prefix(letters);
     nanos += std::strtod(number.c_str(), nullptr) * factor;
   }

@@ -15,11 +15,30 @@
 namespace drover::fake {
 
 enum class Route : std::uint8_t {
-  kGenerate, kChat, kEmbed, kEmbeddings,
-  kV1Chat, kV1Completions, kV1Embeddings, kV1Responses, kV1Messages,
+  kGenerate,
+  kChat,
+  kEmbed,
+  kEmbeddings,
+  kV1Chat,
+  kV1Completions,
+  kV1Embeddings,
+  kV1Responses,
+  kV1Messages,
   // Not inference:
-  kRoot, kVersion, kStatus, kTags, kPs, kShow, kV1Models, kV1Model,
-  kPull, kPush, kCreate, kCopy, kDelete, kBlob,
+  kRoot,
+  kVersion,
+  kStatus,
+  kTags,
+  kPs,
+  kShow,
+  kV1Models,
+  kV1Model,
+  kPull,
+  kPush,
+  kCreate,
+  kCopy,
+  kDelete,
+  kBlob,
 };
 
 bool is_inference(Route route);
@@ -34,15 +53,15 @@ struct ToolCall {
 
 struct Wanted {
   Route route = Route::kGenerate;
-  std::string model;           // as sent
+  std::string model;  // as sent
   bool stream = false;
-  std::string question;        // prompt, or the text of the last user message
-  std::size_t text_bytes = 0;  // of the whole prompt, images left out
-  bool empty = false;          // native: no prompt and no messages: load, or unload
-  std::optional<Duration> keep_alive;  // negative: for ever
+  std::string question;                       // prompt, or the text of the last user message
+  std::size_t text_bytes = 0;                 // of the whole prompt, images left out
+  bool empty = false;                         // native: no prompt and no messages: load, or unload
+  std::optional<Duration> keep_alive;         // negative: for ever
   std::optional<std::uint64_t> exact_tokens;  // num_predict, max_tokens of the OpenAI routes
   std::optional<std::uint64_t> most_tokens;   // max_tokens of /v1/messages
-  std::string load_options;    // the load-time options as text
+  std::string load_options;                   // the load-time options as text
   std::optional<std::uint64_t> num_ctx;
   bool include_usage = false;
   std::optional<ToolCall> tool_call;
@@ -64,8 +83,8 @@ std::optional<BadRequest> read_wanted(Route route, const std::string& body, Want
 
 // The model management routes: names only.
 struct StoreRequest {
-  std::string model;        // "model" or "name"
-  std::string from;         // create
+  std::string model;                // "model" or "name"
+  std::string from;                 // create
   std::string source, destination;  // copy
   bool stream = true;
 };

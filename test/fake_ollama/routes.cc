@@ -67,16 +67,17 @@ const RouteRow* row_of(std::string_view path) {
 
 void note(State& state, const Request& request, const RouteRow* row) {
   Seen seen{request.method_text, request.path, request.fields, request.body_bytes, {}};
-  ++state.routes[request.path];
   constexpr std::size_t kBodyKept = 4096;
   const bool inference = row != nullptr && is_inference(row->route);
   if (inference) {
+    ++state.requests;
     seen.body = request.body.substr(0, kBodyKept);
     state.last_inference = seen;
   }
   // Paths come from outside: a scan of many must not grow the map without end.
   constexpr std::size_t kRoutesKept = 1000;
-  if (state.last_of_route.size() < kRoutesKept || state.last_of_route.contains(request.path)) {
+  if (state.routes.size() < kRoutesKept || state.routes.contains(request.path)) {
+    ++state.routes[request.path];
     state.last_of_route[request.path] = std::move(seen);
   }
 }
@@ -100,13 +101,17 @@ net::Task<bool> play(State& state, Connection& connection, const Request& reques
   if (silent || fault.pause) {
     const Instant until = fault.pause ? state.loop.now() + *fault.pause : kNever;
     (void)co_await state.loop.sleep_until(until, &gone);
-    if (connection.client_left()) state.note_cancel(request.path, "hanging", 0);
+    if (connection.client_left() && is_inference(route)) {
+      state.note_cancel(request.path, "hanging", 0);
+    }
     if (gone.triggered()) co_return true;
     if (silent) co_return false;
   }
   const Dialect dialect = dialect_of(route);
   switch (fault.kind) {
-    case FaultKind::kReset: connection.reset(); break;
+    case FaultKind::kReset:
+      connection.reset();
+      break;
     case FaultKind::kBusy:
       connection.answer(503, kJsonType, error_body(dialect, 503, kBusyText));
       break;
@@ -120,7 +125,9 @@ net::Task<bool> play(State& state, Connection& connection, const Request& reques
     case FaultKind::kHtml:
       connection.answer(200, "text/html", "<!doctype html><title>It works</title>\n");
       break;
-    default: co_await answer_badly(state.loop, connection, fault.variant); break;
+    default:
+      co_await answer_badly(state.loop, connection, fault.variant);
+      break;
   }
   co_return true;
 }
@@ -154,8 +161,7 @@ net::Task<void> answer(State& state, Connection& connection, const Request& requ
     connection.answer(403, "", "");
   } else if (row == nullptr) {
     connection.answer(404, "text/plain", "404 page not found");
-  } else if (request.method != row->method &&
-             !(row->head_too && request.method == Method::kHead)) {
+  } else if (request.method != row->method && !(row->head_too && request.method == Method::kHead)) {
     connection.answer(405, "text/plain", "405 method not allowed");
   } else {
     co_await answer_route(state, connection, request, row->route);

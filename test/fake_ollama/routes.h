@@ -9,7 +9,6 @@
 namespace drover::fake {
 
 // The life of one connection.
-net::Task<void> serve_connection(std::shared_ptr<State> state,
-                                 std::unique_ptr<net::Stream> stream);
+net::Task<void> serve_connection(std::shared_ptr<State> state, std::unique_ptr<net::Stream> stream);
 
 }  // namespace drover::fake

@@ -124,8 +124,7 @@ net::Task<bool> Scheduler::make_loaded(Demand demand) {
     }
     ++loads_;
     loading_ = demand.model.name;
-    const net::WaitResult slept =
-        co_await loop_.sleep_for(limits_.load_time(), &load_cancel_);
+    const net::WaitResult slept = co_await loop_.sleep_for(limits_.load_time(), &load_cancel_);
     loading_.clear();
     if (slept == net::WaitResult::kCancelled || current_ == nullptr) {
       ++thrown_away_;
@@ -254,9 +253,8 @@ void Scheduler::drop(Runner& runner) {
 }
 
 void Scheduler::drop_expired() {
-  std::erase_if(runners_, [&](const auto& r) {
-    return r->users == 0 && r->expires_at <= loop_.now();
-  });
+  std::erase_if(runners_,
+                [&](const auto& r) { return r->users == 0 && r->expires_at <= loop_.now(); });
 }
 
 std::uint64_t Scheduler::free_vram() const {

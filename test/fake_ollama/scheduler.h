@@ -4,9 +4,9 @@
 //   model loaded, same load options -> FIFO for one of its `parallel` slots; no bound
 //   otherwise                       -> pending queue of `max_queue`; full -> refused
 //
-// One request of the pending queue is handled at a time: it evicts, waits for memory and loads while
-// all others of the queue stand behind it. Its client leaving throws the load away. Loaded models
-// keep serving meanwhile.
+// One request of the pending queue is handled at a time: it evicts, waits for memory and loads
+// while all others of the queue stand behind it. Its client leaving throws the load away. Loaded
+// models keep serving meanwhile.
 //
 // An idle model leaves when its keep_alive is over (looked at lazily, so there are no timers) or
 // when its memory is needed, the shortest keep_alive first. A model is known by its digest: two
@@ -29,8 +29,8 @@ namespace drover::fake {
 
 // What a request needs loaded.
 struct Demand {
-  FakeModel model;             // with its digest filled in
-  std::string load_options;    // the load-time options; another text forces a reload
+  FakeModel model;           // with its digest filled in
+  std::string load_options;  // the load-time options; another text forces a reload
   std::uint64_t context_length = 4096;
   std::optional<Duration> keep_alive;  // negative: for ever; absent: leave the runner's value
 };
@@ -55,13 +55,13 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     FakeModel model;
     std::string load_options;
     std::uint64_t context_length = 0;
-    std::uint64_t vram = 0;     // less than model.bytes when it did not fit
+    std::uint64_t vram = 0;  // less than model.bytes when it did not fit
     Duration keep_alive{};
     Instant expires_at = kNever;  // while idle
     int slots = 1;
     int in_use = 0;
-    int users = 0;              // requests that hold it, with a slot or waiting for one
-    bool doomed = false;        // leaves as soon as it is idle
+    int users = 0;        // requests that hold it, with a slot or waiting for one
+    bool doomed = false;  // leaves as soon as it is idle
     std::deque<SlotWait*> queue;
   };
 
@@ -71,7 +71,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     Grant() = default;
     Grant(Scheduler& scheduler, Runner& runner) : scheduler_(&scheduler), runner_(&runner) {}
     Grant(Grant&& other) noexcept
-        : scheduler_(other.scheduler_), runner_(std::exchange(other.runner_, nullptr)),
+        : scheduler_(other.scheduler_),
+          runner_(std::exchange(other.runner_, nullptr)),
           slot_(std::exchange(other.slot_, false)) {}
     Grant& operator=(Grant&& other) noexcept;
     ~Grant() { give_back(); }
@@ -90,7 +91,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   struct Outcome {
     Answer answer = Answer::kGone;
     Grant grant;
-    bool was_loading = false;   // with kGone: its own load was thrown away
+    bool was_loading = false;  // with kGone: its own load was thrown away
   };
 
   Scheduler(net::Loop& loop, Limits limits) : loop_(loop), limits_(std::move(limits)) {}
@@ -135,11 +136,11 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   Limits limits_;
   std::vector<std::unique_ptr<Runner>> runners_;
   std::deque<Pending*> pending_;
-  Pending* current_ = nullptr;        // whom the loading coroutine works for
+  Pending* current_ = nullptr;  // whom the loading coroutine works for
   bool handling_ = false;
-  std::string loading_;               // name of the model that loads
-  net::Cancel load_cancel_;           // the current one left
-  net::Event* changed_ = nullptr;     // set when a runner became idle or left
+  std::string loading_;            // name of the model that loads
+  net::Cancel load_cancel_;        // the current one left
+  net::Event* changed_ = nullptr;  // set when a runner became idle or left
   std::uint64_t loads_ = 0;
   std::uint64_t thrown_away_ = 0;
   std::uint64_t evictions_ = 0;

@@ -210,8 +210,7 @@ TEST_F(Scheduler, KeepAliveEndsAModel) {
 TEST_F(Scheduler, OtherLoadOptionsForceAReload) {
   start();
   done(chat());
-  done(post("/api/generate",
-            R"({"model":"llama3.2","prompt":"x","options":{"num_ctx":8192}})"));
+  done(post("/api/generate", R"({"model":"llama3.2","prompt":"x","options":{"num_ctx":8192}})"));
   EXPECT_EQ(fake->counts().loads, 2u);
   EXPECT_NE(done(get("/api/ps")).body.find(R"("context_length":8192)"), std::string::npos);
 }

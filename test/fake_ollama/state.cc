@@ -56,8 +56,10 @@ void State::close_port(Duration pause) {
   closed_port.trigger(net::CancelReason::kShutdown);
 }
 
-void State::cut_connections() {
-  for (Connection* connection : connections) connection->cut();
+void State::cut_connections(const Connection* spared) {
+  for (Connection* connection : connections) {
+    if (connection != spared) connection->cut();
+  }
 }
 
 std::string digest_of(const FakeModel& model) {

@@ -75,7 +75,8 @@ struct State {
   const FakeModel* find_model(std::string_view name) const;
   void note_cancel(std::string_view path, std::string_view phase, std::uint64_t sent);
   void close_port(Duration pause);
-  void cut_connections();
+  // All but `spared`, which asked for it and shall hear the answer.
+  void cut_connections(const Connection* spared);
 };
 
 // 64 hex digits; the model's own, or made from its name.

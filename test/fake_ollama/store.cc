@@ -57,10 +57,10 @@ void succeed(Connection& connection, bool streaming) {
 std::vector<std::string> pull_lines(const FakeModel& model) {
   std::vector<std::string> lines = {R"({"status":"pulling manifest"})"};
   for (int i = 0; i <= kPullSteps; ++i) {
-    lines.push_back(fmt::format(
-        R"({{"status":"pulling {}","digest":"sha256:{}","total":{},"completed":{}}})",
-        model.digest.substr(0, 12), model.digest, model.bytes,
-        model.bytes * static_cast<std::uint64_t>(i) / kPullSteps));
+    lines.push_back(
+        fmt::format(R"({{"status":"pulling {}","digest":"sha256:{}","total":{},"completed":{}}})",
+                    model.digest.substr(0, 12), model.digest, model.bytes,
+                    model.bytes * static_cast<std::uint64_t>(i) / kPullSteps));
   }
   lines.push_back(R"({"status":"verifying sha256 digest"})");
   lines.push_back(R"({"status":"writing manifest"})");
@@ -119,9 +119,8 @@ void answer_delete(State& state, Connection& connection, const StoreRequest& ask
     return;
   }
   const ModelName name = ModelName::canonical(asked.model);
-  std::erase_if(state.options.models, [&](const FakeModel& model) {
-    return ModelName::canonical(model.name) == name;
-  });
+  std::erase_if(state.options.models,
+                [&](const FakeModel& model) { return ModelName::canonical(model.name) == name; });
   connection.answer(200, "", "");
 }
 

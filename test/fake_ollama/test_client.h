@@ -29,12 +29,12 @@ struct Reply {
   bool complete = false;   // the framing says that it is whole
   bool malformed = false;  // not HTTP
   bool reset = false;
-  bool ended = false;      // FIN
+  bool ended = false;  // FIN
   Instant begun{};
-  Instant first{};         // byte
+  Instant first{};  // byte
   Instant last{};
   std::uint64_t pieces = 0;
-  net::Cancel leave;       // trigger: the client goes away
+  net::Cancel leave;  // trigger: the client goes away
 
   Duration took() const { return last - begun; }
 };
@@ -60,8 +60,8 @@ inline void decode(Reply& reply) {
     reply.body += step->data;
     rest.remove_prefix(step->consumed);
   }
-  reply.complete = decoder.done() || (head.framing == wire::Framing::kLength &&
-                                      head.content_length == 0);
+  reply.complete =
+      decoder.done() || (head.framing == wire::Framing::kLength && head.content_length == 0);
 }
 
 inline net::Task<void> ask(net::Loop& loop, net::Endpoint to, std::string request, Reply& reply) {
@@ -107,8 +107,8 @@ class FakeOllamaTest : public ::testing::Test {
   }
   Reply& request(std::string_view method, std::string_view path, std::string_view body,
                  std::string_view fields = "Host: 127.0.0.1:11434\r\n") {
-    std::string text = std::string(method) + " " + std::string(path) + " HTTP/1.1\r\n" +
-                       std::string(fields);
+    std::string text =
+        std::string(method) + " " + std::string(path) + " HTTP/1.1\r\n" + std::string(fields);
     text += "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
     return raw(std::move(text));
   }

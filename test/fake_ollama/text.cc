@@ -12,14 +12,14 @@ namespace {
 // Each with its leading space, so that a token is a view. None is a prefix of another: a lost piece
 // of a word can not make a different valid text.
 constexpr std::array<std::string_view, 64> kWords = {
-    " the",    " river",  " carries", " small",  " stones",  " under",  " quiet",  " hills",
-    " while",  " seven",  " herons",  " watch",  " along",   " banks",  " where",  " green",
-    " reeds",  " bend",   " before",  " wind",   " clouds",  " gather", " slowly", " over",
-    " distant", " fields", " and",    " farmers", " mend",   " old",    " fences", " with",
-    " copper", " wire",   " their",   " dogs",   " chase",   " falling", " leaves", " down",
-    " muddy",  " lanes",  " toward",  " barns",  " full",    " of",     " yellow", " straw",
-    " night",  " comes",  " early",   " lamps",  " glow",    " inside", " kitchens", " bread",
-    " cools",  " near",   " open",    " windows", " someone", " hums",  " forgotten", " songs"};
+    " the",     " river",  " carries", " small",   " stones",  " under",   " quiet",     " hills",
+    " while",   " seven",  " herons",  " watch",   " along",   " banks",   " where",     " green",
+    " reeds",   " bend",   " before",  " wind",    " clouds",  " gather",  " slowly",    " over",
+    " distant", " fields", " and",     " farmers", " mend",    " old",     " fences",    " with",
+    " copper",  " wire",   " their",   " dogs",    " chase",   " falling", " leaves",    " down",
+    " muddy",   " lanes",  " toward",  " barns",   " full",    " of",      " yellow",    " straw",
+    " night",   " comes",  " early",   " lamps",   " glow",    " inside",  " kitchens",  " bread",
+    " cools",   " near",   " open",    " windows", " someone", " hums",    " forgotten", " songs"};
 
 constexpr std::uint64_t kSeedFactor = 0x9E3779B97F4A7C15ULL;
 

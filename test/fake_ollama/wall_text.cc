@@ -19,12 +19,9 @@ Civil civil(std::int64_t unix_seconds) {
   const c::sys_days day = c::floor<c::days>(at);
   const c::year_month_day date(day);
   const c::hh_mm_ss time(at - day);
-  return {static_cast<int>(date.year()),
-          static_cast<unsigned>(date.month()),
-          static_cast<unsigned>(date.day()),
-          c::weekday(day).c_encoding(),
-          static_cast<int>(time.hours().count()),
-          static_cast<int>(time.minutes().count()),
+  return {static_cast<int>(date.year()),           static_cast<unsigned>(date.month()),
+          static_cast<unsigned>(date.day()),       c::weekday(day).c_encoding(),
+          static_cast<int>(time.hours().count()),  static_cast<int>(time.minutes().count()),
           static_cast<int>(time.seconds().count())};
 }
 

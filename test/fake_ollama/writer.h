@@ -1,6 +1,6 @@
 #pragma once
-// How an answer looks in each dialect: as a stream of records and as one document. The double writes
-// its own JSON and does not use wire/dialect.h, so that a mistake there can not hide itself here.
+// How an answer looks in each dialect: as a stream of records and as one document. The double
+// writes its own JSON and does not use wire/dialect.h, so that a mistake there can not hide here.
 
 #include <cstdint>
 #include <memory>
@@ -16,8 +16,8 @@ namespace drover::fake {
 
 // What the last record says.
 struct Finish {
-  bool limited = false;        // ended by the token limit
-  bool done = true;            // false: the generation was cut, and only a document tells
+  bool limited = false;  // ended by the token limit
+  bool done = true;      // false: the generation was cut, and only a document tells
   std::uint64_t prompt_tokens = 0;
   std::uint64_t output_tokens = 0;
   Duration total{};
@@ -44,7 +44,7 @@ class Writer {
 
 struct WriterContext {
   net::Loop& loop;
-  std::string id;               // unique, alphanumeric
+  std::string id;  // unique, alphanumeric
   std::uint64_t prompt_tokens = 0;
 };
 std::unique_ptr<Writer> make_writer(const Wanted& wanted, WriterContext context);

@@ -10,8 +10,10 @@ namespace {
 class AnthropicWriter final : public Writer {
  public:
   AnthropicWriter(const Wanted& wanted, WriterContext context)
-      : id_(std::move(context.id)), prompt_tokens_(context.prompt_tokens),
-        model_(json_quoted(wanted.model)), tool_(wanted.tool_call.has_value()) {}
+      : id_(std::move(context.id)),
+        prompt_tokens_(context.prompt_tokens),
+        model_(json_quoted(wanted.model)),
+        tool_(wanted.tool_call.has_value()) {}
 
   std::string_view stream_type() const override { return "text/event-stream"; }
 
@@ -22,14 +24,14 @@ class AnthropicWriter final : public Writer {
                       R"("usage":{{"input_tokens":{},"output_tokens":0}}}})",
                       id_, model_, prompt_tokens_));
     if (tool_) return;  // its block is opened with the call's name
-    event(out, "content_block_start",
-          R"(,"index":0,"content_block":{"type":"text","text":""})");
+    event(out, "content_block_start", R"(,"index":0,"content_block":{"type":"text","text":""})");
     event(out, "ping", "");
   }
 
   void token(std::string& out, std::string_view text) override {
-    out += "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,"
-           "\"delta\":{\"type\":\"text_delta\",\"text\":";
+    out +=
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,"
+        "\"delta\":{\"type\":\"text_delta\",\"text\":";
     append_quoted(out, text);
     out += "}}\n\n";
   }
@@ -56,8 +58,7 @@ class AnthropicWriter final : public Writer {
   // Nothing: the stream just ends.
   void error(std::string&, std::string_view) override {}
 
-  std::string document(std::string_view text, const ToolCall* call,
-                       const Finish& finish) override {
+  std::string document(std::string_view text, const ToolCall* call, const Finish& finish) override {
     const std::string content =
         call == nullptr
             ? fmt::format(R"({{"type":"text","text":{}}})", json_quoted(text))

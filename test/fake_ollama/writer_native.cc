@@ -11,7 +11,9 @@ namespace {
 class NativeWriter final : public Writer {
  public:
   NativeWriter(const Wanted& wanted, WriterContext context)
-      : loop_(context.loop), id_(std::move(context.id)), chat_(wanted.route == Route::kChat),
+      : loop_(context.loop),
+        id_(std::move(context.id)),
+        chat_(wanted.route == Route::kChat),
         before_time_(fmt::format(R"({{"model":{},"created_at":")", json_quoted(wanted.model))) {}
 
   std::string_view stream_type() const override { return "application/x-ndjson"; }
@@ -40,8 +42,7 @@ class NativeWriter final : public Writer {
     out += error_body(Dialect::kNative, 500, text) + "\n";
   }
 
-  std::string document(std::string_view text, const ToolCall* call,
-                       const Finish& finish) override {
+  std::string document(std::string_view text, const ToolCall* call, const Finish& finish) override {
     std::string out;
     open(out);
     append_text(out, text);

@@ -10,7 +10,8 @@ namespace {
 class OpenAiWriter final : public Writer {
  public:
   OpenAiWriter(const Wanted& wanted, WriterContext context)
-      : id_(std::move(context.id)), chat_(wanted.route == Route::kV1Chat),
+      : id_(std::move(context.id)),
+        chat_(wanted.route == Route::kV1Chat),
         usage_wanted_(wanted.include_usage),
         created_(context.loop.wall_now().unix_nanos / 1'000'000'000),
         model_(json_quoted(wanted.model)) {
@@ -56,8 +57,7 @@ class OpenAiWriter final : public Writer {
     out += "\"finish_reason\":null}]}\n\n";
   }
 
-  std::string document(std::string_view text, const ToolCall* call,
-                       const Finish& finish) override {
+  std::string document(std::string_view text, const ToolCall* call, const Finish& finish) override {
     called_ = call != nullptr;
     std::string choice;
     if (!chat_) {
@@ -94,9 +94,8 @@ class OpenAiWriter final : public Writer {
   }
 
   static std::string usage(const Finish& f) {
-    return fmt::format(
-        R"({{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{}}})", f.prompt_tokens,
-        f.output_tokens, f.prompt_tokens + f.output_tokens);
+    return fmt::format(R"({{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{}}})",
+                       f.prompt_tokens, f.output_tokens, f.prompt_tokens + f.output_tokens);
   }
 
   std::string id_;

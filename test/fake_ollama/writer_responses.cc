@@ -13,7 +13,8 @@ class ResponsesWriter final : public Writer {
   ResponsesWriter(const Wanted& wanted, WriterContext context)
       : id_(std::move(context.id)),
         created_(context.loop.wall_now().unix_nanos / 1'000'000'000),
-        model_(json_quoted(wanted.model)), tool_(wanted.tool_call.has_value()),
+        model_(json_quoted(wanted.model)),
+        tool_(wanted.tool_call.has_value()),
         place_(fmt::format(R"(,"item_id":"msg_{}","output_index":0,"content_index":0)", id_)) {}
 
   std::string_view stream_type() const override { return "text/event-stream"; }
@@ -63,8 +64,7 @@ class ResponsesWriter final : public Writer {
   // Nothing: the stream just ends.
   void error(std::string&, std::string_view) override {}
 
-  std::string document(std::string_view text, const ToolCall* call,
-                       const Finish& finish) override {
+  std::string document(std::string_view text, const ToolCall* call, const Finish& finish) override {
     const std::string item = call == nullptr ? message_json("completed", part_json(text))
                                              : call_json(*call, "completed");
     return response_json(finish.done ? "completed" : "in_progress", item, usage(finish));

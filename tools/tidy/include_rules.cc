@@ -115,8 +115,9 @@ void check_include_direction(const Rule& rule, const File& file, Findings& out) 
     // The simulated network is how a module's own tests run without sockets.
     if (target == "simnet" && is_for_tests(file)) continue;
     const auto& granted = grant->may_include;
-    const bool allowed = std::find(granted.begin(), granted.end(), target) != granted.end() &&
-                         !(*folder == "engine" && is_socket_header(include.path));
+    const bool allowed =
+        std::find(granted.begin(), granted.end(), target) != granted.end() &&
+        !(*folder == "engine" && is_socket_header(include.path) && !is_for_tests(file));
     if (!allowed) {
       report(rule, file, include.line, *folder + " may not include " + include.path, out);
     }

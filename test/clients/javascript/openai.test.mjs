@@ -103,7 +103,7 @@ test("a bad request is a BadRequestError", async () => {
   );
 });
 
-for (const kind of ["error_mid", "cut"]) {
+for (const kind of ["error_mid", "cut", "reset_mid"]) {
   test(`a stream that breaks throws (${kind})`, async () => {
     await fault(kind, { after_tokens: 3 });
     const chunks = [];

@@ -1,0 +1,194 @@
+// The text is read back by a strict little reader: every sample belongs to a family with HELP and
+// TYPE written before it, no family and no sample comes twice, histograms add up.
+
+#include "export/prometheus.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "core/testing.h"
+
+namespace drover::exporter {
+namespace {
+
+using core::testing::Script;
+using namespace std::chrono_literals;
+
+struct Family {
+  std::string type;
+  bool has_help = false;
+  std::map<std::string, double> samples;  // by name and labels, as written
+};
+
+class Reader {
+ public:
+  explicit Reader(const std::string& text) {
+    EXPECT_TRUE(text.ends_with('\n'));
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      SCOPED_TRACE(line);
+      if (line.starts_with("# HELP ")) {
+        help(line.substr(7));
+      } else if (line.starts_with("# TYPE ")) {
+        type(line.substr(7));
+      } else {
+        sample(line);
+      }
+    }
+    for (auto& [name, family] : families) {
+      SCOPED_TRACE(name);
+      EXPECT_TRUE(family.has_help);
+      if (family.type == "histogram") check_histogram(name, family);
+    }
+  }
+
+  double at(const std::string& name_and_labels) const {
+    const std::string name = name_and_labels.substr(0, name_and_labels.find('{'));
+    const auto family = families.find(name);
+    if (family == families.end()) return -1;
+    const auto found = family->second.samples.find(name_and_labels);
+    return found == family->second.samples.end() ? -1 : found->second;
+  }
+
+  std::map<std::string, Family> families;
+
+ private:
+  void help(const std::string& rest) {
+    const std::size_t space = rest.find(' ');
+    ASSERT_NE(space, std::string::npos);
+    EXPECT_LT(space + 1, rest.size()) << "an empty help";
+    current_ = rest.substr(0, space);
+    EXPECT_TRUE(current_.starts_with("drover_"));
+    EXPECT_TRUE(families.try_emplace(current_).second) << "a family twice";
+    families[current_].has_help = true;
+  }
+  void type(const std::string& rest) {
+    const std::size_t space = rest.find(' ');
+    ASSERT_EQ(rest.substr(0, space), current_) << "TYPE follows its HELP";
+    const std::string word = rest.substr(space + 1);
+    EXPECT_TRUE(word == "counter" || word == "gauge" || word == "histogram");
+    EXPECT_EQ(word == "counter", current_.ends_with("_total"));
+    families[current_].type = word;
+  }
+  void sample(const std::string& line) {
+    static const std::regex kSample(
+        R"re(^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-z_]+="(\\.|[^"\\])*"(,[a-z_]+="(\\.|[^"\\])*")*\})? (\S+)$)re");
+    std::smatch parts;
+    ASSERT_TRUE(std::regex_match(line, parts, kSample));
+    Family& family = families[current_];
+    ASSERT_FALSE(family.type.empty()) << "a sample before its TYPE";
+    std::string name = parts[1];
+    if (family.type == "histogram") {
+      EXPECT_TRUE(std::regex_match(name, std::regex(current_ + "_(bucket|sum|count)")));
+    } else {
+      EXPECT_EQ(name, current_) << "a sample outside of its family";
+    }
+    const std::string key = line.substr(0, line.size() - parts[6].length() - 1);
+    EXPECT_TRUE(family.samples.emplace(key, std::stod(parts[6])).second) << "a sample twice";
+  }
+  // Per set of labels: buckets ascend, the last is +Inf and equals _count.
+  void check_histogram(const std::string& name, const Family& family) {
+    static const std::regex kLe(R"re((.*),le="([^"]*)"\}$)re");
+    std::map<std::string, std::map<double, double>> buckets;
+    for (const auto& [key, value] : family.samples) {
+      std::smatch parts;
+      if (!std::regex_match(key, parts, kLe)) continue;
+      const bool infinite = parts[2] == "+Inf";
+      buckets[parts[1]][infinite ? HUGE_VAL : std::stod(parts[2])] = value;
+    }
+    for (const auto& [prefix, counts] : buckets) {
+      double before = 0;
+      for (const auto& [le, count] : counts) {
+        EXPECT_GE(count, before) << "buckets are cumulative";
+        before = count;
+      }
+      EXPECT_EQ(counts.rbegin()->first, HUGE_VAL);
+      const std::string labels = prefix.substr(prefix.find('{'));
+      EXPECT_EQ(before, family.samples.at(name + "_count" + labels + "}"));
+      EXPECT_EQ(family.samples.count(name + "_sum" + labels + "}"), 1U);
+    }
+  }
+
+  std::string current_;
+};
+
+engine::RequestRecord served(Duration total) {
+  return {.route = "/api/chat",
+          .model = "m:latest",
+          .backend = "gpu0",
+          .status = 200,
+          .retries = 1,
+          .queued = 1ms,
+          .first_byte = 30ms,
+          .total = total,
+          .usage = {.prompt_tokens = 5, .output_tokens = 50}};
+}
+
+TEST(Prometheus, AnEmptyFleetIsValidText) {
+  const engine::Metrics metrics;
+  const Reader read(metrics_text({}, metrics, "0.1.0"));
+  EXPECT_EQ(read.at("drover_retries_total"), 0);
+  EXPECT_EQ(read.at("drover_connections_open"), 0);
+}
+
+TEST(Prometheus, SaysWhatHappened) {
+  Script fleet(2);
+  fleet.has(0, {"m"});
+  fleet.has_loaded(0, {"m"});
+  fleet.served(fleet.ask("m"));
+  ASSERT_TRUE(fleet.ask("m").granted);
+  fleet.refuses(1);
+  engine::Metrics metrics;
+  metrics.record(served(2s));
+  metrics.record(served(900s));
+  metrics.record({.route = "/api/chat",
+                  .model = "nowhere",
+                  .status = 404,
+                  .outcome = engine::Outcome::kRefused,
+                  .reason = "no_such_model"});
+  metrics.count_malformed("bad_method");
+  metrics.count_health_change("gpu1", "down");
+  metrics.count_revoked();
+  metrics.connections_open.add(3);
+  const Reader read(metrics_text(fleet.fleet(), metrics, "0.1.0"));
+  EXPECT_EQ(read.at("drover_build_info{version=\"0.1.0\",policy=\"least_loaded\"}"), 1);
+  EXPECT_EQ(read.at("drover_requests_total{route=\"/api/chat\",model=\"m:latest\","
+                    "backend=\"gpu0\",code=\"200\"}"),
+            2);
+  EXPECT_EQ(read.at("drover_requests_total{route=\"/api/chat\",model=\"other\",backend=\"\","
+                    "code=\"404\"}"),
+            1);
+  EXPECT_EQ(read.at("drover_rejected_total{reason=\"no_such_model\"}"), 1);
+  EXPECT_EQ(read.at("drover_http_malformed_total{reason=\"bad_method\"}"), 1);
+  EXPECT_EQ(read.at("drover_backend_up{backend=\"gpu0\"}"), 1);
+  EXPECT_EQ(read.at("drover_backend_up{backend=\"gpu1\"}"), 0);
+  EXPECT_EQ(read.at("drover_backend_state{backend=\"gpu1\",state=\"down\"}"), 1);
+  EXPECT_EQ(read.at("drover_backend_state{backend=\"gpu1\",state=\"up\"}"), 0);
+  EXPECT_EQ(read.at("drover_backend_served_total{backend=\"gpu0\"}"), 1);
+  EXPECT_EQ(read.at("drover_requests_running{backend=\"gpu0\"}"), 1);
+  EXPECT_EQ(read.at("drover_tokens_total{direction=\"output\"}"), 100);
+  EXPECT_EQ(read.at("drover_retries_total"), 2);
+  EXPECT_EQ(read.at("drover_leases_revoked_total"), 1);
+  EXPECT_EQ(read.at("drover_connections_open"), 3);
+  const Family& duration = read.families.at("drover_request_duration_seconds");
+  EXPECT_EQ(duration.samples.at(
+                "drover_request_duration_seconds_bucket{route=\"/api/chat\",le=\"2.56\"}"),
+            2);
+  EXPECT_EQ(duration.samples.at("drover_request_duration_seconds_count{route=\"/api/chat\"}"), 3);
+}
+
+TEST(Prometheus, LabelsAreEscaped) {
+  core::FleetView fleet;
+  fleet.backends.push_back({.id = BackendId{0}, .name = "a\"b\\c\nd"});
+  const engine::Metrics metrics;
+  const Reader read(metrics_text(fleet, metrics, "0.1.0"));
+  EXPECT_EQ(read.at(R"(drover_backend_up{backend="a\"b\\c\nd"})"), 0);
+}
+
+}  // namespace
+}  // namespace drover::exporter
