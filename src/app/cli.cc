@@ -15,7 +15,6 @@
 namespace drover::cli {
 namespace {
 
-constexpr std::uint32_t kLongestDemo = 24 * 60 * 60;  // seconds
 
 constexpr char kIntro[] =
     "drover puts one address in front of several Ollama instances.\n"
@@ -54,24 +53,22 @@ constexpr char kVersionExamples[] =
 
 constexpr char kDemoExamples[] =
     "Examples:\n"
-    "  drover demo                  until Ctrl-C\n"
-    "  drover demo --seconds 30\n"
+    "  drover demo\n"
     "\n"
-    "Needs no Ollama and no GPU: the instances are simulated inside this process.";
+    "Takes some twenty seconds. Needs no Ollama and no GPU: three simulated instances and a drover\n"
+    "are started on free ports, loaded, killed and started again; the terminal tells the story.";
 
 // CLI11 writes into these while it parses; `chosen` is filled by the verb's callback.
 struct Inputs {
   ConfigOptions config;
   bool json = false;
   bool schema = false;
-  std::uint32_t seconds = 0;
   std::optional<Command> chosen;
 
   Output output() const { return json ? Output::kJson : Output::kText; }
 };
 
-// CLI11's vector options keep the default of taking every argument that follows; one each is
-// wanted.
+// Unless told otherwise, CLI11's vector options take every argument that follows; one is wanted.
 void add_list(CLI::App& verb, const char* name, std::vector<std::string>& into, const char* value,
               const char* meaning) {
   verb.add_option(name, into, meaning)
@@ -137,15 +134,8 @@ void add_verbs(CLI::App& app, Inputs& inputs) {
   version->callback([&] { inputs.chosen = VersionCommand{inputs.output()}; });
 
   CLI::App* demo = app.add_subcommand("demo", "Show drover at work with simulated instances");
-  const CLI::Option* seconds = demo->add_option("--seconds", inputs.seconds, "End after this time")
-                                   ->type_name("N")
-                                   ->check(CLI::Range(std::uint32_t{1}, kLongestDemo));
   demo->footer(kDemoExamples);
-  demo->callback([&inputs, seconds] {
-    DemoCommand command;
-    if (seconds->count() > 0) command.seconds = inputs.seconds;
-    inputs.chosen = command;
-  });
+  demo->callback([&] { inputs.chosen = DemoCommand{}; });
 }
 
 Printed wrong_use(std::string_view message, std::string_view help_of) {
@@ -195,7 +185,7 @@ Printed explain(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* verb = chosen_verb(app);
   if (dynamic_cast<const CLI::CallForHelp*>(&error) != nullptr ||
       dynamic_cast<const CLI::CallForAllHelp*>(&error) != nullptr) {
-    return {kDone, verb == nullptr ? app.help() : verb->help(), ""};
+    return {kDone, app.help(), ""};  // of the chosen verb, if any
   }
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     const std::vector<std::string> extras = app.remaining(true);
@@ -219,6 +209,10 @@ std::variant<Command, Printed> read(const std::vector<std::string>& arguments) {
   app.require_subcommand(0, 1);
   app.set_help_flag("-h,--help", "Print this help and leave");
   add_verbs(app, inputs);
+  app.get_formatter()->label("SUBCOMMAND", "VERB");
+  for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    verb->group("Verbs");
+  }
 
   if (arguments.empty()) return Printed{kWrongUse, "", app.help()};
   const std::string& first = arguments.front();

@@ -46,9 +46,7 @@ struct VersionCommand {
   Output output = Output::kText;
 };
 
-struct DemoCommand {
-  std::optional<std::uint32_t> seconds;  // nothing: until it is interrupted
-};
+struct DemoCommand {};
 
 using Command =
     std::variant<ServeCommand, CheckCommand, StatusCommand, VersionCommand, DemoCommand>;

@@ -53,8 +53,7 @@ TEST(Cli, CheckStatusVersionAndDemoTakeTheirOptions) {
   EXPECT_EQ(status.output, Output::kJson);
   EXPECT_EQ(command<VersionCommand>({"version"}).output, Output::kText);
   EXPECT_EQ(command<VersionCommand>({"--version"}).output, Output::kText);
-  EXPECT_EQ(command<DemoCommand>({"demo"}).seconds, std::nullopt);
-  EXPECT_EQ(command<DemoCommand>({"demo", "--seconds", "30"}).seconds, 30u);
+  command<DemoCommand>({"demo"});
 }
 
 TEST(Cli, AnUnknownVerbNamesTheNearestOne) {
@@ -74,8 +73,7 @@ TEST(Cli, AnUnknownOptionNamesTheNearestOne) {
 
 TEST(Cli, WrongUseIsExitCodeTwo) {
   EXPECT_EQ(printed({"serve", "--admin"}).exit_code, kWrongUse);
-  EXPECT_EQ(printed({"demo", "--seconds", "0"}).exit_code, kWrongUse);
-  EXPECT_EQ(printed({"demo", "--seconds", "x"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"demo", "--seconds", "3"}).exit_code, kWrongUse);
   EXPECT_EQ(printed({"serve", "extra"}).exit_code, kWrongUse);
   EXPECT_EQ(printed({"serve", "--backend", "http://a:1", "http://b:1"}).exit_code, kWrongUse);
   EXPECT_EQ(printed({"serve", "check"}).exit_code, kWrongUse);
@@ -92,6 +90,7 @@ TEST(Cli, EveryVerbTeachesByExample) {
   for (const char* verb : {"serve", "check", "status", "version", "demo"}) {
     const Printed said = printed({verb, "--help"});
     EXPECT_EQ(said.exit_code, kDone) << verb;
+    EXPECT_NE(said.out.find("Usage: drover " + std::string(verb)), std::string::npos) << said.out;
     EXPECT_NE(said.out.find("Examples:\n  drover " + std::string(verb)), std::string::npos)
         << said.out;
   }

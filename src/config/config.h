@@ -93,7 +93,7 @@ struct Config {
   HostPort admin = {"127.0.0.1", 11436};
   std::vector<Backend> backends;  // empty: the caller decides (zero configuration)
   Policy policy = Policy::kLeastLoaded;
-  std::optional<std::uint32_t> loops;        // IO loops; nullopt is "auto", fitted to the machine
+  std::optional<std::uint32_t> loops;        // IO loops; nullopt is "auto": one per core, at most 4
   std::vector<std::string> allowed_hosts;    // beyond Ollama's own list
   std::vector<std::string> allowed_origins;  // beyond Ollama's own list
   Limits limits;

@@ -18,9 +18,16 @@ Problem at(const Spot& spot, std::string message) {
 
 // File order; what has no line keeps its place behind (flags come after the file).
 void sort_by_place(std::vector<Problem>& problems) {
-  std::stable_sort(problems.begin(), problems.end(), [](const Problem& a, const Problem& b) {
-    return std::tuple(a.line == 0, a.line, a.column) < std::tuple(b.line == 0, b.line, b.column);
-  });
+  // The index keeps the order of equals: libstdc++'s stable_sort uses what clang calls deprecated.
+  using Order = std::tuple<bool, int, int, std::size_t>;
+  std::vector<Order> orders;
+  for (std::size_t i = 0; i < problems.size(); ++i) {
+    orders.emplace_back(problems[i].line == 0, problems[i].line, problems[i].column, i);
+  }
+  std::sort(orders.begin(), orders.end());
+  std::vector<Problem> sorted;
+  for (const Order& order : orders) sorted.push_back(std::move(problems[std::get<3>(order)]));
+  problems = std::move(sorted);
 }
 
 LoadResult finish(Draft draft) {

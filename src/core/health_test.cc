@@ -177,6 +177,24 @@ TEST(Health, InProbationOneRequestAtATimeWhileOthersServe) {
   EXPECT_EQ(probation, 1);
 }
 
+TEST(Health, AProbationRequestWithoutAVerdictMakesRoomForTheNext) {
+  for (const auto result :
+       {AttemptResult::kClientGone, AttemptResult::kBusy, AttemptResult::kRevoked}) {
+    Script fleet(1);
+    fleet.has(0, {"m"});
+    fleet.refuses(0);
+    fleet.pass(2s);
+    fleet.answers(0);
+    for (int i = 0; i < 3; ++i) {
+      const Asked asked = fleet.ask("m");
+      ASSERT_TRUE(asked.granted);
+      EXPECT_FALSE(asked.granted->why.last_resort);
+      fleet.ends(asked, result);
+      EXPECT_EQ(fleet.health(0), HealthState::kProbation);
+    }
+  }
+}
+
 TEST(Health, ProbationFailureDoublesTheWait) {
   Settings settings;
   settings.probation_jitter = 0;

@@ -282,6 +282,31 @@ TEST(Retry, BudgetIsAShareOfFirstTriesAndAtLeastThree) {
   EXPECT_TRUE(retry(6).refused);
 }
 
+TEST(Retry, WhatEndsMakesRoomInTheBudget) {
+  Script fleet(2);
+  fleet.all_have({"m"});
+  std::uint64_t id = 1000;
+  const auto retry = [&](std::string_view model) {
+    return fleet.ask(
+        {RequestId{++id}, testing::ask_for(model), RetryCause::kInstanceFailed, 1, {BackendId{0}}});
+  };
+  const Asked granted = retry("m");
+  const Asked waiting = retry("unknown");
+  ASSERT_TRUE(granted.granted);
+  ASSERT_TRUE(waiting.waits());
+  ASSERT_TRUE(retry("m").granted);
+  ASSERT_TRUE(retry("m").refused) << "three are under way";
+  fleet.served(granted);
+  EXPECT_TRUE(retry("m").granted) << "one was settled";
+  EXPECT_TRUE(retry("m").refused);
+  fleet.gone(waiting);
+  fleet.drain(1, true);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_NE(retry("m").message().find("no instance can take"), std::string::npos)
+        << "refused for another reason, so it takes no room";
+  }
+}
+
 TEST(Retry, TheFirstOneLostWithADyingInstanceIsExempt) {
   Script fleet(2);
   fleet.all_have({"m"});

@@ -81,7 +81,8 @@ void write_requests(Writer& out, const engine::Metrics& metrics) {
   }
   out.family("request_outcomes_total", "counter", "Finished client requests by how they ended.");
   for (const auto& [outcome, count] : metrics.outcomes()) out.sample({{"outcome", outcome}}, count);
-  out.family("rejected_total", "counter", "Requests that ended with an error of drover, by reason.");
+  out.family("rejected_total", "counter",
+             "Requests that ended with an error of drover, by reason.");
   for (const auto& [reason, count] : metrics.refusals()) out.sample({{"reason", reason}}, count);
   out.family("http_malformed_total", "counter", "Input that was no request, by reason.");
   for (const auto& [reason, count] : metrics.malformed()) out.sample({{"reason", reason}}, count);

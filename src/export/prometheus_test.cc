@@ -76,8 +76,9 @@ class Reader {
     families[current_].type = word;
   }
   void sample(const std::string& line) {
-    static const std::regex kSample(
-        R"re(^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-z_]+="(\\.|[^"\\])*"(,[a-z_]+="(\\.|[^"\\])*")*\})? (\S+)$)re");
+    static const std::string kLabel = R"re([a-z_]+="(?:\\.|[^"\\])*")re";
+    static const std::regex kSample("([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\\{" + kLabel + "(?:," + kLabel +
+                                    ")*\\})? (\\S+)");
     std::smatch parts;
     ASSERT_TRUE(std::regex_match(line, parts, kSample));
     Family& family = families[current_];
@@ -88,8 +89,8 @@ class Reader {
     } else {
       EXPECT_EQ(name, current_) << "a sample outside of its family";
     }
-    const std::string key = line.substr(0, line.size() - parts[6].length() - 1);
-    EXPECT_TRUE(family.samples.emplace(key, std::stod(parts[6])).second) << "a sample twice";
+    const std::string key = line.substr(0, line.size() - parts[2].length() - 1);
+    EXPECT_TRUE(family.samples.emplace(key, std::stod(parts[2])).second) << "a sample twice";
   }
   // Per set of labels: buckets ascend, the last is +Inf and equals _count.
   void check_histogram(const std::string& name, const Family& family) {

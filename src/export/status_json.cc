@@ -63,7 +63,8 @@ std::string status_json(const core::FleetView& fleet, const StatusFacts& facts) 
     rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 2);
   }
   return fmt::format(
-      "{{\"version\":{},\"policy\":{},\"listen\":{}],\"uptime_seconds\":{:.3f},\"instances\":{}}}\n",
+      "{{\"version\":{},\"policy\":{},\"listen\":{}],\"uptime_seconds\":{:.3f},\"instances\":{}}}"
+      "\n",
       quote(facts.version), quote(fleet.policy), listen, to_seconds(facts.now - facts.started),
       array(&fleet.backends, [&facts](const auto& each) { return instance(each, facts.now); }));
 }

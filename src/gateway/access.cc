@@ -64,8 +64,9 @@ bool is_local_page(std::string_view host_and_port) {
 }
 
 bool configured_origin(std::string_view origin, const AccessPolicy& policy) {
-  for (const std::string& pattern : policy.origins) {
-    if (pattern == "*" || lower(pattern) == origin) return true;
+  for (const std::string& configured : policy.origins) {
+    const std::string pattern = lower(configured);
+    if (pattern == "*" || pattern == origin) return true;
     if (pattern.ends_with("://*") &&
         origin.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1))) {
       return true;

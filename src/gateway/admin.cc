@@ -66,6 +66,7 @@ net::Task<void> Admin::serve_connection(std::unique_ptr<net::Stream> stream) {
       client.close_after_answer();
     }
     Answer answer{page.status, page.content_type, std::string(kSafety)};
+    if (page.status == 405) answer.fields += "Allow: GET, HEAD\r\n";
     Result<void> sent = co_await client.send_whole(std::move(answer), page.body,
                                                    settings_.deadlines.write_stall, &stop_);
     if (!sent) co_return;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <vector>
+#include <utility>
 
 #include "wire/http_body.h"
 
@@ -52,6 +52,8 @@ net::Task<Result<void>> Client::read_more(Instant deadline, net::Cancel* cancel)
     const net::Io io = stream_->read(room);
     if (io.state == net::Io::State::kWouldBlock) continue;
     if (io.state != net::Io::State::kMoved) co_return gone();
+    // What is done with goes first: a client that never stops pipelining must not grow the buffer.
+    input_.erase(0, std::exchange(consumed_, 0));
     input_.append(room.data(), io.bytes);
     co_return Result<void>();
   }
@@ -67,6 +69,12 @@ net::Task<Result<std::string_view>> Client::receive(Instant deadline, net::Cance
     if (io.state != net::Io::State::kMoved) co_return gone();
     co_return std::string_view(room.data(), io.bytes);
   }
+}
+
+void Client::cut_short() {
+  close_after_answer();
+  cut_short_ = true;
+  stream_->reset_on_close();
 }
 
 void Client::begin_request(const wire::RequestHead& head) {
@@ -96,7 +104,10 @@ std::string Client::head_text(const Answer& answer, std::string_view framing) co
 
 net::Task<Result<void>> Client::send_whole(Answer answer, std::string_view body, Duration stall,
                                            net::Cancel* cancel) {
-  const std::string head = head_text(answer, fmt::format("Content-Length: {}\r\n", body.size()));
+  // A 204 has no body, so it announces none (RFC 9110 8.6).
+  const std::string framing =
+      answer.status == 204 ? std::string() : fmt::format("Content-Length: {}\r\n", body.size());
+  const std::string head = head_text(answer, framing);
   const std::array<std::string_view, 2> parts = {head, head_only_ ? std::string_view() : body};
   Result<void> sent = co_await net::write_all(*stream_, parts, stall, cancel);
   if (sent) bytes_sent_ += head.size() + parts[1].size();

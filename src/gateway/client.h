@@ -45,6 +45,10 @@ class Client {
   // What the request allows of the answer; set once its head is read.
   void begin_request(const wire::RequestHead& head);
   void close_after_answer() { keep_alive_ = false; }
+  // The answer can not be completed: the connection ends in a reset, so that nobody takes what was
+  // sent for the whole.
+  void cut_short();
+  bool is_cut_short() const { return cut_short_; }
   bool keep_alive() const { return keep_alive_; }
 
   // A whole answer in one send. `body` is left out for HEAD, its length announced.
@@ -79,6 +83,7 @@ class Client {
   int minor_version_ = 1;
   bool keep_alive_ = true;
   bool head_only_ = false;
+  bool cut_short_ = false;
 };
 
 // Waits until the client closes, reading and dropping what it still sends: a close with unread

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "gateway/read_request.h"
 #include "gateway/refusal.h"
 #include "wire/dialect.h"
@@ -28,18 +30,47 @@ net::Task<void> Gateway::accept_clients(std::unique_ptr<net::Listener> listener)
       co_return;
     }
     port_.engine().metrics().connections_accepted.add();
-    if (open_connections() >= settings_.limits.connections) make_room();
+    if (open_ >= settings_.limits.connections && !make_room()) {
+      turn_away(**stream);
+      continue;
+    }
+    ++open_;
     loop_.spawn(serve_connection(std::move(*stream)));
   }
 }
 
 // The longest idle connection gives way: its client can open another, a new client can not wait.
-void Gateway::make_room() {
-  if (!idle_.empty()) idle_.front()->cancel.trigger(net::CancelReason::kShutdown);
+// False: nobody is idle.
+bool Gateway::make_room() {
+  for (Link* link : idle_) {
+    if (link->cancel.triggered()) continue;  // gives way to somebody else
+    link->cancel.trigger(net::CancelReason::kShutdown);
+    return true;
+  }
+  return false;
 }
 
-void Gateway::set_busy(Link& link) { busy_.splice(busy_.end(), idle_, link.place); }
-void Gateway::set_idle(Link& link) { idle_.splice(idle_.end(), busy_, link.place); }
+// Every connection is at work: this one would be without a bound. What the kernel takes at once is
+// all that it gets.
+void Gateway::turn_away(net::Stream& stream) {
+  constexpr std::string_view kFull =
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\n"
+      "Retry-After: 1\r\nContent-Length: 65\r\nConnection: close\r\n\r\n"
+      "{\"error\":\"too many connections are at work (limits.connections)\"}";
+  const std::array<std::string_view, 1> parts = {kFull};
+  (void)stream.write(parts);
+  port_.count_malformed("connection_limit");
+}
+
+void Gateway::set_busy(Link& link) {
+  link.busy = true;
+  busy_.splice(busy_.end(), idle_, link.place);
+}
+
+void Gateway::set_idle(Link& link) {
+  link.busy = false;
+  idle_.splice(idle_.end(), busy_, link.place);
+}
 
 net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream) {
   Client client(std::move(stream));
@@ -55,18 +86,21 @@ net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream) {
     if (!arrived) {
       refused = arrived.error().kind != ErrorKind::kClosed;
       if (refused) co_await refuse_head(client, std::move(arrived).error());
-      set_idle(link);
       break;
     }
     co_await serve_request(client, link, head);
-    set_idle(link);
+    if (draining_) client.close_after_answer();
     if (!client.keep_alive()) break;
+    set_idle(link);
     link.cancel.reset();
     if (client.buffered().empty()) client.release_buffer();
   }
-  if (refused || !client.keep_alive()) co_await linger(client, settings_.deadlines.linger);
+  // A connection that lingers counts as busy: it ends by itself, soon.
+  const bool answered = refused || !client.keep_alive();
+  if (answered && !client.is_cut_short()) co_await linger(client, settings_.deadlines.linger);
   port_.engine().metrics().connections_open.add(-1);
-  idle_.erase(link.place);
+  (link.busy ? busy_ : idle_).erase(link.place);
+  --open_;
   tell_when_drained();
 }
 
@@ -77,6 +111,10 @@ void Gateway::tell_when_drained() {
 net::Task<void> Gateway::serve_request(Client& client, Link& link, wire::RequestHead& head) {
   Exchange exchange(settings_.limits, loop_.now());
   exchange.id = port_.engine().next_request_id();
+  client.begin_request(head);
+  // Told to go in the very moment of a request: it is served, and is the last one.
+  if (draining_ || link.cancel.triggered()) client.close_after_answer();
+  link.cancel.reset();
   port_.engine().metrics().requests_active.add(1);
   co_await tell(client, link, head, exchange);
   port_.engine().metrics().requests_active.add(-1);
@@ -89,6 +127,7 @@ net::Task<void> Gateway::refuse_head(Client& client, Error error) {
   exchange.id = port_.engine().next_request_id();
   exchange.id_text = fmt::format("{:016x}", exchange.id.value);
   exchange.record.route = "(malformed)";
+  client.begin_request({});
   port_.count_malformed(to_string(error.kind));
   co_await refuse(client, exchange, std::move(error), {}, settings_.deadlines.write_stall, nullptr);
   finish(client, exchange);
@@ -130,6 +169,7 @@ void Gateway::drain(std::function<void()> done) {
 }
 
 void Gateway::cut() {
+  cut_ = true;
   for (Link* link : std::list<Link*>(busy_)) link->cancel.trigger(net::CancelReason::kShutdown);
 }
 

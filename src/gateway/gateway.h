@@ -30,13 +30,14 @@ class Gateway {
   void drain(std::function<void()> done);
   // Ends what still runs: streams with an error record, the rest with a status.
   void cut();
-  std::size_t open_connections() const { return idle_.size() + busy_.size(); }
+  std::size_t open_connections() const { return open_; }
 
  private:
   // One client connection as the gateway keeps track of it.
   struct Link {
     net::Cancel cancel;  // triggered by hang-up, revocation, eviction, drain, cut
     std::list<Link*>::iterator place;
+    bool busy = false;  // in which list
   };
 
   net::Task<void> accept_clients(std::unique_ptr<net::Listener> listener);
@@ -48,7 +49,8 @@ class Gateway {
   net::Task<void> attempt_until_answered(Client& client, Link& link, Exchange& exchange);
   net::Task<void> refuse_head(Client& client, Error error);
   void finish(const Client& client, Exchange& exchange);
-  void make_room();
+  bool make_room();
+  void turn_away(net::Stream& stream);
   void tell_when_drained();
   void set_busy(Link& link);
   void set_idle(Link& link);
@@ -58,10 +60,12 @@ class Gateway {
   net::UpstreamPool& pool_;
   const Settings& settings_;
   Log& log_;
+  std::size_t open_ = 0;   // accepted and not closed
   std::list<Link*> idle_;  // longest idle first
   std::list<Link*> busy_;
   net::Cancel stop_accepting_;
   bool draining_ = false;
+  bool cut_ = false;
   std::function<void()> drained_;
 };
 

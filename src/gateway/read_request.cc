@@ -24,6 +24,17 @@ constexpr std::array<std::string_view, 16> kNotForwarded = {
     "accept-encoding", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
     "forwarded",     "x-real-ip",        "x-request-id", "content-encoding"};
 
+// All Connection fields as one list.
+std::string connection_options(const wire::RequestHead& head) {
+  std::string options;
+  for (const wire::Field& field : head.fields) {
+    if (!wire::field_is(field.name, "connection")) continue;
+    if (!options.empty()) options += ',';
+    options += field.value;
+  }
+  return options;
+}
+
 bool is_forwarded(const wire::Field& field, std::string_view connection) {
   if (wire::is_hop_by_hop(field.name)) return false;
   for (std::string_view name : kNotForwarded) {
@@ -46,7 +57,7 @@ bool is_safe_id(std::string_view id) {
 }
 
 void copy_fields(const wire::RequestHead& head, Exchange& exchange) {
-  const std::string_view connection = head.find("connection").value_or("");
+  const std::string connection = connection_options(head);
   for (const wire::Field& field : head.fields) {
     if (!is_forwarded(field, connection)) continue;
     fmt::format_to(std::back_inserter(exchange.forward_fields), "{}: {}\r\n", field.name,
@@ -104,9 +115,7 @@ class BodyIntake {
 
   Result<void> finish() {
     Ask& ask = exchange_.ask;
-    ask.dialect = exchange_.dialect;
     ask.body_bytes = exchange_.body.received_bytes();
-    if (exchange_.route->treatment == Treatment::kPathModel) return {};
     if (exchange_.route->treatment == Treatment::kMultipart) {
       Result<std::string> model = multipart_.finish();
       if (!model) return std::move(model).error();
@@ -151,6 +160,41 @@ class BodyIntake {
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+// admit(), with the head still in the client's buffer.
+Result<void> judge_head(const wire::RequestHead& head, Exchange& exchange,
+                        const Settings& settings) {
+  Result<void> host = check_host(head.authority, settings.access);
+  if (!host) return host;
+  const std::string_view origin = head.find("origin").value_or("");
+  Result<void> page = check_origin(origin, head.authority, settings.access);
+  if (!page) return page;
+  if (!origin.empty()) exchange.answer_fields += cors_fields(origin);
+  if (head.method == wire::Method::kOptions && is_known_path(head.path)) {
+    exchange.answer_fields += preflight_fields(head);
+    exchange.route = nullptr;
+    return {};
+  }
+  Result<Match> match = match_route(head);
+  if (!match) {
+    const std::string_view allowed = allowed_methods(head.path);
+    if (!allowed.empty()) {
+      fmt::format_to(std::back_inserter(exchange.answer_fields), "Allow: {}\r\n", allowed);
+    }
+    return std::move(match).error();
+  }
+  exchange.route = match->route;
+  exchange.record.route = match->route->path;
+  exchange.target = match->route->path;
+  if (!match->model_segment.empty()) {
+    Result<std::string> model = wire::percent_decode(match->model_segment);
+    if (!model) return std::move(model).error();
+    exchange.target = fmt::format("/v1/models/{}", match->model_segment);
+    exchange.ask.model = ModelName::canonical(*model);
+    exchange.ask.model_as_sent = std::move(*model);
+  }
+  return check_body_head(head, settings);
+}
+
 }  // namespace
 
 net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const Settings& settings,
@@ -181,46 +225,28 @@ net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const
 
 Result<void> admit(Client& client, const wire::RequestHead& head, Exchange& exchange,
                    const Settings& settings) {
-  client.begin_request(head);
   exchange.method = head.method;
   exchange.dialect = dialect_of_path(head.path);
+  exchange.ask.dialect = exchange.dialect;
   exchange.framing = head.framing;
   exchange.content_length = head.content_length;
   exchange.expect_continue = head.expect_continue && head.minor_version == 1;
   exchange.body_unread = head.framing != wire::Framing::kNone;
   copy_fields(head, exchange);
-
-  Result<void> host = check_host(head.authority, settings.access);
-  if (!host) return host;
-  const std::string_view origin = head.find("origin").value_or("");
-  Result<void> page = check_origin(origin, head.authority, settings.access);
-  if (!page) return page;
-  if (!origin.empty()) exchange.answer_fields += cors_fields(origin);
-  if (head.method == wire::Method::kOptions && is_known_path(head.path)) {
-    exchange.answer_fields += preflight_fields(head);
-    exchange.route = nullptr;
-    client.consume(head.bytes);
-    return {};
-  }
-  Result<Match> match = match_route(head);
-  if (!match) return std::move(match).error();
-  exchange.route = match->route;
-  exchange.record.route = match->route->path;
-  exchange.target = match->route->path;
-  if (!match->model_segment.empty()) {
-    Result<std::string> model = wire::percent_decode(match->model_segment);
-    if (!model) return std::move(model).error();
-    exchange.target = fmt::format("/v1/models/{}", match->model_segment);
-    exchange.ask.model = ModelName::canonical(*model);
-    exchange.ask.model_as_sent = std::move(*model);
-  }
-  Result<void> body = check_body_head(head, settings);
+  Result<void> judged = judge_head(head, exchange, settings);
+  // In either case: what stays in the buffer is the next request.
   client.consume(head.bytes);
-  return body;
+  return judged;
 }
 
 net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Settings& settings,
                                   net::Cancel* cancel) {
+  if (exchange.route->treatment == Treatment::kPathModel) {
+    // It asks by its path. A body has no meaning here, and must reach no instance: behind a GET
+    // without a length it would be read as another request.
+    if (exchange.body_unread) client.close_after_answer();
+    co_return Result<void>();
+  }
   BodyIntake intake(exchange, settings);
   if (exchange.framing == wire::Framing::kLength) exchange.body.expect(exchange.content_length);
   if (exchange.expect_continue && client.buffered().empty() && !intake.done()) {

@@ -60,6 +60,7 @@ net::Task<void> refuse(Client& client, Exchange& exchange, Error error,
                        std::optional<Duration> retry_after, Duration stall, net::Cancel* cancel) {
   const int status = status_of(error.kind);
   Answer answer{status, "application/json; charset=utf-8", exchange.answer_fields};
+  if (status == 503 && !retry_after) retry_after = std::chrono::seconds(1);
   if (retry_after) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(*retry_after).count();
     fmt::format_to(std::back_inserter(answer.fields), "Retry-After: {}\r\n",

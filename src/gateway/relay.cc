@@ -93,6 +93,7 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
   std::string head;
   head.reserve(256 + exchange_.forward_fields.size());
   const bool get = exchange_.method == wire::Method::kGet;
+  // A GET is sent without a body: its store is empty (read_body).
   fmt::format_to(std::back_inserter(head), "{} {} HTTP/1.1\r\nHost: {}\r\n", get ? "GET" : "POST",
                  exchange_.target, instance_.host_field);
   head += exchange_.forward_fields;
@@ -239,9 +240,7 @@ net::Task<Relayed> Relay::relay_document(Upstream& up) {
     give_back(up, decoder.done());
     co_return Relayed{verdict.result, verdict.detail, false, verdict.retryable, {}};
   }
-  lease_.first_byte();
-  exchange_.record.first_byte = loop_.now() - exchange_.arrived;
-  exchange_.record.status = up.head.status;
+  cross_the_fence(up);
   Answer answer = answer_head(up);
   Result<void> sent = co_await client_.send_whole(std::move(answer), body,
                                                   settings_.deadlines.write_stall, &cancel_);
@@ -254,10 +253,7 @@ net::Task<Relayed> Relay::relay_document(Upstream& up) {
 // since a document has no place for an error record.
 net::Task<Relayed> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& decoder,
                                               std::string begun) {
-  lease_.first_byte();
-  content_sent_ = true;
-  exchange_.record.first_byte = loop_.now() - exchange_.arrived;
-  exchange_.record.status = up.head.status;
+  cross_the_fence(up);
   Answer answer = answer_head(up);
   const std::string head = client_.stream_head(answer);
   const std::array<std::string_view, 1> first = {begun};
@@ -303,6 +299,10 @@ net::Task<Relayed> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& d
 net::Task<Relayed> Relay::relay_stream(Upstream& up) {
   StreamCopy copy(client_, exchange_, up.head, settings_.limits.first_record_bytes);
   StreamEnd end = co_await copy_stream(up, copy);
+  if (end.how != core::AttemptResult::kClientGone) {
+    const bool taken = co_await send_last(up, copy);
+    if (!taken) end.how = core::AttemptResult::kClientGone;
+  }
   if (end.how == core::AttemptResult::kClientGone) {
     co_return Relayed{end.how, "", true, false, copy.usage()};
   }
@@ -314,6 +314,9 @@ net::Task<Relayed> Relay::relay_stream(Upstream& up) {
     co_return co_await end_broken(copy.error(), core::AttemptResult::kFailed, RecordSent::kYes);
   }
   if (copy.terminal()) co_return co_await end_complete(up, copy);
+  if (copy.mid_record()) {
+    record_prefix_ = exchange_.route->shape == StreamShape::kNdjson ? "\n" : "\n\n";
+  }
   if (content_sent_) co_return co_await end_broken(end.why, end.how, RecordSent::kNo);
   const bool again = end.how != core::AttemptResult::kTimedOut;
   co_return Relayed{end.how, end.why, false, again, {}};
@@ -324,6 +327,7 @@ net::Task<Relay::StreamEnd> Relay::copy_stream(Upstream& up, StreamCopy& copy) {
   std::string_view input = up.input;
   for (;;) {
     Result<void> took = copy.take(input, [this, &up] { return answer_head(up); });
+    up.input.clear();
     if (copy.content_sent() && !content_sent_) cross_the_fence(up);
     pending_ = copy.take_pending();
     const bool client_lost = !took && took.error().origin == Origin::kClient;
@@ -336,6 +340,8 @@ net::Task<Relay::StreamEnd> Relay::copy_stream(Upstream& up, StreamCopy& copy) {
         loop_.now() + (copy.terminal() ? kTailWait : settings_.deadlines.token_gap);
     const net::WaitResult ready = co_await up.connection.stream->readable(deadline, &cancel_);
     input = {};
+    // Behind the terminal record only framing is due: the answer is whole, whoever leaves.
+    if (ready != net::WaitResult::kReady && copy.terminal()) co_return StreamEnd{};
     if (ready != net::WaitResult::kReady) co_return called_off(ready);
     const net::Io io = up.connection.stream->read(loop_.scratch());
     if (io.state == net::Io::State::kEnd) {
@@ -355,6 +361,19 @@ void Relay::cross_the_fence(const Upstream& up) {
   lease_.first_byte();
   exchange_.record.first_byte = loop_.now() - exchange_.arrived;
   exchange_.record.status = up.head.status;
+  // Declared down in the very moment of its first byte: that is not the time to let go.
+  if (cancel_.reason() != net::CancelReason::kRevoked) return;
+  cancel_.reset();
+  client_.stream().watch_hangup(&cancel_);
+}
+
+// A last record without its line end is still a record. False: the client is gone.
+net::Task<bool> Relay::send_last(Upstream& up, StreamCopy& copy) {
+  Result<void> sent = copy.send_last([this, &up] { return answer_head(up); });
+  if (copy.content_sent() && !content_sent_) cross_the_fence(up);
+  pending_ = copy.take_pending();
+  Result<void> flushed = co_await flush();
+  co_return sent && flushed;
 }
 
 std::string Relay::without_final_record() const {
@@ -378,9 +397,10 @@ Relay::StreamEnd Relay::called_off(net::WaitResult result) const {
 // stayed open behind the record.
 net::Task<Relayed> Relay::end_complete(Upstream& up, StreamCopy& copy) {
   if (!copy.finished()) {
-    pending_ = std::string(client_.stream_end());
+    Result<std::string> rest = client_.send_now({}, {}, client_.stream_end());
+    if (rest) pending_ = std::move(*rest);
     Result<void> flushed = co_await flush();
-    if (!flushed) client_.close_after_answer();
+    if (!rest || !flushed) client_.cut_short();
   }
   give_back(up, copy.finished());
   co_return Relayed{core::AttemptResult::kServed, "", true, false, copy.usage()};
@@ -392,19 +412,19 @@ net::Task<Relayed> Relay::end_broken(std::string detail, core::AttemptResult res
   client_.close_after_answer();
   exchange_.record.outcome = engine::Outcome::kBroken;
   if (exchange_.ask.streaming) {
-    std::string record;
+    std::string record(record_prefix_);
     if (record_sent == RecordSent::kNo) {
-      record = wire::error_record(exchange_.route->shape, detail, exchange_.id_text);
+      record += wire::error_record(exchange_.route->shape, detail, exchange_.id_text);
     }
     const std::array<std::string_view, 1> pieces = {record};
     Result<std::string> rest = client_.send_now({}, pieces, client_.stream_end());
     if (rest) {
       pending_ = std::move(*rest);
       Result<void> flushed = co_await flush();
-      if (!flushed) client_.stream().reset_on_close();
+      if (!flushed) client_.cut_short();
     }
   } else {
-    client_.stream().reset_on_close();
+    client_.cut_short();
   }
   co_return Relayed{result, std::move(detail), true, false, {}};
 }

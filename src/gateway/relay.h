@@ -62,6 +62,7 @@ class Relay {
   };
   net::Task<Relayed> relay_stream(Upstream& up);
   net::Task<StreamEnd> copy_stream(Upstream& up, StreamCopy& copy);
+  net::Task<bool> send_last(Upstream& up, StreamCopy& copy);
   net::Task<Relayed> end_complete(Upstream& up, StreamCopy& copy);
   void cross_the_fence(const Upstream& up);
   StreamEnd called_off(net::WaitResult result) const;
@@ -84,6 +85,7 @@ class Relay {
   net::Cancel& cancel_;
   const Instance& instance_;
   net::Loop& loop_;
+  std::string_view record_prefix_;  // ends the record that an error record would fall into
   std::string pending_;       // framed for the client, refused by its kernel buffer so far
   bool content_sent_ = false;
 };

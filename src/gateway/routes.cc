@@ -74,9 +74,9 @@ bool allows(const Entry& entry, Method method) {
   }
 }
 
-std::string allowed_methods(const Entry& entry) {
+std::string_view methods_of(const Entry& entry) {
   if (entry.post) return "POST";
-  return entry.head ? "GET or HEAD" : "GET";
+  return entry.head ? "GET, HEAD" : "GET";
 }
 
 Error not_found(std::string_view path) {
@@ -94,9 +94,24 @@ Result<Match> check_method(const Entry& entry, std::string_view segment, Method 
   if (!allows(entry, method)) {
     return Error{ErrorKind::kMethodNotAllowed, Origin::kClient, Retry::kNever,
                  "method not allowed: " + std::string(entry.route.path) + " takes " +
-                     allowed_methods(entry)};
+                     std::string(methods_of(entry))};
   }
   return Match{&entry.route, segment, entry.route.dialect};
+}
+
+struct Found {
+  const Entry* entry = nullptr;
+  std::string_view segment;
+};
+
+Found find_entry(std::string_view path) {
+  for (const Entry& entry : kRoutes) {
+    if (entry.route.path == path) return {&entry, {}};
+  }
+  if (!path.starts_with(kModelPrefix)) return {};
+  const std::string_view segment = path.substr(kModelPrefix.size());
+  const bool one = !segment.empty() && segment.find('/') == std::string_view::npos;
+  return one ? Found{&kModelEntry, segment} : Found{};
 }
 
 }  // namespace
@@ -110,16 +125,15 @@ Dialect dialect_of_path(std::string_view path) {
 Result<Match> match_route(const wire::RequestHead& head) {
   Result<std::string_view> path = wire::canonical_path(head.path);
   if (!path) return std::move(path).error();
-  for (const Entry& entry : kRoutes) {
-    if (entry.route.path == *path) return check_method(entry, {}, head.method);
-  }
-  if (path->starts_with(kModelPrefix)) {
-    const std::string_view segment = path->substr(kModelPrefix.size());
-    if (!segment.empty() && segment.find('/') == std::string_view::npos) {
-      return check_method(kModelEntry, segment, head.method);
-    }
-  }
-  return not_found(*path);
+  const Found found = find_entry(*path);
+  if (found.entry == nullptr) return not_found(*path);
+  return check_method(*found.entry, found.segment, head.method);
+}
+
+std::string_view allowed_methods(std::string_view path) {
+  const Result<std::string_view> canonical = wire::canonical_path(path);
+  const Found found = canonical ? find_entry(*canonical) : Found{};
+  return found.entry != nullptr ? methods_of(*found.entry) : std::string_view();
 }
 
 }  // namespace drover::gateway

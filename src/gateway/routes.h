@@ -39,6 +39,8 @@ struct Match {
   Dialect dialect = Dialect::kNative;
 };
 Result<Match> match_route(const wire::RequestHead& head);
+// For the Allow field: "GET, HEAD", "GET" or "POST"; empty for unknown paths.
+std::string_view allowed_methods(std::string_view path);
 Dialect dialect_of_path(std::string_view path);
 
 }  // namespace drover::gateway

@@ -41,8 +41,6 @@ Error shutting_down_error() {
 net::Task<void> Gateway::tell(Client& client, Link& link, const wire::RequestHead& head,
                               Exchange& exchange) {
   const Duration stall = settings_.deadlines.write_stall;
-  if (draining_) client.close_after_answer();
-
   // Who asks for what, judged by the head alone: before anything is kept for them.
   Result<void> admitted = admit(client, head, exchange, settings_);
   if (!admitted) {
@@ -55,6 +53,9 @@ net::Task<void> Gateway::tell(Client& client, Link& link, const wire::RequestHea
 
   // What it asks for: the whole body, kept for as long as it may have to be sent again.
   Result<void> body = co_await read_body(client, exchange, settings_, &link.cancel);
+  if (!body && link.cancel.reason() == net::CancelReason::kShutdown) {
+    co_return co_await refuse(client, exchange, shutting_down_error(), {}, stall, nullptr);
+  }
   if (!body) {
     co_return co_await refuse(client, exchange, std::move(body).error(), {}, stall, &link.cancel);
   }
@@ -81,8 +82,7 @@ net::Task<void> Gateway::attempt_until_answered(Client& client, Link& link, Exch
         co_return;
       }
       if (link.cancel.triggered()) {
-        co_return co_await refuse(client, exchange, shutting_down_error(), std::chrono::seconds(1),
-                                  stall, nullptr);
+        co_return co_await refuse(client, exchange, shutting_down_error(), {}, stall, nullptr);
       }
       const bool tried = request.attempt > 0;
       const bool spent = tried && grant.refused->error.kind == ErrorKind::kUpstream;
@@ -103,7 +103,7 @@ net::Task<void> Gateway::attempt_until_answered(Client& client, Link& link, Exch
     if (last.answered) {
       if (last.result == AttemptResult::kClientGone) {
         exchange.record.outcome = engine::Outcome::kClientGone;
-        client.close_after_answer();
+        client.cut_short();
       }
       co_return;
     }
@@ -114,8 +114,10 @@ net::Task<void> Gateway::attempt_until_answered(Client& client, Link& link, Exch
       client.close_after_answer();
       co_return;
     }
-    const bool shutting_down = link.cancel.reason() == net::CancelReason::kShutdown;
-    if (!last.retryable || shutting_down) {
+    if (link.cancel.reason() == net::CancelReason::kShutdown || cut_) {
+      co_return co_await refuse(client, exchange, shutting_down_error(), {}, stall, nullptr);
+    }
+    if (!last.retryable) {
       co_return co_await refuse(client, exchange, exhausted(last, exchange.record.backend), {},
                                 stall, nullptr);
     }

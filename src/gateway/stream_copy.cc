@@ -40,6 +40,9 @@ bool StreamCopy::ready(const Pieces& pieces) const {
 std::size_t StreamCopy::last_boundary() const {
   if (held_.empty()) return 0;
   if (watch_.at_boundary() || held_.size() > hold_limit_) return held_.size();
+  // The last record ends where the body does: some servers leave out the line end.
+  const bool over = over_ || decoder_.done();
+  if (over && (watch_.terminal() || watch_.failed())) return held_.size();
   if (shape_ == StreamShape::kNdjson) {
     const std::size_t line = held_.rfind('\n');
     return line == std::string::npos ? 0 : line + 1;
@@ -59,6 +62,7 @@ Result<void> StreamCopy::send(std::string_view head, const Pieces& pieces) {
   const std::array<std::string_view, 1> piece = {std::string_view(held_).substr(0, whole)};
   const std::span<const std::string_view> spans(piece.data(), whole > 0 ? 1 : 0);
   Result<void> sent = send_pieces(head, spans, end);
+  if (whole > 0) mid_record_ = whole == held_.size() && !watch_.at_boundary();
   held_.erase(0, whole);
   if (held_.empty()) held_ = std::string();
   return sent;

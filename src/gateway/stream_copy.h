@@ -40,7 +40,21 @@ class StreamCopy {
     return {};
   }
 
+  // The instance's side is over: sends a final or error record that was whole but for its line end,
+  // except an error record before any content.
+  template <class AnswerFn>
+  Result<void> send_last(AnswerFn head_of_answer) {
+    over_ = true;
+    const Pieces none;
+    if (held_.empty() || !ready(none)) return {};
+    std::string head;
+    if (!content_sent_) head = client_.stream_head(head_of_answer());
+    return send(head, none);
+  }
+
   bool content_sent() const { return content_sent_; }
+  // The client has the beginning of a record that was too long to hold, and not its end.
+  bool mid_record() const { return mid_record_; }
   bool terminal() const { return watch_.terminal(); }
   bool failed() const { return watch_.failed(); }
   const std::string& error() const { return watch_.error(); }
@@ -72,6 +86,8 @@ class StreamCopy {
   std::string pending_;
   bool content_sent_ = false;
   bool left_over_ = false;
+  bool mid_record_ = false;
+  bool over_ = false;  // nothing will follow
 };
 
 }  // namespace drover::gateway

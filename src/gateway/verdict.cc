@@ -43,6 +43,8 @@ Verdict judge(const Route& route, int status, std::string_view content_type,
               const wire::DocumentFacts& facts) {
   const std::string text = facts.error.empty() ? fmt::format("status {}", status) : facts.error;
   if (status == 200) return judge_success(route, content_type, facts);
+  // A 404 that is no JSON speaks of the route, not of the model: an Ollama that is older than it.
+  if (status == 404 && !facts.valid) return {};
   if (status == 404) return {core::AttemptResult::kNoModel, true, text};
   if (status == 503) return {core::AttemptResult::kBusy, true, text};
   if (status == 500 && contains_any(text, kSameEverywhere)) return {};

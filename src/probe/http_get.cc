@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "net/stream.h"
@@ -33,45 +34,64 @@ net::Task<Result<std::unique_ptr<net::Stream>>> dial(net::Loop& loop, net::Resol
   co_return last;
 }
 
-// Appends what arrives to `input`; false at the end of the stream.
-net::Task<Result<bool>> receive(net::Stream& stream, std::string& input, Instant deadline,
-                                net::Cancel* cancel) {
+// What has arrived, in the loop's scratch; empty at the end of the stream.
+net::Task<Result<std::string_view>> receive(net::Stream& stream, Instant deadline,
+                                            net::Cancel* cancel) {
   for (;;) {
     const net::WaitResult ready = co_await stream.readable(deadline, cancel);
     if (ready == net::WaitResult::kTimedOut) co_return bad(ErrorKind::kTimeout, "no answer in time");
     if (ready == net::WaitResult::kCancelled) co_return bad(ErrorKind::kCancelled, "called off");
     const net::Io io = stream.read(stream.loop().scratch());
     if (io.state == net::Io::State::kWouldBlock) continue;
-    if (io.state == net::Io::State::kEnd) co_return false;
+    if (io.state == net::Io::State::kEnd) co_return std::string_view();
     if (io.state == net::Io::State::kFailed) {
       co_return bad(ErrorKind::kClosed, "the connection was reset");
     }
-    if (input.size() + io.bytes > kMaxProbeBody) {
-      co_return bad(ErrorKind::kUpstream, "the answer is too long");
-    }
-    input.append(stream.loop().scratch().data(), io.bytes);
-    co_return true;
+    co_return std::string_view(stream.loop().scratch().data(), io.bytes);
   }
 }
 
-Result<std::string> decode(const wire::ResponseHead& head, std::string_view input, bool ended,
-                           bool& complete) {
-  wire::BodyDecoder decoder(head.framing, head.content_length, Origin::kInstance);
-  std::string body;
-  while (!input.empty() && !decoder.done()) {
-    Result<wire::BodyDecoder::Step> step = decoder.next(input);
-    if (!step) return std::move(step).error();
-    body.append(step->data);
-    input.remove_prefix(step->consumed);
+// Takes an answer apart as it arrives.
+class AnswerReader {
+ public:
+  // True: the answer is complete.
+  Result<bool> take(std::string_view piece) {
+    if (!decoder_) {
+      head_bytes_.append(piece);
+      Result<std::optional<std::size_t>> parsed =
+          parser_.parse(head_bytes_, wire::Method::kGet, head_);
+      if (!parsed) return std::move(parsed).error();
+      if (!parsed->has_value()) return false;
+      decoder_.emplace(head_.framing, head_.content_length, Origin::kInstance);
+      piece = std::string_view(head_bytes_).substr(head_.bytes);
+    }
+    while (!piece.empty() && !decoder_->done()) {
+      Result<wire::BodyDecoder::Step> step = decoder_->next(piece);
+      if (!step) return std::move(step).error();
+      if (body_.size() + step->data.size() > kMaxProbeBody) {
+        return bad(ErrorKind::kUpstream, "the answer is too long");
+      }
+      body_.append(step->data);
+      piece.remove_prefix(step->consumed);
+    }
+    return decoder_->done();
   }
-  complete = decoder.done();
-  if (!complete && ended) {
-    Result<void> end = decoder.end();
-    if (!end) return std::move(end).error();
-    complete = true;
+
+  // The connection ended.
+  Result<void> end() {
+    if (decoder_) return decoder_->end();
+    return bad(ErrorKind::kClosed, "the connection ended inside the answer");
   }
-  return body;
-}
+
+  GetAnswer answer() && { return {head_.status, std::move(body_)}; }
+
+ private:
+  wire::ResponseParser parser_;
+  wire::ResponseHead head_;
+  std::string head_bytes_;
+  std::optional<wire::BodyDecoder> decoder_;
+  std::string body_;
+};
 
 }  // namespace
 
@@ -89,26 +109,18 @@ net::Task<Result<GetAnswer>> http_get(net::Loop& loop, net::Resolver& resolver,
   Result<void> sent = co_await net::write_all(stream, parts, deadline - loop.now(), cancel);
   if (!sent) co_return std::move(sent).error();
 
-  std::string input;
-  wire::ResponseParser parser;
-  wire::ResponseHead head;
-  bool have_head = false;
-  for (bool ended = false; !ended;) {
-    Result<bool> more = co_await receive(stream, input, deadline, cancel);
-    if (!more) co_return std::move(more).error();
-    ended = !*more;
-    Result<std::optional<std::size_t>> parsed = std::optional<std::size_t>(head.bytes);
-    if (!have_head && !input.empty()) parsed = parser.parse(input, wire::Method::kGet, head);
-    if (!parsed) co_return std::move(parsed).error();
-    have_head = have_head || (!input.empty() && parsed->has_value());
-    if (!have_head) continue;
-    bool complete = false;
-    Result<std::string> body =
-        decode(head, std::string_view(input).substr(head.bytes), ended, complete);
-    if (!body) co_return std::move(body).error();
-    if (complete) co_return GetAnswer{head.status, std::move(*body)};
+  AnswerReader reader;
+  for (;;) {
+    Result<std::string_view> piece = co_await receive(stream, deadline, cancel);
+    if (!piece) co_return std::move(piece).error();
+    if (piece->empty()) break;
+    Result<bool> complete = reader.take(*piece);
+    if (!complete) co_return std::move(complete).error();
+    if (*complete) co_return std::move(reader).answer();
   }
-  co_return bad(ErrorKind::kClosed, "the connection ended inside the answer");
+  Result<void> end = reader.end();
+  if (!end) co_return std::move(end).error();
+  co_return std::move(reader).answer();
 }
 
 }  // namespace drover::probe

@@ -105,12 +105,14 @@ net::Task<void> Probe::residency_rounds(ProbeTarget target) {
         co_await http_get(loop_, resolver_, target.address, "/api/ps",
                           loop_.now() + settings_.residency_timeout, &stop_);
     if (stop_.triggered()) co_return;
+    // A server without this route is not wedged; what it has loaded stays unknown.
+    const bool has_route = !answer || answer->status != 404;
     Result<std::vector<LoadedModel>> models =
         answer ? wire::read_ps(answer->body) : Result<std::vector<LoadedModel>>(answer.error());
-    if (models) {
+    if (has_route && models) {
       engine_.observe({target.id, Observed::Kind::kResidency, nullptr,
                        std::make_shared<const core::Residency>(std::move(*models)), {}, {}});
-    } else if (models.error().kind != ErrorKind::kRefused) {
+    } else if (has_route && models.error().kind != ErrorKind::kRefused) {
       // A refused connection is the check's to tell.
       engine_.observe({target.id, Observed::Kind::kResidencyMissed, nullptr, nullptr, {},
                        models.error().message});

@@ -36,7 +36,7 @@ class StreamWatch {
 
 // The same questions for an answer that is one JSON document (stream: false).
 struct DocumentFacts {
-  bool valid = false;       // one JSON document
+  bool valid = false;  // one JSON document
   // A generation that was cut short: native "done": false, a choice whose finish_reason is null, a
   // message whose stop_reason is null, a response that is still in_progress.
   bool truncated = false;
