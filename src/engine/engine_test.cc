@@ -5,11 +5,13 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
+#include <array>
+#include <atomic>
 
 #include "base/rng.h"
 #include "core/testing.h"
 #include "net/epoll_loop.h"
+#include "net/loop_thread.h"
 #include "net/testing.h"
 
 namespace drover::engine {
@@ -378,20 +380,19 @@ TEST_F(TwoLoops, RecordsTravel) {
 
 // --- threads ---
 
+// Clients of one loop; the last of all loops to finish stops the home loop.
 struct Tally {
   int granted = 0;
   int refused = 0;
-  int live = 0;
 };
 
-net::Task<void> keep_asking(Port& port, std::uint64_t seed, Tally& tally) {
+net::Task<void> keep_asking(Port& port, std::uint64_t seed, Tally& tally, std::atomic<int>& live) {
   Rng rng(seed);
-  ++tally.live;
   for (int i = 0; i < 100; ++i) {
     net::Cancel cancel;
     if (rng.below(10) == 0) cancel.trigger(net::CancelReason::kClientGone);
-    Grant grant =
-        co_await port.acquire(request(port.engine(), rng.below(9) > 0 ? "m" : "late"), cancel);
+    const std::string_view model = rng.below(9) > 0 ? "m" : "late";
+    Grant grant = co_await port.acquire(request(port.engine(), model), cancel);
     ++(grant.lease ? tally.granted : tally.refused);
     if (!grant.lease) continue;
     if (rng.below(2) == 0) grant.lease.first_byte();
@@ -400,13 +401,13 @@ net::Task<void> keep_asking(Port& port, std::uint64_t seed, Tally& tally) {
     if (rng.below(5) > 0) grant.lease.settle(result, "test", {});
     port.record({.route = "/api/chat", .model = "m:latest", .backend = "gpu0", .status = 200});
   }
-  if (--tally.live == 0) port.loop().stop();
+  if (--live == 0) port.engine().home().stop();
 }
 
-// A cancel from outside while the wait or the lease is under way.
+// Cancels and destroys waits and leases wherever they are under way.
 net::Task<void> interrupt(Port& port, std::uint64_t seed) {
   Rng rng(seed);
-  for (int i = 0; i < 100; ++i) {
+  for (;;) {
     net::OwnedTask task(port.loop());
     Client client;
     task.start(acquire(port, request(port.engine(), "m"), client));
@@ -415,50 +416,52 @@ net::Task<void> interrupt(Port& port, std::uint64_t seed) {
   }
 }
 
+// Instances come and go, and somebody reads the snapshots.
+net::Task<void> disturb(net::Loop& loop, Engine& engine) {
+  for (std::uint32_t i = 0;; ++i) {
+    if (i % 7 == 0) engine.observe(refuses(i % 2));
+    engine.observe(has(i % 2, {"m"}));
+    const auto view = engine.view();
+    EXPECT_LT(view->backends[0].in_flight + view->backends[1].in_flight, 1000U);
+    co_await loop.sleep_for(1ms);
+  }
+}
+
 TEST(Threads, NothingIsLostBetweenLoops) {
-  constexpr int kWorkers = 3;
+  constexpr std::size_t kWorkers = 3;
+  constexpr std::size_t kClients = 4;  // of each worker
   RecordingLog log;
   net::EpollLoop home;
-  std::vector<std::unique_ptr<net::EpollLoop>> loops;
-  for (int i = 0; i < kWorkers; ++i) loops.push_back(std::make_unique<net::EpollLoop>());
+  net::EpollLoop aside;
+  std::array<net::EpollLoop, kWorkers> loops;
   Engine engine(home, {}, core::testing::specs(2), log);
   engine.on_refresh([&] {
     engine.observe(has(0, {"m"}));
     engine.observe(has(1, {"m"}));
     engine.refresh_done();
   });
-  std::vector<Tally> tallies(kWorkers);
-  std::vector<std::thread> threads;
-  std::atomic<int> running{kWorkers};
+  std::array<Tally, kWorkers> tallies;
+  std::atomic<int> live{kWorkers * kClients};
+  std::vector<std::unique_ptr<Port>> ports;
   for (std::size_t i = 0; i < kWorkers; ++i) {
-    threads.emplace_back([&, i] {
-      net::EpollLoop& loop = *loops[i];
-      {
-        Port port(engine, loop);
-        for (std::uint64_t seed = 0; seed < 4; ++seed) {
-          loop.spawn(keep_asking(port, 10 * i + seed, tallies[i]));
-        }
-        loop.spawn(interrupt(port, i));
-        loop.run();
-        loop.abandon();
-      }
-      if (--running == 0) home.stop();
-    });
-  }
-  std::thread observer([&] {
-    for (std::uint64_t i = 0; running > 0; ++i) {
-      if (i % 7 == 0) engine.observe(refuses(i % 2));
-      engine.observe(has(i % 2, {"m"}));
-      std::uint64_t total = 0;
-      const auto view = engine.view();
-      for (const core::BackendView& each : view->backends) total += each.in_flight;
-      EXPECT_LT(total, 1000U);
-      std::this_thread::sleep_for(1ms);
+    Port& port = *ports.emplace_back(std::make_unique<Port>(engine, loops[i]));
+    for (std::uint64_t client = 0; client < kClients; ++client) {
+      loops[i].spawn(keep_asking(port, 10 * i + client, tallies[i], live));
     }
-  });
-  home.run();
-  for (std::thread& each : threads) each.join();
-  observer.join();
+    loops[i].spawn(interrupt(port, i));
+  }
+  aside.spawn(disturb(aside, engine));
+  {
+    std::vector<std::unique_ptr<net::LoopThread>> threads;
+    threads.push_back(std::make_unique<net::LoopThread>(aside, "aside"));
+    for (net::EpollLoop& loop : loops) {
+      threads.push_back(std::make_unique<net::LoopThread>(loop, "worker"));
+    }
+    home.run();
+  }
+  // What the loops had under way when they stopped is given back as they are taken down.
+  for (net::EpollLoop& loop : loops) loop.abandon();
+  ports.clear();
   for (int i = 0; i < 5; ++i) home.turn(home.now());
   const auto view = engine.view();
   for (const core::BackendView& each : view->backends) EXPECT_EQ(each.in_flight, 0U);

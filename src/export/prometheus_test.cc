@@ -7,8 +7,6 @@
 
 #include <cmath>
 #include <map>
-#include <regex>
-#include <set>
 #include <sstream>
 
 #include "core/testing.h"
@@ -76,31 +74,50 @@ class Reader {
     families[current_].type = word;
   }
   void sample(const std::string& line) {
-    static const std::string kLabel = R"re([a-z_]+="(?:\\.|[^"\\])*")re";
-    static const std::regex kSample("([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\\{" + kLabel + "(?:," + kLabel +
-                                    ")*\\})? (\\S+)");
-    std::smatch parts;
-    ASSERT_TRUE(std::regex_match(line, parts, kSample));
     Family& family = families[current_];
     ASSERT_FALSE(family.type.empty()) << "a sample before its TYPE";
-    std::string name = parts[1];
+    const std::string name = line.substr(0, line.find_first_of("{ "));
     if (family.type == "histogram") {
-      EXPECT_TRUE(std::regex_match(name, std::regex(current_ + "_(bucket|sum|count)")));
+      const bool known =
+          name == current_ + "_bucket" || name == current_ + "_sum" || name == current_ + "_count";
+      EXPECT_TRUE(known) << "a sample outside of its family";
     } else {
       EXPECT_EQ(name, current_) << "a sample outside of its family";
     }
-    const std::string key = line.substr(0, line.size() - parts[2].length() - 1);
-    EXPECT_TRUE(family.samples.emplace(key, std::stod(parts[2])).second) << "a sample twice";
+    const std::size_t end = labels_end(line, name.size());
+    ASSERT_NE(end, std::string::npos) << "malformed labels";
+    ASSERT_EQ(line[end], ' ');
+    std::size_t used = 0;
+    const std::string number = line.substr(end + 1);
+    const double value = std::stod(number, &used);
+    EXPECT_EQ(used, number.size());
+    EXPECT_TRUE(family.samples.emplace(line.substr(0, end), value).second) << "a sample twice";
+  }
+  // Where {key="value",...} that starts at `at` ends; `at` itself without labels.
+  static std::size_t labels_end(const std::string& line, std::size_t at) {
+    if (line[at] != '{') return at;
+    do {
+      const std::size_t key = at + 1;
+      at = line.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", key);
+      if (at == key || line.compare(at, 2, "=\"") != 0) return std::string::npos;
+      for (at += 2; line[at] != '"'; ++at) {
+        if (line[at] == '\\') ++at;
+        if (at >= line.size()) return std::string::npos;
+      }
+      ++at;
+    } while (line[at] == ',');
+    return line[at] == '}' ? at + 1 : std::string::npos;
   }
   // Per set of labels: buckets ascend, the last is +Inf and equals _count.
   void check_histogram(const std::string& name, const Family& family) {
-    static const std::regex kLe(R"re((.*),le="([^"]*)"\}$)re");
+    constexpr std::string_view kLe = ",le=\"";
     std::map<std::string, std::map<double, double>> buckets;
     for (const auto& [key, value] : family.samples) {
-      std::smatch parts;
-      if (!std::regex_match(key, parts, kLe)) continue;
-      const bool infinite = parts[2] == "+Inf";
-      buckets[parts[1]][infinite ? HUGE_VAL : std::stod(parts[2])] = value;
+      const std::size_t le = key.rfind(kLe);
+      if (le == std::string::npos) continue;
+      const std::string edge = key.substr(le + kLe.size(), key.size() - le - kLe.size() - 2);
+      const double upper = edge == "+Inf" ? HUGE_VAL : std::stod(edge);
+      buckets[key.substr(0, le)][upper] = value;
     }
     for (const auto& [prefix, counts] : buckets) {
       double before = 0;

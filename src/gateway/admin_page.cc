@@ -43,7 +43,7 @@ constexpr std::string_view kStyle =
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;"
     "color:#1b1f24;background:#fff}h1{font-size:1.4rem;margin:0}p{color:#57606a;margin:.3rem 0 "
     "1.2rem}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.45rem .7rem;"
-    "border-bottom:1px solid #d8dee4;vertical-align:top}th{font-weight:600}td.n{text-align:right;"
+    "border-bottom:1px solid #d8dee4;vertical-align:top}th{font-weight:600}td.n,th.n{text-align:right;"
     "font-variant-numeric:tabular-nums}.up{color:#116329}.down{color:#a40e26;font-weight:600}"
     ".other{color:#7d4e00}small{color:#57606a}div{overflow-x:auto}"
     "@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}p,small{color:"
@@ -81,9 +81,10 @@ std::string admin_page(const core::FleetView& fleet, const PageFacts& facts) {
       "<meta http-equiv=\"refresh\" content=\"2\"><title>drover</title>\n"
       "<style>{}</style></head><body>\n<h1>drover</h1>\n"
       "<p>{} · clients use <b>{}</b> · policy {} · {} requests running</p>\n"
-      "<div><table>\n<thead><tr><th>Instance</th><th>State</th><th>In flight</th>"
-      "<th>Before first token</th><th>Served</th><th>Failed</th><th>Loaded</th>"
-      "<th>Installed</th><th>Ollama</th></tr></thead>\n<tbody>\n{}</tbody></table></div>\n"
+      "<div><table>\n<thead><tr><th>Instance</th><th>State</th><th class=\"n\">In flight</th>"
+      "<th class=\"n\">Before first token</th><th class=\"n\">Served</th>"
+      "<th class=\"n\">Failed</th><th>Loaded</th>"
+      "<th class=\"n\">Installed</th><th>Ollama</th></tr></thead>\n<tbody>\n{}</tbody></table></div>\n"
       "<p>As JSON: <a href=\"/api/v1/status\">/api/v1/status</a> · for Prometheus: "
       "<a href=\"/metrics\">/metrics</a></p>\n</body></html>\n",
       kStyle, escape(facts.version), escape(facts.listen), escape(fleet.policy),
