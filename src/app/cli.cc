@@ -15,7 +15,6 @@
 namespace drover::cli {
 namespace {
 
-
 constexpr char kIntro[] =
     "drover puts one address in front of several Ollama instances.\n"
     "\n"
@@ -55,7 +54,8 @@ constexpr char kDemoExamples[] =
     "Examples:\n"
     "  drover demo\n"
     "\n"
-    "Takes some twenty seconds. Needs no Ollama and no GPU: three simulated instances and a drover\n"
+    "Takes some twenty seconds. Needs no Ollama and no GPU: three simulated instances and a "
+    "drover\n"
     "are started on free ports, loaded, killed and started again; the terminal tells the story.";
 
 // CLI11 writes into these while it parses; `chosen` is filled by the verb's callback.

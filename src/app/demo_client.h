@@ -34,8 +34,8 @@ class DemoClient {
     std::string why;       // X-Drover-Why
     int status = 0;
     int tokens = 0;
-    std::string error;     // of an error record or body
-    bool complete = false; // with its terminal record
+    std::string error;      // of an error record or body
+    bool complete = false;  // with its terminal record
     Duration first_token{};
   };
   // How many requests at once, for which model (a literal), for how many tokens each.

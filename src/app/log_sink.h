@@ -33,8 +33,7 @@ class LogSink : public Log {
 
   void write(LogLevel level, std::string_view event, std::span<const LogField> fields) override;
 
-  // Lines lost because the descriptor was slower than the program. Any thread.
-  std::uint64_t dropped() const;
+  std::uint64_t dropped() const override;
 
  private:
   struct State;

@@ -101,8 +101,8 @@ config::Config demo_config(const std::vector<std::uint16_t>& ports) {
   config.admin = {"127.0.0.1", 0};
   config.loops = 1;
   for (int i = 0; i < kInstances; ++i) {
-    Result<config::Backend> backend =
-        config::parse_backend_url(fmt::format("http://127.0.0.1:{}", ports[static_cast<std::size_t>(i)]));
+    Result<config::Backend> backend = config::parse_backend_url(
+        fmt::format("http://127.0.0.1:{}", ports[static_cast<std::size_t>(i)]));
     backend->name = fmt::format("sim{}", i);
     config.backends.push_back(std::move(*backend));
   }
@@ -130,8 +130,7 @@ int run_demo(const cli::DemoCommand&) {
 
   net::EpollLoop loop;
   DemoClient client(loop, *net::Endpoint::from_literal("127.0.0.1", config.listen.front().port));
-  const Story story{say,
-                    [&](int i) { instances[static_cast<std::size_t>(i)].kill(); },
+  const Story story{say, [&](int i) { instances[static_cast<std::size_t>(i)].kill(); },
                     [&](int i) { instances[static_cast<std::size_t>(i)] = start(i); }};
   return client.run(story) ? cli::kDone : cli::kFailed;
 }

@@ -15,9 +15,12 @@ void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); 
 
 LineFormat line_format(config::LogFormat format) {
   switch (format) {
-    case config::LogFormat::kText: return LineFormat::kText;
-    case config::LogFormat::kJson: return LineFormat::kJson;
-    case config::LogFormat::kAuto: break;
+    case config::LogFormat::kText:
+      return LineFormat::kText;
+    case config::LogFormat::kJson:
+      return LineFormat::kJson;
+    case config::LogFormat::kAuto:
+      break;
   }
   return format_for(2);
 }
@@ -38,8 +41,6 @@ int run_serve(const cli::ServeCommand& command, const config::Environment& envir
     say("drover: " + found.error().message);
     return cli::kFailed;
   }
-  std::fputs(found->c_str(), stdout);
-
   // Before the log makes its thread.
   net::block_signals(kEndingSignals);
   LogSink log({.least = config.log.level, .format = line_format(config.log.format)});
@@ -48,6 +49,7 @@ int run_serve(const cli::ServeCommand& command, const config::Environment& envir
     say("drover: " + server.error().message);
     return cli::kFailed;
   }
+  std::fputs(found->c_str(), stdout);
   (*server)->run();
   return cli::kDone;
 }

@@ -55,7 +55,9 @@ Result<net::Endpoint> to_endpoint(const config::HostPort& address) {
 
 Error cannot_listen(const net::Endpoint& at, const Error& error) {
   return {ErrorKind::kSystem, Origin::kSelf, Retry::kNever,
-          fmt::format("cannot listen on {}: {}", at.to_string(), error.message)};
+          fmt::format("cannot {} (wanted {}); end what holds the address, or choose another with "
+                      "--listen or --admin",
+                      error.message, at.to_string())};
 }
 
 // One IO loop with everything that lives on it. The first one is home to the engine as well.
@@ -145,8 +147,8 @@ Result<void> Server::State::bind() {
 }
 
 void Server::State::wire() {
-  signals = std::make_unique<net::Signals>(
-      home(), kEndingSignals, [this](int number) { on_signal(number); });
+  signals = std::make_unique<net::Signals>(home(), kEndingSignals,
+                                           [this](int number) { on_signal(number); });
   engine = std::make_unique<engine::Engine>(home(), core_settings(config, chance()),
                                             backend_specs(config), log);
   for (IoLoop& each : io) {
@@ -154,8 +156,8 @@ void Server::State::wire() {
     each.pool =
         std::make_unique<net::UpstreamPool>(*each.loop, *each.resolver, pool_limits(config));
     each.port = std::make_unique<engine::Port>(*engine, *each.loop);
-    each.gateway = std::make_unique<gateway::Gateway>(*each.loop, *each.port, *each.pool,
-                                                      settings, log);
+    each.gateway =
+        std::make_unique<gateway::Gateway>(*each.loop, *each.port, *each.pool, settings, log);
   }
   engine->on_health([this](const core::HealthChanged& change) {
     if (change.to != core::HealthState::kDown) return;
@@ -170,11 +172,12 @@ void Server::State::wire() {
 
   gateway::AdminViews views;
   views.metrics = [this] {
+    Counter& dropped = engine->metrics().log_lines_dropped;
+    dropped.add(log.dropped() - dropped.value());
     return exporter::metrics_text(*engine->view(), engine->metrics(), kVersion);
   };
   views.status = [this] {
-    return exporter::status_json(
-        *engine->view(), {kVersion, listen_text(), home().now(), started});
+    return exporter::status_json(*engine->view(), {kVersion, listen_text(), home().now(), started});
   };
   views.page = [this] {
     return gateway::admin_page(*engine->view(), {kVersion, listen_text(), home().now(),

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint16_t kOllamaPort = 11434;
 constexpr std::uint16_t kBesidePort = 11435;
+constexpr std::uint16_t kThirdPort = 11433;  // below both, for two Ollamas side by side
 constexpr std::uint16_t kFirstSupervised = 11440;
 constexpr std::uint16_t kLastSupervised = 11455;
 constexpr Duration kPatience = std::chrono::milliseconds(500);
@@ -29,7 +30,7 @@ Who who_is_at(std::uint16_t port) {
 }
 
 std::vector<std::uint16_t> usual_ports() {
-  std::vector<std::uint16_t> ports = {kOllamaPort};
+  std::vector<std::uint16_t> ports = {kOllamaPort, kBesidePort};
   for (std::uint16_t port = kFirstSupervised; port <= kLastSupervised; ++port) {
     ports.push_back(port);
   }
@@ -49,6 +50,7 @@ void add_instance(config::Config& config, std::uint16_t port) {
 Result<std::string> find_instances(config::Config& config) {
   if (!config.backends.empty()) return std::string();
   bool default_taken = false;
+  bool beside_taken = false;
   for (const std::uint16_t port : usual_ports()) {
     const Who who = who_is_at(port);
     if (who == Who::kDrover) {
@@ -58,22 +60,24 @@ Result<std::string> find_instances(config::Config& config) {
     if (who != Who::kOllama) continue;
     add_instance(config, port);
     default_taken = default_taken || port == kOllamaPort;
+    beside_taken = beside_taken || port == kBesidePort;
   }
   if (config.backends.empty()) {
-    return Error{ErrorKind::kConfig, Origin::kSelf, Retry::kNever,
-                 "no Ollama answers on 127.0.0.1:11434 or 11440 to 11455; start one, or name it: "
-                 "drover serve --backend http://HOST:PORT"};
+    return Error{
+        ErrorKind::kConfig, Origin::kSelf, Retry::kNever,
+        "no Ollama answers on 127.0.0.1:11434, 11435 or 11440 to 11455; start one, or name it: "
+        "drover serve --backend http://HOST:PORT"};
   }
   std::string said = fmt::format("no instance was configured; found {}:", config.backends.size());
   for (const config::Backend& backend : config.backends) said += " " + backend.url;
   const config::HostPort usual{"127.0.0.1", kOllamaPort};
   if (default_taken && config.listen.size() == 1 && config.listen.front() == usual) {
-    config.listen.front().port = kBesidePort;
+    config.listen.front().port = beside_taken ? kThirdPort : kBesidePort;
     said += fmt::format(
         "\nAn Ollama holds 127.0.0.1:{0}, so drover listens on 127.0.0.1:{1}. Point clients there "
         "(OLLAMA_HOST=127.0.0.1:{1}); to give drover the usual port, start that Ollama with "
         "OLLAMA_HOST=127.0.0.1:{2} and drover again.",
-        kOllamaPort, kBesidePort, kFirstSupervised);
+        kOllamaPort, config.listen.front().port, kFirstSupervised);
   }
   return said + "\n";
 }

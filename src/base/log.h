@@ -24,6 +24,8 @@ class Log {
   // Thread-safe, never blocks on the disk or terminal; lines over the queue's bound are counted
   // and dropped. `event` is one lower-case phrase such as "instance down".
   virtual void write(LogLevel level, std::string_view event, std::span<const LogField> fields) = 0;
+  // Lines lost so far because the log was slower than the program. Any thread.
+  virtual std::uint64_t dropped() const { return 0; }
 
   void info(std::string_view event, std::initializer_list<LogField> fields) {
     write(LogLevel::kInfo, event, {fields.begin(), fields.size()});

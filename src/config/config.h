@@ -47,7 +47,7 @@ struct Limits {
   std::uint64_t head_bytes = 64 * 1024;     // request line and fields
   std::uint32_t fields = 100;               // fields of one head
   std::uint64_t target_bytes = 8 * 1024;    // path and query
-  std::uint64_t body_bytes = 100'000'000;   // 100 MB; blob uploads are streamed and exempt
+  std::uint64_t body_bytes = 100'000'000;   // 100 MB; more is answered 413
   std::uint64_t spill_bytes = 1024 * 1024;  // a larger body waits in a file instead of memory
   std::string spill_dir = "/tmp";           // for those files; an absolute path
   std::uint32_t connections = 10'000;       // client connections open at once, per IO loop

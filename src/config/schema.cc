@@ -90,8 +90,7 @@ constexpr std::array kKeys = std::to_array<Key>({
      .fallback = "100MB",
      .least = "1KiB",
      .most = "16GiB",
-     .meaning = "Longest request body; more is answered 413 (uploads of blobs are streamed and "
-                "exempt).",
+     .meaning = "Longest request body; more is answered 413.",
      .slot = AT(limits.body_bytes)},
     {.path = "limits.spill_bytes",
      .kind = Kind::kSize,

@@ -10,11 +10,20 @@ std::string escape(std::string_view text) {
   out.reserve(text.size());
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -43,7 +52,8 @@ constexpr std::string_view kStyle =
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;"
     "color:#1b1f24;background:#fff}h1{font-size:1.4rem;margin:0}p{color:#57606a;margin:.3rem 0 "
     "1.2rem}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.45rem .7rem;"
-    "border-bottom:1px solid #d8dee4;vertical-align:top}th{font-weight:600}td.n,th.n{text-align:right;"
+    "border-bottom:1px solid "
+    "#d8dee4;vertical-align:top}th{font-weight:600}td.n,th.n{text-align:right;"
     "font-variant-numeric:tabular-nums}.up{color:#116329}.down{color:#a40e26;font-weight:600}"
     ".other{color:#7d4e00}small{color:#57606a}div{overflow-x:auto}"
     "@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}p,small{color:"
@@ -84,7 +94,8 @@ std::string admin_page(const core::FleetView& fleet, const PageFacts& facts) {
       "<div><table>\n<thead><tr><th>Instance</th><th>State</th><th class=\"n\">In flight</th>"
       "<th class=\"n\">Before first token</th><th class=\"n\">Served</th>"
       "<th class=\"n\">Failed</th><th>Loaded</th>"
-      "<th class=\"n\">Installed</th><th>Ollama</th></tr></thead>\n<tbody>\n{}</tbody></table></div>\n"
+      "<th "
+      "class=\"n\">Installed</th><th>Ollama</th></tr></thead>\n<tbody>\n{}</tbody></table></div>\n"
       "<p>As JSON: <a href=\"/api/v1/status\">/api/v1/status</a> · for Prometheus: "
       "<a href=\"/metrics\">/metrics</a></p>\n</body></html>\n",
       kStyle, escape(facts.version), escape(facts.listen), escape(fleet.policy),

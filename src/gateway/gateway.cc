@@ -126,6 +126,7 @@ net::Task<void> Gateway::refuse_head(Client& client, Error error) {
   Exchange exchange(settings_.limits, loop_.now());
   exchange.id = port_.engine().next_request_id();
   exchange.id_text = fmt::format("{:016x}", exchange.id.value);
+  exchange.answer_fields = fmt::format("X-Request-ID: {}\r\n", exchange.id_text);
   exchange.record.route = "(malformed)";
   client.begin_request({});
   port_.count_malformed(to_string(error.kind));

@@ -11,7 +11,7 @@
 namespace drover::gateway {
 namespace {
 
-constexpr int kMaxInformational = 8;       // 1xx before the answer: more is an attack
+constexpr int kMaxInformational = 8;  // 1xx before the answer: more is an attack
 constexpr std::size_t kSendPiece = 64 * 1024;
 // The instance's terminal record has arrived; how long its framing may take to follow.
 constexpr Duration kTailWait = std::chrono::seconds(2);
@@ -29,13 +29,17 @@ Error unreachable(Error error) {
 
 core::AttemptResult result_of(const Error& error, const net::Cancel& cancel) {
   switch (error.kind) {
-    case ErrorKind::kRefused: return core::AttemptResult::kRefused;
-    case ErrorKind::kClosed: return core::AttemptResult::kDied;
-    case ErrorKind::kTimeout: return core::AttemptResult::kTimedOut;
+    case ErrorKind::kRefused:
+      return core::AttemptResult::kRefused;
+    case ErrorKind::kClosed:
+      return core::AttemptResult::kDied;
+    case ErrorKind::kTimeout:
+      return core::AttemptResult::kTimedOut;
     case ErrorKind::kCancelled:
       return cancel.reason() == net::CancelReason::kRevoked ? core::AttemptResult::kRevoked
                                                             : core::AttemptResult::kClientGone;
-    default: return core::AttemptResult::kFailed;
+    default:
+      return core::AttemptResult::kFailed;
   }
 }
 
@@ -82,7 +86,7 @@ net::Task<Result<void>> Relay::connect(Upstream& up, net::UpstreamPool::Freshnes
       co_await pool_.acquire(instance_.id, instance_.address, freshness, &cancel_);
   if (!connection) {
     Error error = std::move(connection).error();
-    error.message = instance_.name + ": " + error.message;
+    error.message = "instance " + instance_.name + ": " + error.message;
     co_return unreachable(std::move(error));
   }
   up.connection = std::move(*connection);
@@ -98,8 +102,7 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
                  exchange_.target, instance_.host_field);
   head += exchange_.forward_fields;
   if (!get) {
-    fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n",
-                   exchange_.body.sent_bytes());
+    fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", exchange_.body.sent_bytes());
   }
   head += "\r\n";
 
@@ -136,7 +139,7 @@ net::Task<Result<bool>> Relay::wait_input(Upstream& up, Instant deadline) {
     const net::WaitResult ready = co_await up.connection.stream->readable(deadline, &cancel_);
     if (ready == net::WaitResult::kTimedOut) {
       co_return instance_error(ErrorKind::kTimeout, Retry::kNever,
-                               instance_.name + " did not answer in time");
+                               "instance " + instance_.name + " did not answer in time");
     }
     if (ready == net::WaitResult::kCancelled) {
       co_return instance_error(ErrorKind::kCancelled, Retry::kSafe,
@@ -147,7 +150,7 @@ net::Task<Result<bool>> Relay::wait_input(Upstream& up, Instant deadline) {
     if (io.state == net::Io::State::kEnd) co_return false;
     if (io.state == net::Io::State::kFailed) {
       co_return instance_error(ErrorKind::kClosed, Retry::kSafe,
-                               instance_.name + " reset the connection");
+                               "instance " + instance_.name + " reset the connection");
     }
     up.heard = true;
     up.input.append(loop_.scratch().data(), io.bytes);
@@ -182,12 +185,13 @@ net::Task<Result<void>> Relay::read_head(Upstream& up) {
     Result<bool> more = co_await wait_input(up, deadline);
     if (!more) co_return std::move(more).error();
     if (!*more) {
-      co_return instance_error(ErrorKind::kClosed, Retry::kSafe,
-                               instance_.name + " closed the connection before it answered");
+      co_return instance_error(
+          ErrorKind::kClosed, Retry::kSafe,
+          "instance " + instance_.name + " closed the connection before it answered");
     }
   }
   co_return instance_error(ErrorKind::kUpstream, Retry::kSafe,
-                           instance_.name + " answered with interim responses only");
+                           "instance " + instance_.name + " answered with interim responses only");
 }
 
 bool Relay::is_stream(const wire::ResponseHead& head) const {
@@ -197,8 +201,7 @@ bool Relay::is_stream(const wire::ResponseHead& head) const {
 }
 
 Answer Relay::answer_head(const Upstream& up) const {
-  Answer answer{up.head.status, up.head.find("content-type").value_or(""),
-                exchange_.answer_fields};
+  Answer answer{up.head.status, up.head.find("content-type").value_or(""), exchange_.answer_fields};
   fmt::format_to(std::back_inserter(answer.fields), "X-Drover-Backend: {}\r\n", instance_.name);
   if (exchange_.explain) {
     fmt::format_to(std::back_inserter(answer.fields), "X-Drover-Why: {}\r\n", exchange_.why);
@@ -215,8 +218,7 @@ net::Task<Relayed> Relay::relay_document(Upstream& up) {
   while (!decoder.done()) {
     std::size_t used = 0;
     while (used < up.input.size() && !decoder.done()) {
-      Result<wire::BodyDecoder::Step> step =
-          decoder.next(std::string_view(up.input).substr(used));
+      Result<wire::BodyDecoder::Step> step = decoder.next(std::string_view(up.input).substr(used));
       if (!step) co_return failed(std::move(step).error());
       used += step->consumed;
       body.append(step->data);
@@ -267,10 +269,10 @@ net::Task<Relayed> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& d
     std::string decoded;
     std::size_t used = 0;
     while (used < up.input.size() && !decoder.done()) {
-      Result<wire::BodyDecoder::Step> step =
-          decoder.next(std::string_view(up.input).substr(used));
-      if (!step) co_return co_await end_broken(step.error().message, core::AttemptResult::kFailed,
-                                               RecordSent::kNo);
+      Result<wire::BodyDecoder::Step> step = decoder.next(std::string_view(up.input).substr(used));
+      if (!step)
+        co_return co_await end_broken(step.error().message, core::AttemptResult::kFailed,
+                                      RecordSent::kNo);
       used += step->consumed;
       decoded.append(step->data);
     }
@@ -283,7 +285,7 @@ net::Task<Relayed> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& d
     Result<bool> more = co_await wait_input(up, loop_.now() + settings_.deadlines.token_gap);
     if (!more || (!*more && !decoder.end())) {
       const std::string detail =
-          more ? instance_.name + " cut its answer short" : more.error().message;
+          more ? "instance " + instance_.name + " cut its answer short" : more.error().message;
       const core::AttemptResult result =
           more ? core::AttemptResult::kDied : result_of(more.error(), cancel_);
       co_return co_await end_broken(detail, result, RecordSent::kNo);
@@ -349,7 +351,7 @@ net::Task<Relay::StreamEnd> Relay::copy_stream(Upstream& up, StreamCopy& copy) {
     }
     if (io.state == net::Io::State::kFailed) {
       co_return StreamEnd{core::AttemptResult::kDied,
-                          instance_.name + " reset the connection in mid-stream"};
+                          "instance " + instance_.name + " reset the connection in mid-stream"};
     }
     if (io.state == net::Io::State::kMoved) input = {loop_.scratch().data(), io.bytes};
   }
@@ -373,23 +375,26 @@ net::Task<bool> Relay::send_last(Upstream& up, StreamCopy& copy) {
   if (copy.content_sent() && !content_sent_) cross_the_fence(up);
   pending_ = copy.take_pending();
   Result<void> flushed = co_await flush();
-  co_return sent && flushed;
+  co_return sent&& flushed;
 }
 
 std::string Relay::without_final_record() const {
-  return instance_.name + " ended the stream without its final record";
+  return "instance " + instance_.name + " ended the stream without its final record";
 }
 
 // The wait for the next token ended without one.
 Relay::StreamEnd Relay::called_off(net::WaitResult result) const {
   if (result == net::WaitResult::kTimedOut) {
-    return {core::AttemptResult::kTimedOut, instance_.name + " sent no token in time"};
+    return {core::AttemptResult::kTimedOut,
+            "instance " + instance_.name + " sent no token in time"};
   }
   switch (cancel_.reason()) {
-    case net::CancelReason::kClientGone: return {core::AttemptResult::kClientGone, {}};
+    case net::CancelReason::kClientGone:
+      return {core::AttemptResult::kClientGone, {}};
     case net::CancelReason::kRevoked:
-      return {core::AttemptResult::kRevoked, instance_.name + " went down"};
-    default: return {core::AttemptResult::kRevoked, "the server is shutting down"};
+      return {core::AttemptResult::kRevoked, "instance " + instance_.name + " went down"};
+    default:
+      return {core::AttemptResult::kRevoked, "the server is shutting down"};
   }
 }
 
@@ -411,6 +416,7 @@ net::Task<Relayed> Relay::end_broken(std::string detail, core::AttemptResult res
                                      RecordSent record_sent) {
   client_.close_after_answer();
   exchange_.record.outcome = engine::Outcome::kBroken;
+  exchange_.record.reason = to_string(ErrorKind::kUpstream);
   if (exchange_.ask.streaming) {
     std::string record(record_prefix_);
     if (record_sent == RecordSent::kNo) {

@@ -18,10 +18,14 @@ core::RetryCause cause_of(AttemptResult result) {
   switch (result) {
     case AttemptResult::kRefused:
     case AttemptResult::kDied:
-    case AttemptResult::kRevoked: return core::RetryCause::kInstanceDied;
-    case AttemptResult::kBusy: return core::RetryCause::kBusy;
-    case AttemptResult::kNoModel: return core::RetryCause::kNoModel;
-    default: return core::RetryCause::kInstanceFailed;
+    case AttemptResult::kRevoked:
+      return core::RetryCause::kInstanceDied;
+    case AttemptResult::kBusy:
+      return core::RetryCause::kBusy;
+    case AttemptResult::kNoModel:
+      return core::RetryCause::kNoModel;
+    default:
+      return core::RetryCause::kInstanceFailed;
   }
 }
 
@@ -29,7 +33,9 @@ core::RetryCause cause_of(AttemptResult result) {
 Error exhausted(const Relayed& last, const std::string& instance) {
   const bool late = last.result == AttemptResult::kTimedOut;
   return {late ? ErrorKind::kTimeout : ErrorKind::kUpstream, Origin::kInstance, Retry::kNever,
-          fmt::format("instance {} failed: {}", instance, last.detail)};
+          last.detail.starts_with("instance ")
+              ? last.detail
+              : fmt::format("instance {} failed: {}", instance, last.detail)};
 }
 
 Error shutting_down_error() {
@@ -82,16 +88,18 @@ net::Task<void> Gateway::attempt_until_answered(Client& client, Link& link, Exch
         co_return;
       }
       if (link.cancel.triggered()) {
+        client.close_after_answer();
         co_return co_await refuse(client, exchange, shutting_down_error(), {}, stall, nullptr);
       }
       const bool tried = request.attempt > 0;
       const bool spent = tried && grant.refused->error.kind == ErrorKind::kUpstream;
-      Error error = spent ? exhausted(last, exchange.record.backend)
-                          : std::move(grant.refused->error);
+      Error error =
+          spent ? exhausted(last, exchange.record.backend) : std::move(grant.refused->error);
       co_return co_await refuse(client, exchange, std::move(error), grant.refused->retry_after,
                                 stall, &link.cancel);
     }
     exchange.why = grant.lease.why();
+    exchange.record.retries = request.attempt;
     exchange.record.backend = settings_.instances[grant.lease.backend().value].name;
 
     // Then: carry it there and the answer back.
@@ -124,7 +132,6 @@ net::Task<void> Gateway::attempt_until_answered(Client& client, Link& link, Exch
     request.cause = cause_of(last.result);
     request.tried.push_back(grant.lease.backend());
     ++request.attempt;
-    ++exchange.record.retries;
     link.cancel.reset();
     client.stream().watch_hangup(&link.cancel);
   }

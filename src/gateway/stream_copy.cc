@@ -57,7 +57,10 @@ std::size_t StreamCopy::last_boundary() const {
 Result<void> StreamCopy::send(std::string_view head, const Pieces& pieces) {
   const bool complete = decoder_.done() && watch_.terminal();
   const std::string_view end = complete ? client_.stream_end() : std::string_view();
-  if (pieces.count > 0) return send_pieces(head, pieces.span(), end);
+  if (pieces.count > 0) {
+    mid_record_ = false;
+    return send_pieces(head, pieces.span(), end);
+  }
   const std::size_t whole = last_boundary();
   const std::array<std::string_view, 1> piece = {std::string_view(held_).substr(0, whole)};
   const std::span<const std::string_view> spans(piece.data(), whole > 0 ? 1 : 0);

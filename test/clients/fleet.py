@@ -216,6 +216,12 @@ class Fake(Child):
     def clear_faults(self) -> None:
         http(f"{self.url}/fake/fault", "DELETE")
 
+    def set(self, **options: float) -> None:
+        """Changes token_ms, load_ms, prefill_ms_per_kb or tokens from here on."""
+        status, body = http(f"{self.url}/fake/options", "POST", options)
+        if status != 200:
+            raise RuntimeError(f"options were not taken: {status} {body!r}")
+
     def state(self) -> dict[str, Any]:
         status, body = http(f"{self.url}/fake/state")
         if status != 200:

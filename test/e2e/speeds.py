@@ -8,7 +8,7 @@ from typing import Any
 FAST: dict[str, Any] = {"parallel": 64, "token_ms": 1, "load_ms": 1, "prefill_ms_per_kb": 0}
 # Answers that last long enough to be interrupted.
 STEADY: dict[str, Any] = {**FAST, "token_ms": 10}
-# Half of 200 requests over three instances stream while the others wait for a slot.
+# Of 67 requests at one instance half get content while the others wait for a slot.
 BUSY: dict[str, Any] = {**FAST, "parallel": 32, "token_ms": 25}
 
 SLOW_LOAD: dict[str, Any] = {"load_ms": 600_000}

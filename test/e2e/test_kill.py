@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from asking import ANTHROPIC, CHAT, DIALECTS, GENERATE, OPENAI, Dialect, Outcome, ask, until, words
 from measuring import Report
-from fleet import CHAT_MODEL, Fake, Fleet, http
+from fleet import CHAT_MODEL, Fake, Fleet, http, wait_until
 from speeds import BUSY, FAST
 
 IN_FLIGHT = 200
@@ -23,7 +23,10 @@ ERROR_RECORD_MS = 1000.0
 BACK_SECONDS = 3.0
 FAILOVER_MS = 50.0
 NEXT = 6  # requests right after a death
-WORDS = 24
+SLOTS = INSTANCES * BUSY["parallel"]
+SLOW_TOKEN_MS = 100
+QUICK_TOKEN_MS = 5
+WORDS = 40
 
 
 @dataclass
@@ -59,11 +62,17 @@ def at_work(fake: Fake) -> int:
 async def kill_under_load(fleet: Fleet, victim: int, label: str) -> tuple[int, list[Client]]:
     """200 in flight, then kill -9; returns the moment and what all clients saw."""
     clients = crowd(label)
-    tasks = [asyncio.create_task(client.run(fleet.drover.port)) for client in clients]
-    held = at_work(fleet.fakes[victim])
-    while held < IN_FLIGHT // INSTANCES - 1:
-        held = max(held, await asyncio.to_thread(at_work, fleet.fakes[victim]))
-    await until(lambda: sum(client.outcome.pieces > 0 for client in clients) >= IN_FLIGHT // 8,
+    # As many as there are slots speak slowly; the others wait behind them and see nothing.
+    for fake in fleet.fakes:
+        fake.set(token_ms=SLOW_TOKEN_MS)
+    tasks = [asyncio.create_task(client.run(fleet.drover.port)) for client in clients[:SLOTS]]
+    await until(lambda: sum(fake.state()["running"] for fake in fleet.fakes) == SLOTS,
+                "every slot is taken")
+    for fake in fleet.fakes:
+        fake.set(token_ms=QUICK_TOKEN_MS)
+    tasks += [asyncio.create_task(client.run(fleet.drover.port)) for client in clients[SLOTS:]]
+    await until(lambda: sum(map(at_work, fleet.fakes)) == IN_FLIGHT, "all are in flight")
+    await until(lambda: sum(client.outcome.pieces > 0 for client in clients) >= SLOTS // 2,
                 "content flows")
     killed_at = await asyncio.to_thread(fleet.kill, victim)
     await asyncio.gather(*tasks)
@@ -186,11 +195,11 @@ def test_an_answer_in_one_document_survives_every_death(full: bool) -> None:
     """Without a stream the client has seen nothing until it has seen all: always retried."""
 
     async def one_round(fleet: Fleet, victim: int) -> None:
-        clients = [Client(n, dialect, False, words(f"d{victim}n{n}", WORDS))
+        clients = [Client(n, dialect, False, words(f"d{victim}n{n}", 24))
                    for n in range(10) for dialect in (GENERATE, CHAT, OPENAI, ANTHROPIC)]
         tasks = [asyncio.create_task(client.run(fleet.drover.port)) for client in clients]
-        while not await asyncio.to_thread(at_work, fleet.fakes[victim]):
-            pass
+        await asyncio.to_thread(wait_until, lambda: at_work(fleet.fakes[victim]),
+                                "the victim works")
         await asyncio.to_thread(fleet.kill, victim)
         await asyncio.gather(*tasks)
         for client in clients:

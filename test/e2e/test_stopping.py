@@ -27,15 +27,19 @@ async def refused(port: int) -> bool:
         return True
 
 
+async def nobody_new(fleet: Fleet) -> None:
+    deadline = time.monotonic() + 5
+    while not await refused(fleet.drover.port):
+        assert time.monotonic() < deadline, "new requests are still served"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_drain_lets_running_streams_finish(number: signal.Signals) -> None:
     async def scenario(fleet: Fleet) -> None:
         prompt = words("slow", 60)
         task = await started(fleet, Outcome(), f"echo:{prompt}")
         fleet.drover.signal(number)
-        deadline = time.monotonic() + 5
-        while not await refused(fleet.drover.port):
-            assert time.monotonic() < deadline, "new requests are still served"
+        await nobody_new(fleet)
         assert not task.done(), "the answer was too short to show a drain"
         outcome = await task
         assert outcome.complete and outcome.text.strip() == prompt
@@ -73,8 +77,7 @@ def test_a_second_signal_ends_now() -> None:
         outcome = Outcome()
         task = await started(fleet, outcome, "go on for ever")
         fleet.drover.signal(signal.SIGTERM)
-        while not await refused(fleet.drover.port):
-            pass
+        await nobody_new(fleet)
         assert fleet.drover.running()
         fleet.drover.signal(signal.SIGTERM)
         await task

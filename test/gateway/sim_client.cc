@@ -1,4 +1,4 @@
-#include "sim_client.h"
+#include "gateway/sim_client.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "sim_json.h"
+#include "gateway/sim_json.h"
 
 #include <simdjson.h>
 

@@ -1,4 +1,4 @@
-#include "sim_world.h"
+#include "gateway/sim_world.h"
 
 #include <fmt/format.h>
 
@@ -131,6 +131,19 @@ Client& World::connect_admin() {
   Client& client = clients_.emplace_back(*loop_);
   client.connect(kAdminAt);
   return client;
+}
+
+Client& World::ask_instance(std::uint32_t i, std::string_view request) {
+  Client& client = clients_.emplace_back(*loop_);
+  client.connect(at(i));
+  client.say(request);
+  return client;
+}
+
+std::uint32_t World::busy_instance() {
+  std::uint32_t i = 0;
+  while (i < options_.instances && view(i).in_flight == 0) ++i;
+  return i;
 }
 
 Client& World::ask(std::string_view request) {

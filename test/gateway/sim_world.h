@@ -19,8 +19,8 @@
 #include "gateway/gateway.h"
 #include "net/upstream_pool.h"
 #include "probe/probe.h"
-#include "sim_client.h"
-#include "sim_json.h"
+#include "gateway/sim_client.h"
+#include "gateway/sim_json.h"
 #include "simnet/table_resolver.h"
 #include "simnet/virtual_loop.h"
 
@@ -67,6 +67,8 @@ class World {
   // --- clients ---
   Client& connect();
   Client& connect_admin();
+  // Past drover, to an instance.
+  Client& ask_instance(std::uint32_t i, std::string_view request);
   // On a connection of its own.
   Client& ask(std::string_view request);
   Client& get(std::string_view path) { return ask(request("GET", path, {})); }
@@ -98,7 +100,10 @@ class World {
   gateway::Gateway& gateway() { return *gateway_; }
   gateway::Admin& admin() { return *admin_; }
   engine::Engine& engine() { return *engine_; }
-  net::Loop& loop() { return *loop_; }
+  simnet::VirtualLoop& loop() { return *loop_; }
+  void stop_probe() { probe_->stop(); }
+  // The instance that has work; the number of instances when none has.
+  std::uint32_t busy_instance();
 
   // Everybody leaves, time passes; whatever is still there afterwards has leaked.
   void expect_nothing_left();
