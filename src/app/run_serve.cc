@@ -50,8 +50,8 @@ int run_serve(const cli::ServeCommand& command, const config::Environment& envir
     return cli::kFailed;
   }
   std::fputs(found->c_str(), stdout);
-  (*server)->run();
-  return cli::kDone;
+  const Server::Ended ended = (*server)->run();
+  return ended == Server::Ended::kDrained ? cli::kDone : cli::kFailed;
 }
 
 }  // namespace drover::app

@@ -99,6 +99,7 @@ struct Server::State {
   std::vector<std::unique_ptr<net::LoopThread>> threads;
   std::size_t drained = 0;
   bool draining = false;
+  bool forced = false;
   Instant started{};
 
   net::EpollLoop& home() { return *io.front().loop; }
@@ -217,6 +218,7 @@ Server::State::~State() {
 void Server::State::on_signal(int number) {
   if (draining) {
     log.warn("second signal, ending now", {{"signal", std::int64_t{number}}});
+    forced = true;
     home().stop();
     return;
   }
@@ -298,7 +300,7 @@ net::Task<void> Server::State::greet() {
   std::fflush(stdout);
 }
 
-void Server::run() {
+Server::Ended Server::run() {
   State& s = *state_;
   for (const net::Endpoint& endpoint : s.bound) {
     std::printf("listening on %s\n", endpoint.to_string().c_str());
@@ -320,6 +322,7 @@ void Server::run() {
   }
   s.home().run();
   s.threads.clear();
+  return s.forced ? Ended::kForced : Ended::kDrained;
 }
 
 }  // namespace drover::app

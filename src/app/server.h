@@ -3,6 +3,7 @@
 // Reading server.cc tells what the program is.
 
 #include <csignal>
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -30,7 +31,8 @@ class Server {
 
   // Serves until SIGTERM or SIGINT, then drains; a second signal ends at once. Prints the greeting
   // to stdout.
-  void run();
+  enum class Ended : std::uint8_t { kDrained, kForced };
+  Ended run();
 
  private:
   struct State;

@@ -52,6 +52,7 @@ gateway::Settings gateway_settings(const config::Config& config) {
   settings.deadlines.body_window = limits.body_stall_timeout;
   settings.deadlines.write_stall = limits.write_stall_timeout;
   settings.deadlines.first_token = config.timeouts.first_token;
+  settings.deadlines.document = config.timeouts.document;
   settings.deadlines.token_gap = config.timeouts.token_gap;
   settings.access.hosts = config.allowed_hosts;
   settings.access.origins = config.allowed_origins;

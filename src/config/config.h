@@ -62,6 +62,7 @@ struct Limits {
 struct Timeouts {
   Duration connect = std::chrono::seconds(1);
   Duration first_token = std::chrono::minutes(15);  // queue, load and prompt processing included
+  Duration document = std::chrono::hours(1);        // an answer that is not streamed
   Duration token_gap = std::chrono::seconds(180);   // between two pieces of an answer
   Duration check_interval = std::chrono::seconds(2);
   Duration check_timeout = std::chrono::seconds(2);

@@ -99,8 +99,9 @@ INSTANTIATE_TEST_SUITE_P(
              "once\n"},
         Case{"backends:\n  - {url: \"http://a:1\", name: x}\n  - {url: \"http://b:1\", name: x}\n",
              "f:3:11: two instances are named 'x' (line 2); give each its own name\n"},
-        Case{"backends:\n  - http://localhost:11434\n",
-             "f:2:5: http://localhost:11434 is drover's own listen address 127.0.0.1:11434, so "
+        Case{"listen: 127.0.0.1:11434\nbackends:\n  - http://localhost:11434\n",
+             "f:3:5: http://localhost:11434 is drover's own listen address 127.0.0.1:11434 (line "
+             "1), so "
              "requests would go round in circles; change one of the two\n"},
         Case{"backends:\n  - http://127.0.0.1:11436\n",
              "f:2:5: http://127.0.0.1:11436 is drover's own admin address 127.0.0.1:11436; change "

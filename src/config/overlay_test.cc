@@ -58,7 +58,8 @@ TEST(Overlay, ErrorsNameTheirSource) {
 }
 
 TEST(Overlay, RulesAboutSeveralKeysAreJudgedOnTheValuesThatWon) {
-  const FileText file{"f", "backends: [\"http://127.0.0.1:11434\"]\n"};
+  const FileText file{
+      "f", "listen: 127.0.0.1:11434\nbackends: [\"http://127.0.0.1:11434\"]\n"};
   EXPECT_FALSE(assemble(file, {}).ok());
   const std::vector<Setting> settings = {{"--listen", "listen", "127.0.0.1:9999"}};
   EXPECT_TRUE(assemble(file, settings).ok());
@@ -103,6 +104,24 @@ TEST(Overlay, AnyPlainKeyCanBeSet) {
   EXPECT_EQ(result.config.loops, 2u);
   EXPECT_EQ(all(result),
             "--set: must be written in the configuration file\n--set: there is no key 'nope'\n");
+}
+
+TEST(Assemble, AnInstanceOnTheUsualAddressMovesDroverBesideIt) {
+  const FileText one{"f.yaml", "backends: [http://127.0.0.1:11434]\n"};
+  const LoadResult beside = assemble(one, {});
+  ASSERT_TRUE(beside.ok());
+  EXPECT_EQ(beside.config.listen.front().port, 11435);
+  ASSERT_EQ(beside.warnings.size(), 1U);
+  EXPECT_NE(beside.warnings.front().message.find("drover listens on 127.0.0.1:11435"),
+            std::string::npos);
+
+  const FileText two{"f.yaml", "backends: [http://127.0.0.1:11434, http://localhost:11435]\n"};
+  EXPECT_EQ(assemble(two, {}).config.listen.front().port, 11433);
+}
+
+TEST(Assemble, AnAddressThatWasWrittenDoesNotMove) {
+  const FileText file{"f.yaml", "listen: 127.0.0.1:11434\nbackends: [http://127.0.0.1:11434]\n"};
+  EXPECT_FALSE(assemble(file, {}).ok());
 }
 
 }  // namespace

@@ -155,6 +155,14 @@ constexpr std::array kKeys = std::to_array<Key>({
      .meaning = "Longest wait for the first token: the instance's queue, loading and the prompt; "
                 "then 504.",
      .slot = AT(timeouts.first_token)},
+    {.path = "timeouts.document",
+     .kind = Kind::kDuration,
+     .fallback = "1h",
+     .least = "1s",
+     .most = "24h",
+     .meaning = "Longest wait for an answer that is not streamed, which begins only when it is "
+                "complete; then 504.",
+     .slot = AT(timeouts.document)},
     {.path = "timeouts.token_gap",
      .kind = Kind::kDuration,
      .fallback = "3m",

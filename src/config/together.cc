@@ -1,6 +1,7 @@
 // Rules about several keys at once, for the values that won.
 
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "config/address.h"
 #include "config/draft.h"
@@ -41,6 +42,26 @@ void check_backends(Draft& draft) {
         break;
       }
     }
+  }
+}
+
+// Nobody said where drover listens, and an instance holds the usual place: drover moves beside it.
+void yield_usual_address(Draft& draft) {
+  constexpr std::uint16_t kPlaces[] = {11434, 11435, 11433};
+  Config& config = draft.config;
+  if (!draft.listen_at.front().source.empty()) return;
+  for (const std::uint16_t port : kPlaces) {
+    const HostPort place{"127.0.0.1", port};
+    const auto held =
+        std::find_if(config.backends.begin(), config.backends.end(),
+                     [&place](const Backend& backend) { return reaches(place, backend.address); });
+    if (held != config.backends.end()) continue;
+    if (port == kPlaces[0]) return;
+    config.listen = {place};
+    draft.warn({}, fmt::format("an instance holds 127.0.0.1:{}, so drover listens on {}; 'listen' "
+                               "chooses another address",
+                               kPlaces[0], place.to_string()));
+    return;
   }
 }
 
@@ -112,6 +133,7 @@ void warn_about_admin(Draft& draft) {
 }  // namespace
 
 void check_together(Draft& draft) {
+  yield_usual_address(draft);
   check_backends(draft);
   check_loops(draft);
   check_listeners(draft);

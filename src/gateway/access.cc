@@ -42,8 +42,8 @@ bool matches(const std::string& pattern, std::string_view name) {
 constexpr std::array<std::string_view, 3> kNearSuffixes = {".localhost", ".local", ".internal"};
 constexpr std::array<std::string_view, 4> kLocalNames = {"localhost", "127.0.0.1", "0.0.0.0",
                                                          "[::1]"};
-constexpr std::array<std::string_view, 5> kAppSchemes = {
-    "app://", "file://", "tauri://", "vscode-webview://", "vscode-file://"};
+constexpr std::array<std::string_view, 5> kAppSchemes = {"app://", "file://", "tauri://",
+                                                         "vscode-webview://", "vscode-file://"};
 
 // The part after "http://" or "https://"; empty for other schemes.
 std::string_view after_http(std::string_view origin) {
@@ -88,8 +88,9 @@ Result<void> check_host(std::string_view authority, const AccessPolicy& policy) 
     if (matches(lower(pattern), host)) return {};
   }
   return Error{ErrorKind::kMisdirected, Origin::kClient, Retry::kNever,
-               "host '" + host + "' is not one of this server's names; if it is, add it to "
-               "allowed_hosts in drover's configuration"};
+               "host '" + host +
+                   "' is not one of this server's names; if it is, add it to "
+                   "allowed_hosts in drover's configuration"};
 }
 
 Result<void> check_origin(std::string_view origin, std::string_view authority,

@@ -15,8 +15,8 @@ namespace drover::gateway {
 Result<void> check_host(std::string_view authority, const AccessPolicy& policy);
 
 // `origin` is the Origin field, empty when absent. Allowed: none; the same origin as `authority`;
-// localhost, 127.0.0.1, 0.0.0.0 and [::1] on any port; app://, file://, tauri://, vscode-webview://,
-// vscode-file://; configured ones. Error kForbidden.
+// localhost, 127.0.0.1, 0.0.0.0 and [::1] on any port; app://, file://, tauri://,
+// vscode-webview://, vscode-file://; configured ones. Error kForbidden.
 Result<void> check_origin(std::string_view origin, std::string_view authority,
                           const AccessPolicy& policy);
 

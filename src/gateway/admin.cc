@@ -10,6 +10,7 @@
 namespace drover::gateway {
 namespace {
 
+constexpr std::size_t kMaxConnections = 64;  // operators and scrapers, never clients
 constexpr std::string_view kText = "text/plain; charset=utf-8";
 constexpr std::string_view kJson = "application/json; charset=utf-8";
 constexpr std::string_view kHtml = "text/html; charset=utf-8";
@@ -43,8 +44,15 @@ net::Task<void> Admin::accept_clients(std::unique_ptr<net::Listener> listener) {
   for (;;) {
     Result<std::unique_ptr<net::Stream>> stream = co_await listener->accept(&stop_);
     if (!stream) co_return;
-    loop_.spawn(serve_connection(std::move(*stream)));
+    // Beyond the bound the connection is closed: descriptors are for clients.
+    if (open_ < kMaxConnections) loop_.spawn(count_connection(std::move(*stream)));
   }
+}
+
+net::Task<void> Admin::count_connection(std::unique_ptr<net::Stream> stream) {
+  ++open_;
+  co_await serve_connection(std::move(stream));
+  --open_;
 }
 
 net::Task<void> Admin::serve_connection(std::unique_ptr<net::Stream> stream) {
@@ -78,8 +86,8 @@ Admin::Page Admin::readiness() const {
   if (draining_) return {503, kText, "draining\n"};
   const std::shared_ptr<const core::FleetView> fleet = engine_.view();
   for (const core::BackendView& backend : fleet->backends) {
-    const bool serves = backend.health == core::HealthState::kUp ||
-                        backend.health == core::HealthState::kProbation;
+    const bool serves =
+        backend.health == core::HealthState::kUp || backend.health == core::HealthState::kProbation;
     if (serves) return {200, kText, "ready\n"};
   }
   return {503, kText, "no instance is up\n"};
@@ -96,8 +104,7 @@ Admin::Page Admin::render(const wire::RequestHead& head) const {
   if (head.path == "/metrics") return {200, kPrometheus, views_.metrics()};
   if (head.path == "/api/v1/status") return {200, kJson, views_.status()};
   if (head.path == "/") return {200, kHtml, views_.page()};
-  return {404, kProblem,
-          problem(404, "known here: /, /livez, /readyz, /metrics, /api/v1/status")};
+  return {404, kProblem, problem(404, "known here: /, /livez, /readyz, /metrics, /api/v1/status")};
 }
 
 }  // namespace drover::gateway

@@ -1,6 +1,6 @@
 #pragma once
-// The admin listener: liveness, readiness, metrics, status as JSON, and one plain page. GET and HEAD
-// only; the same Host check as the clients' side, since a browser can reach it too.
+// The admin listener: liveness, readiness, metrics, status as JSON, and one plain page. GET and
+// HEAD only; the same Host check as the clients' side, since a browser can reach it too.
 
 #include <functional>
 #include <memory>
@@ -36,6 +36,7 @@ class Admin {
     std::string body;
   };
   net::Task<void> accept_clients(std::unique_ptr<net::Listener> listener);
+  net::Task<void> count_connection(std::unique_ptr<net::Stream> stream);
   net::Task<void> serve_connection(std::unique_ptr<net::Stream> stream);
   Page render(const wire::RequestHead& head) const;
   Page readiness() const;
@@ -45,6 +46,7 @@ class Admin {
   const Settings& settings_;
   AdminViews views_;
   net::Cancel stop_;
+  std::size_t open_ = 0;
   bool draining_ = false;
 };
 

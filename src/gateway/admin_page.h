@@ -11,8 +11,8 @@
 namespace drover::gateway {
 
 struct PageFacts {
-  std::string_view version;       // of drover
-  std::string_view listen;        // the clients' address
+  std::string_view version;  // of drover
+  std::string_view listen;   // the clients' address
   Instant now{};
   std::int64_t requests_active = 0;
 };

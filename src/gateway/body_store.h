@@ -36,9 +36,9 @@ class BodyStore {
 
   // A place in the edited body.
   struct Cursor {
-    std::uint64_t offset = 0;      // in the stored bytes
-    std::size_t edit = 0;          // next edit to apply
-    std::size_t edit_offset = 0;   // bytes of it already given
+    std::uint64_t offset = 0;     // in the stored bytes
+    std::size_t edit = 0;         // next edit to apply
+    std::size_t edit_offset = 0;  // bytes of it already given
   };
   // The next piece, at most room.size() bytes; empty at the end. Points into the store, an edit, or
   // `room` (when read from the file). Errors: kSystem.

@@ -37,8 +37,8 @@ class Client {
   // Waits for more input. Errors: kClosed (the client finished or reset), kTimeout, kCancelled.
   net::Task<Result<void>> read_more(Instant deadline, net::Cancel* cancel);
 
-  // The same without keeping: the view is the loop's scratch, valid until the next co_await. What is
-  // not used goes back with unread(). Precondition: nothing buffered.
+  // The same without keeping: the view is the loop's scratch, valid until the next co_await. What
+  // is not used goes back with unread(). Precondition: nothing buffered.
   net::Task<Result<std::string_view>> receive(Instant deadline, net::Cancel* cancel);
   void unread(std::string_view rest) { input_.append(rest); }
 

@@ -53,7 +53,8 @@ struct Ends {
 TEST(ClientFraming, PiecesBecomeOneChunk) {
   Ends ends;
   EXPECT_EQ(ends.send("HEAD", {"ab", "cd"}, ""), "HEAD4\r\nabcd\r\n");
-  EXPECT_EQ(ends.send("", {"0123456789abcdef"}, "0\r\n\r\n"), "10\r\n0123456789abcdef\r\n0\r\n\r\n");
+  EXPECT_EQ(ends.send("", {"0123456789abcdef"}, "0\r\n\r\n"),
+            "10\r\n0123456789abcdef\r\n0\r\n\r\n");
 }
 
 TEST(ClientFraming, NothingIsFramedAsNothing) {

@@ -21,30 +21,29 @@ struct Exchange {
 
   Instant arrived;
   RequestId id;
-  std::string id_text;          // the client's own X-Request-ID when it is safe, else ours
+  std::string id_text;  // the client's own X-Request-ID when it is safe, else ours
 
   // From the head. Views into the client's buffer do not survive the body, so what is needed later
   // is copied here.
   wire::Method method = wire::Method::kOther;
   const Route* route = nullptr;
   Dialect dialect = Dialect::kNative;
-  std::string target;           // upstream request target, canonical
-  std::string forward_fields;   // complete lines for the instance, filtered
-  std::string answer_fields;    // complete lines for every answer to this request (id, CORS)
+  std::string target;          // upstream request target, canonical
+  std::string forward_fields;  // complete lines for the instance, filtered
+  std::string answer_fields;   // complete lines for every answer to this request (id, CORS)
   wire::Framing framing = wire::Framing::kNone;
   std::uint64_t content_length = 0;
   bool expect_continue = false;
-  bool explain = false;         // the client asked for the decision in a header
-  bool body_unread = false;     // bytes of it may still be on their way
+  bool explain = false;      // the client asked for the decision in a header
+  bool body_unread = false;  // bytes of it may still be on their way
 
   BodyStore body;
   Ask ask;
 
   // What is counted and logged at the end.
   engine::RequestRecord record;
-  std::string why;              // the last decision
-  std::string failure;          // the last failure of an instance, one sentence
-  std::vector<BackendId> tried;
+  std::string why;      // the last decision
+  std::string failure;  // the last failure of an instance, one sentence
 };
 
 }  // namespace drover::gateway

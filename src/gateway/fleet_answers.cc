@@ -59,10 +59,14 @@ Result<FleetAnswer> answer_for_fleet(Treatment treatment, const core::FleetView&
   const std::vector<const core::Catalogue*> stores = known_catalogues(fleet);
   if (stores.empty()) return nothing_known();
   switch (treatment) {
-    case Treatment::kTags: return FleetAnswer{kJson, wire::merge_tags(stores)};
-    case Treatment::kModels: return FleetAnswer{"application/json", wire::models_list(stores)};
-    case Treatment::kPs: return FleetAnswer{kJson, loaded_models(fleet)};
-    default: break;
+    case Treatment::kTags:
+      return FleetAnswer{kJson, wire::merge_tags(stores)};
+    case Treatment::kModels:
+      return FleetAnswer{"application/json", wire::models_list(stores)};
+    case Treatment::kPs:
+      return FleetAnswer{kJson, loaded_models(fleet)};
+    default:
+      break;
   }
   DROVER_ASSERT(!"a relayed route has no fleet answer");
   return nothing_known();

@@ -15,8 +15,8 @@ InstalledModel installed(std::string_view name, std::string_view modified) {
   model.name = ModelName::canonical(name);
   model.shown_name = name;
   model.modified_at = modified;
-  model.json = "{\"name\":\"" + std::string(name) + "\",\"modified_at\":\"" +
-               std::string(modified) + "\"}";
+  model.json =
+      "{\"name\":\"" + std::string(name) + "\",\"modified_at\":\"" + std::string(modified) + "\"}";
   return model;
 }
 
@@ -143,7 +143,8 @@ TEST(AdminPage, TextOfInstancesIsEscaped) {
   bad.residency = runs("<b>model</b>");
   fleet.backends.push_back(bad);
   const std::string page = admin_page(fleet, {"<v>", "<listen>", Instant{}, 0});
-  for (std::string_view raw : {"<script", "<img", "<b>model", "<v>", "<listen>", "b=\"2\"", "<p>\n"}) {
+  for (std::string_view raw :
+       {"<script", "<img", "<b>model", "<v>", "<listen>", "b=\"2\"", "<p>\n"}) {
     EXPECT_EQ(page.find(raw), std::string::npos) << raw;
   }
   for (std::string_view shown : {"&lt;script&gt;alert(&quot;n&quot;)", "?a=1&amp;b=&quot;2&quot;",

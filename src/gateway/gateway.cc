@@ -139,24 +139,23 @@ void Gateway::finish(const Client& client, Exchange& exchange) {
   engine::RequestRecord& record = exchange.record;
   record.model = exchange.ask.model.text();
   record.total = loop_.now() - exchange.arrived;
-  const bool ill = record.outcome == engine::Outcome::kFailed ||
-                   record.outcome == engine::Outcome::kBroken;
-  const LogField fields[] = {
-      {"id", std::string_view(exchange.id_text)},
-      {"client", std::string_view(client.peer())},
-      {"route", record.route},
-      {"model", std::string_view(record.model)},
-      {"instance", std::string_view(record.backend)},
-      {"status", static_cast<std::int64_t>(record.status)},
-      {"outcome", to_string(record.outcome)},
-      {"retries", static_cast<std::uint64_t>(record.retries)},
-      {"queued_ms", to_millis(record.queued)},
-      {"first_token_ms", to_millis(record.first_byte)},
-      {"total_ms", to_millis(record.total)},
-      {"prompt_tokens", record.usage.prompt_tokens},
-      {"output_tokens", record.usage.output_tokens},
-      {"failure", std::string_view(exchange.failure)},
-      {"why", std::string_view(exchange.why)}};
+  const bool ill =
+      record.outcome == engine::Outcome::kFailed || record.outcome == engine::Outcome::kBroken;
+  const LogField fields[] = {{"id", std::string_view(exchange.id_text)},
+                             {"client", std::string_view(client.peer())},
+                             {"route", record.route},
+                             {"model", std::string_view(record.model)},
+                             {"instance", std::string_view(record.backend)},
+                             {"status", static_cast<std::int64_t>(record.status)},
+                             {"outcome", to_string(record.outcome)},
+                             {"retries", static_cast<std::uint64_t>(record.retries)},
+                             {"queued_ms", to_millis(record.queued)},
+                             {"first_token_ms", to_millis(record.first_byte)},
+                             {"total_ms", to_millis(record.total)},
+                             {"prompt_tokens", record.usage.prompt_tokens},
+                             {"output_tokens", record.usage.output_tokens},
+                             {"failure", std::string_view(exchange.failure)},
+                             {"why", std::string_view(exchange.why)}};
   log_.write(ill ? LogLevel::kWarn : LogLevel::kInfo, "request", fields);
   port_.record(std::move(record));
 }

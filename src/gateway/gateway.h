@@ -25,8 +25,8 @@ class Gateway {
   // Accepts on `listener` until drain().
   void serve(std::unique_ptr<net::Listener> listener);
 
-  // No new connections, idle ones closed, running requests finish and close theirs. `done` is called
-  // once, when the last connection is closed.
+  // No new connections, idle ones closed, running requests finish and close theirs. `done` is
+  // called once, when the last connection is closed.
   void drain(std::function<void()> done);
   // Ends what still runs: streams with an error record, the rest with a status.
   void cut();

@@ -18,11 +18,22 @@ Error client_error(ErrorKind kind, std::string message) {
 }
 
 // Fields that say who the client is or how this hop works: never for an instance.
-constexpr std::array<std::string_view, 16> kNotForwarded = {
-    "host",          "origin",           "referer",      "authorization",
-    "x-api-key",     "cookie",           "content-length", "expect",
-    "accept-encoding", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
-    "forwarded",     "x-real-ip",        "x-request-id", "content-encoding"};
+constexpr std::array<std::string_view, 16> kNotForwarded = {"host",
+                                                            "origin",
+                                                            "referer",
+                                                            "authorization",
+                                                            "x-api-key",
+                                                            "cookie",
+                                                            "content-length",
+                                                            "expect",
+                                                            "accept-encoding",
+                                                            "x-forwarded-for",
+                                                            "x-forwarded-host",
+                                                            "x-forwarded-proto",
+                                                            "forwarded",
+                                                            "x-real-ip",
+                                                            "x-request-id",
+                                                            "content-encoding"};
 
 // All Connection fields as one list.
 std::string connection_options(const wire::RequestHead& head) {
@@ -78,8 +89,7 @@ Result<void> check_body_head(const wire::RequestHead& head, const Settings& sett
     return client_error(ErrorKind::kMediaType,
                         "compressed request bodies are not read; send the body as it is");
   }
-  if (head.framing == wire::Framing::kLength &&
-      head.content_length > settings.limits.body_bytes) {
+  if (head.framing == wire::Framing::kLength && head.content_length > settings.limits.body_bytes) {
     return client_error(ErrorKind::kTooLarge,
                         fmt::format("the body has {} bytes, the limit is {} (limits.body_bytes)",
                                     head.content_length, settings.limits.body_bytes));
@@ -250,8 +260,8 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
   BodyIntake intake(exchange, settings);
   if (exchange.framing == wire::Framing::kLength) exchange.body.expect(exchange.content_length);
   if (exchange.expect_continue && client.buffered().empty() && !intake.done()) {
-    Result<void> sent = co_await client.send_rest(std::string(kContinue),
-                                                  settings.deadlines.write_stall, cancel);
+    Result<void> sent =
+        co_await client.send_rest(std::string(kContinue), settings.deadlines.write_stall, cancel);
     if (!sent) co_return sent;
   }
   Instant window_end = client.loop().now() + settings.deadlines.body_window;

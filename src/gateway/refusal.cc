@@ -29,29 +29,48 @@ bool ends_connection(ErrorKind kind) {
 
 int status_of(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kMalformed: return 400;
-    case ErrorKind::kTooLarge: return 413;
-    case ErrorKind::kHeadTooLarge: return 431;
-    case ErrorKind::kTargetTooLong: return 414;
-    case ErrorKind::kSlow: return 408;
-    case ErrorKind::kUnsupported: return 501;
-    case ErrorKind::kMediaType: return 415;
-    case ErrorKind::kExpectation: return 417;
-    case ErrorKind::kMisdirected: return 421;
-    case ErrorKind::kForbidden: return 403;
-    case ErrorKind::kNotFound: return 404;
-    case ErrorKind::kMethodNotAllowed: return 405;
-    case ErrorKind::kNoSuchModel: return 404;
-    case ErrorKind::kUnavailable: return 503;
-    case ErrorKind::kBusy: return 503;
-    case ErrorKind::kTimeout: return 504;
+    case ErrorKind::kMalformed:
+      return 400;
+    case ErrorKind::kTooLarge:
+      return 413;
+    case ErrorKind::kHeadTooLarge:
+      return 431;
+    case ErrorKind::kTargetTooLong:
+      return 414;
+    case ErrorKind::kSlow:
+      return 408;
+    case ErrorKind::kUnsupported:
+      return 501;
+    case ErrorKind::kMediaType:
+      return 415;
+    case ErrorKind::kExpectation:
+      return 417;
+    case ErrorKind::kMisdirected:
+      return 421;
+    case ErrorKind::kForbidden:
+      return 403;
+    case ErrorKind::kNotFound:
+      return 404;
+    case ErrorKind::kMethodNotAllowed:
+      return 405;
+    case ErrorKind::kNoSuchModel:
+      return 404;
+    case ErrorKind::kUnavailable:
+      return 503;
+    case ErrorKind::kBusy:
+      return 503;
+    case ErrorKind::kTimeout:
+      return 504;
     case ErrorKind::kUpstream:
     case ErrorKind::kRefused:
     case ErrorKind::kClosed:
-    case ErrorKind::kResolve: return 502;
-    case ErrorKind::kCancelled: return 499;  // logged, never sent: nobody is there
+    case ErrorKind::kResolve:
+      return 502;
+    case ErrorKind::kCancelled:
+      return 499;  // logged, never sent: nobody is there
     case ErrorKind::kSystem:
-    case ErrorKind::kConfig: return 500;
+    case ErrorKind::kConfig:
+      return 500;
   }
   return 500;
 }
@@ -75,10 +94,9 @@ net::Task<void> refuse(Client& client, Exchange& exchange, Error error,
 
   exchange.record.status = status;
   exchange.record.reason = to_string(error.kind);
-  const bool instances_failed = error.kind == ErrorKind::kUpstream ||
-                                error.kind == ErrorKind::kTimeout;
-  exchange.record.outcome =
-      instances_failed ? engine::Outcome::kFailed : engine::Outcome::kRefused;
+  const bool instances_failed =
+      error.kind == ErrorKind::kUpstream || error.kind == ErrorKind::kTimeout;
+  exchange.record.outcome = instances_failed ? engine::Outcome::kFailed : engine::Outcome::kRefused;
   if (exchange.failure.empty()) exchange.failure = error.message;
   const std::string body =
       wire::error_body(exchange.dialect, status, error.message, exchange.id_text);

@@ -21,17 +21,17 @@ struct Row {
 };
 
 constexpr Row kTable[] = {
-    {ErrorKind::kMalformed, 400, true},      {ErrorKind::kTooLarge, 413, true},
-    {ErrorKind::kHeadTooLarge, 431, true},   {ErrorKind::kTargetTooLong, 414, true},
-    {ErrorKind::kSlow, 408, true},           {ErrorKind::kUnsupported, 501, true},
-    {ErrorKind::kMediaType, 415, true},      {ErrorKind::kExpectation, 417, true},
-    {ErrorKind::kMisdirected, 421, true},    {ErrorKind::kForbidden, 403, false},
-    {ErrorKind::kNotFound, 404, false},      {ErrorKind::kMethodNotAllowed, 405, false},
-    {ErrorKind::kNoSuchModel, 404, false},   {ErrorKind::kUnavailable, 503, false},
-    {ErrorKind::kBusy, 503, false},          {ErrorKind::kUpstream, 502, false},
-    {ErrorKind::kTimeout, 504, false},       {ErrorKind::kRefused, 502, false},
-    {ErrorKind::kClosed, 502, false},        {ErrorKind::kCancelled, 499, false},
-    {ErrorKind::kResolve, 502, false},       {ErrorKind::kSystem, 500, false},
+    {ErrorKind::kMalformed, 400, true},    {ErrorKind::kTooLarge, 413, true},
+    {ErrorKind::kHeadTooLarge, 431, true}, {ErrorKind::kTargetTooLong, 414, true},
+    {ErrorKind::kSlow, 408, true},         {ErrorKind::kUnsupported, 501, true},
+    {ErrorKind::kMediaType, 415, true},    {ErrorKind::kExpectation, 417, true},
+    {ErrorKind::kMisdirected, 421, true},  {ErrorKind::kForbidden, 403, false},
+    {ErrorKind::kNotFound, 404, false},    {ErrorKind::kMethodNotAllowed, 405, false},
+    {ErrorKind::kNoSuchModel, 404, false}, {ErrorKind::kUnavailable, 503, false},
+    {ErrorKind::kBusy, 503, false},        {ErrorKind::kUpstream, 502, false},
+    {ErrorKind::kTimeout, 504, false},     {ErrorKind::kRefused, 502, false},
+    {ErrorKind::kClosed, 502, false},      {ErrorKind::kCancelled, 499, false},
+    {ErrorKind::kResolve, 502, false},     {ErrorKind::kSystem, 500, false},
     {ErrorKind::kConfig, 500, false},
 };
 

@@ -27,22 +27,6 @@ Error unreachable(Error error) {
   return error;
 }
 
-core::AttemptResult result_of(const Error& error, const net::Cancel& cancel) {
-  switch (error.kind) {
-    case ErrorKind::kRefused:
-      return core::AttemptResult::kRefused;
-    case ErrorKind::kClosed:
-      return core::AttemptResult::kDied;
-    case ErrorKind::kTimeout:
-      return core::AttemptResult::kTimedOut;
-    case ErrorKind::kCancelled:
-      return cancel.reason() == net::CancelReason::kRevoked ? core::AttemptResult::kRevoked
-                                                            : core::AttemptResult::kClientGone;
-    default:
-      return core::AttemptResult::kFailed;
-  }
-}
-
 }  // namespace
 
 Relay::Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, Exchange& exchange,
@@ -160,7 +144,9 @@ net::Task<Result<bool>> Relay::wait_input(Upstream& up, Instant deadline) {
 
 net::Task<Result<void>> Relay::read_head(Upstream& up) {
   wire::ResponseParser parser(settings_.limits.head);
-  const Instant deadline = loop_.now() + settings_.deadlines.first_token;
+  // A stream begins with its first token; a document begins when it is complete.
+  const Instant deadline = loop_.now() + (exchange_.ask.streaming ? settings_.deadlines.first_token
+                                                                  : settings_.deadlines.document);
   for (int informational = 0; informational <= kMaxInformational;) {
     Result<std::optional<std::size_t>> parsed =
         up.input.empty() ? Result<std::optional<std::size_t>>(std::nullopt)
@@ -197,7 +183,7 @@ net::Task<Result<void>> Relay::read_head(Upstream& up) {
 bool Relay::is_stream(const wire::ResponseHead& head) const {
   if (head.status != 200 || exchange_.route->shape == StreamShape::kNone) return false;
   const std::string_view type = head.find("content-type").value_or("");
-  return type.starts_with("application/x-ndjson") || type.starts_with("text/event-stream");
+  return is_media_type(type, "application/x-ndjson") || is_media_type(type, "text/event-stream");
 }
 
 Answer Relay::answer_head(const Upstream& up) const {
@@ -207,93 +193,6 @@ Answer Relay::answer_head(const Upstream& up) const {
     fmt::format_to(std::back_inserter(answer.fields), "X-Drover-Why: {}\r\n", exchange_.why);
   }
   return answer;
-}
-
-// --- whole documents: held back, so that every failure of them can be hidden ---
-
-net::Task<Relayed> Relay::relay_document(Upstream& up) {
-  wire::BodyDecoder decoder(up.head.framing, up.head.content_length, Origin::kInstance);
-  std::string body;
-  const Instant deadline = loop_.now() + settings_.deadlines.first_token;
-  while (!decoder.done()) {
-    std::size_t used = 0;
-    while (used < up.input.size() && !decoder.done()) {
-      Result<wire::BodyDecoder::Step> step = decoder.next(std::string_view(up.input).substr(used));
-      if (!step) co_return failed(std::move(step).error());
-      used += step->consumed;
-      body.append(step->data);
-    }
-    up.input.erase(0, used);
-    if (decoder.done()) break;
-    if (body.size() > settings_.limits.document_bytes) {
-      co_return co_await relay_long_document(up, decoder, std::move(body));
-    }
-    Result<bool> more = co_await wait_input(up, deadline);
-    if (!more) co_return failed(std::move(more).error());
-    if (*more) continue;
-    Result<void> end = decoder.end();
-    if (!end) co_return failed(std::move(end).error());
-    break;
-  }
-  const wire::DocumentFacts facts = wire::read_document(body);
-  const std::string_view type = up.head.find("content-type").value_or("");
-  const Verdict verdict = judge(*exchange_.route, up.head.status, type, facts);
-  if (verdict.result != core::AttemptResult::kServed) {
-    give_back(up, decoder.done());
-    co_return Relayed{verdict.result, verdict.detail, false, verdict.retryable, {}};
-  }
-  cross_the_fence(up);
-  Answer answer = answer_head(up);
-  Result<void> sent = co_await client_.send_whole(std::move(answer), body,
-                                                  settings_.deadlines.write_stall, &cancel_);
-  give_back(up, decoder.done());
-  if (!sent) co_return Relayed{core::AttemptResult::kClientGone, "", true, false, facts.usage};
-  co_return Relayed{core::AttemptResult::kServed, "", true, false, facts.usage};
-}
-
-// Too long to hold: passed on as it comes. A failure from here on cuts the client's connection,
-// since a document has no place for an error record.
-net::Task<Relayed> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& decoder,
-                                              std::string begun) {
-  cross_the_fence(up);
-  Answer answer = answer_head(up);
-  const std::string head = client_.stream_head(answer);
-  const std::array<std::string_view, 1> first = {begun};
-  Result<std::string> rest = client_.send_now(head, first, {});
-  if (!rest) co_return Relayed{core::AttemptResult::kClientGone, "", true, false, {}};
-  pending_ = std::move(*rest);
-  for (;;) {
-    Result<void> flushed = co_await flush();
-    if (!flushed) co_return Relayed{core::AttemptResult::kClientGone, "", true, false, {}};
-    if (decoder.done()) break;
-    std::string decoded;
-    std::size_t used = 0;
-    while (used < up.input.size() && !decoder.done()) {
-      Result<wire::BodyDecoder::Step> step = decoder.next(std::string_view(up.input).substr(used));
-      if (!step)
-        co_return co_await end_broken(step.error().message, core::AttemptResult::kFailed,
-                                      RecordSent::kNo);
-      used += step->consumed;
-      decoded.append(step->data);
-    }
-    up.input.erase(0, used);
-    const std::array<std::string_view, 1> pieces = {decoded};
-    rest = client_.send_now({}, pieces, decoder.done() ? client_.stream_end() : "");
-    if (!rest) co_return Relayed{core::AttemptResult::kClientGone, "", true, false, {}};
-    pending_ = std::move(*rest);
-    if (decoder.done()) continue;
-    Result<bool> more = co_await wait_input(up, loop_.now() + settings_.deadlines.token_gap);
-    if (!more || (!*more && !decoder.end())) {
-      const std::string detail =
-          more ? "instance " + instance_.name + " cut its answer short" : more.error().message;
-      const core::AttemptResult result =
-          more ? core::AttemptResult::kDied : result_of(more.error(), cancel_);
-      co_return co_await end_broken(detail, result, RecordSent::kNo);
-    }
-    if (!*more) break;
-  }
-  give_back(up, decoder.done());
-  co_return Relayed{core::AttemptResult::kServed, "", true, false, {}};
 }
 
 // --- streams ---
@@ -338,8 +237,8 @@ net::Task<Relay::StreamEnd> Relay::copy_stream(Upstream& up, StreamCopy& copy) {
     if (!took) co_return StreamEnd{core::AttemptResult::kFailed, took.error().message};
     if (copy.finished()) co_return StreamEnd{core::AttemptResult::kDied, without_final_record()};
 
-    const Instant deadline =
-        loop_.now() + (copy.terminal() ? kTailWait : settings_.deadlines.token_gap);
+    const bool over = copy.terminal() || copy.failed();
+    const Instant deadline = loop_.now() + (over ? kTailWait : settings_.deadlines.token_gap);
     const net::WaitResult ready = co_await up.connection.stream->readable(deadline, &cancel_);
     input = {};
     // Behind the terminal record only framing is due: the answer is whole, whoever leaves.
@@ -375,7 +274,8 @@ net::Task<bool> Relay::send_last(Upstream& up, StreamCopy& copy) {
   if (copy.content_sent() && !content_sent_) cross_the_fence(up);
   pending_ = copy.take_pending();
   Result<void> flushed = co_await flush();
-  co_return sent&& flushed;
+  const bool taken = sent.ok() && flushed.ok();
+  co_return taken;
 }
 
 std::string Relay::without_final_record() const {
@@ -417,20 +317,16 @@ net::Task<Relayed> Relay::end_broken(std::string detail, core::AttemptResult res
   client_.close_after_answer();
   exchange_.record.outcome = engine::Outcome::kBroken;
   exchange_.record.reason = to_string(ErrorKind::kUpstream);
-  if (exchange_.ask.streaming) {
-    std::string record(record_prefix_);
-    if (record_sent == RecordSent::kNo) {
-      record += wire::error_record(exchange_.route->shape, detail, exchange_.id_text);
-    }
-    const std::array<std::string_view, 1> pieces = {record};
-    Result<std::string> rest = client_.send_now({}, pieces, client_.stream_end());
-    if (rest) {
-      pending_ = std::move(*rest);
-      Result<void> flushed = co_await flush();
-      if (!flushed) client_.cut_short();
-    }
-  } else {
-    client_.cut_short();
+  std::string record(record_prefix_);
+  if (record_sent == RecordSent::kNo) {
+    record += wire::error_record(exchange_.route->shape, detail, exchange_.id_text);
+  }
+  const std::array<std::string_view, 1> pieces = {record};
+  Result<std::string> rest = client_.send_now({}, pieces, client_.stream_end());
+  if (rest) {
+    pending_ = std::move(*rest);
+    Result<void> flushed = co_await flush();
+    if (!flushed) client_.cut_short();
   }
   co_return Relayed{result, std::move(detail), true, false, {}};
 }
@@ -443,8 +339,24 @@ net::Task<Result<void>> Relay::flush() {
   co_return sent;
 }
 
+core::AttemptResult Relay::result_of(const Error& error) const {
+  switch (error.kind) {
+    case ErrorKind::kRefused:
+      return core::AttemptResult::kRefused;
+    case ErrorKind::kClosed:
+      return core::AttemptResult::kDied;
+    case ErrorKind::kTimeout:
+      return core::AttemptResult::kTimedOut;
+    case ErrorKind::kCancelled:
+      return cancel_.reason() == net::CancelReason::kRevoked ? core::AttemptResult::kRevoked
+                                                             : core::AttemptResult::kClientGone;
+    default:
+      return core::AttemptResult::kFailed;
+  }
+}
+
 Relayed Relay::failed(Error error) const {
-  const core::AttemptResult result = result_of(error, cancel_);
+  const core::AttemptResult result = result_of(error);
   const bool retryable = result != core::AttemptResult::kClientGone &&
                          result != core::AttemptResult::kTimedOut &&
                          cancel_.reason() != net::CancelReason::kShutdown;

@@ -23,9 +23,9 @@ namespace drover::gateway {
 // How an attempt ended.
 struct Relayed {
   core::AttemptResult result = core::AttemptResult::kServed;
-  std::string detail;         // one sentence when it failed
-  bool answered = false;      // the client has its answer (or an error record): nothing more to send
-  bool retryable = false;     // another attempt may do better and the client has seen nothing
+  std::string detail;      // one sentence when it failed
+  bool answered = false;   // the client has its answer (or an error record): nothing more to send
+  bool retryable = false;  // another attempt may do better and the client has seen nothing
   Usage usage;
 };
 
@@ -43,7 +43,7 @@ class Relay {
     std::string input;        // received, not yet consumed (head, then what came with it)
     wire::ResponseHead head;  // views into `head_text`
     std::string head_text;
-    bool heard = false;       // at least one byte of an answer
+    bool heard = false;  // at least one byte of an answer
   };
 
   net::Task<Result<void>> connect(Upstream& up, net::UpstreamPool::Freshness freshness);
@@ -55,6 +55,9 @@ class Relay {
   net::Task<Relayed> relay_document(Upstream& up);
   net::Task<Relayed> relay_long_document(Upstream& up, wire::BodyDecoder& decoder,
                                          std::string begun);
+  net::Task<Result<bool>> more_of(Upstream& up, wire::BodyDecoder& decoder);
+  Relayed cut_document(const Error& error);
+
   // Why a stream is over, from the instance's side; `why` is one sentence.
   struct StreamEnd {
     core::AttemptResult how = core::AttemptResult::kDied;
@@ -73,6 +76,7 @@ class Relay {
                                 RecordSent record_sent);
   net::Task<Result<void>> flush();
   Relayed failed(Error error) const;
+  core::AttemptResult result_of(const Error& error) const;
   void give_back(Upstream& up, bool body_done);
   Answer answer_head(const Upstream& up) const;
   bool is_stream(const wire::ResponseHead& head) const;
@@ -86,7 +90,7 @@ class Relay {
   const Instance& instance_;
   net::Loop& loop_;
   std::string_view record_prefix_;  // ends the record that an error record would fall into
-  std::string pending_;       // framed for the client, refused by its kernel buffer so far
+  std::string pending_;             // framed for the client, refused by its kernel buffer so far
   bool content_sent_ = false;
 };
 

@@ -62,15 +62,19 @@ constexpr Entry kModelEntry{Route{"/v1/models/:model", Treatment::kPathModel, Di
                             true, false, false};
 
 // Ollama's management routes change one store; asking one of several at random would be a lie.
-constexpr std::array<std::string_view, 6> kManagement = {
-    "/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete", "/api/blobs/"};
+constexpr std::array<std::string_view, 6> kManagement = {"/api/pull", "/api/push",   "/api/create",
+                                                         "/api/copy", "/api/delete", "/api/blobs/"};
 
 bool allows(const Entry& entry, Method method) {
   switch (method) {
-    case Method::kGet: return entry.get;
-    case Method::kHead: return entry.head;
-    case Method::kPost: return entry.post;
-    default: return false;
+    case Method::kGet:
+      return entry.get;
+    case Method::kHead:
+      return entry.head;
+    case Method::kPost:
+      return entry.post;
+    default:
+      return false;
   }
 }
 

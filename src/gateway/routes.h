@@ -24,7 +24,7 @@ enum class Treatment : std::uint8_t {
 };
 
 struct Route {
-  std::string_view path;     // canonical; the label in metrics and logs
+  std::string_view path;  // canonical; the label in metrics and logs
   Treatment treatment;
   Dialect dialect;
   StreamShape shape = StreamShape::kNone;  // of a streamed answer

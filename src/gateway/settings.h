@@ -18,24 +18,26 @@ namespace drover::gateway {
 struct Limits {
   wire::HeadLimits head;
   wire::JsonLimits json;
-  std::uint64_t body_bytes = 100'000'000;      // above: 413
-  std::uint64_t spill_bytes = 1024 * 1024;     // above: the body goes to a file
+  std::uint64_t body_bytes = 100'000'000;          // above: 413
+  std::uint64_t spill_bytes = 1024 * 1024;         // above: the body goes to a file
   std::uint64_t document_bytes = 4 * 1024 * 1024;  // whole answers held back for a hidden retry
   std::uint64_t first_record_bytes = 64 * 1024;    // of a stream held back until a record is whole
-  std::string spill_dir = "/tmp";              // unlinked files live here
-  std::size_t connections = 10'000;            // per loop; the longest idle one makes room
+  std::string spill_dir = "/tmp";                  // unlinked files live here
+  std::size_t connections = 10'000;                // per loop; the longest idle one makes room
 };
 
 struct Deadlines {
-  Duration head = std::chrono::seconds(10);          // the whole head
-  Duration idle = std::chrono::seconds(120);         // between requests of one connection
-  Duration body_window = std::chrono::seconds(30);   // at least kBodyWindowBytes in each
-  Duration write_stall = std::chrono::seconds(60);   // a client that takes nothing
-  Duration first_token = std::chrono::minutes(15);   // queue, load and prefill in an instance
-  Duration token_gap = std::chrono::seconds(180);    // tool calls are composed in silence
-  Duration linger = std::chrono::seconds(2);         // for a refused body still on its way
+  Duration head = std::chrono::seconds(10);         // the whole head
+  Duration idle = std::chrono::seconds(120);        // between requests of one connection
+  Duration body_window = std::chrono::seconds(30);  // at least kBodyWindowBytes in each
+  Duration write_stall = std::chrono::seconds(60);  // a client that takes nothing
+  Duration first_token = std::chrono::minutes(15);  // queue, load and prefill in an instance
+  Duration document = std::chrono::hours(1);        // the same for an answer in one piece
+  Duration token_gap = std::chrono::seconds(180);   // tool calls are composed in silence
+  Duration linger = std::chrono::seconds(2);        // for a refused body still on its way
 };
-inline constexpr std::uint64_t kBodyWindowBytes = 3'000;  // 100 B/s: slower is an attack, not a link
+inline constexpr std::uint64_t kBodyWindowBytes =
+    3'000;  // 100 B/s: slower is an attack, not a link
 
 // Names beyond Ollama's own lists; see access.h.
 struct AccessPolicy {

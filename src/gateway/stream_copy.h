@@ -82,7 +82,7 @@ class StreamCopy {
   wire::StreamWatch watch_;
   StreamShape shape_;
   std::size_t hold_limit_;
-  std::string held_;       // decoded, the beginning of a record that is not whole
+  std::string held_;  // decoded, the beginning of a record that is not whole
   std::string pending_;
   bool content_sent_ = false;
   bool left_over_ = false;

@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "wire/http_head.h"
+
 namespace drover::gateway {
 namespace {
 
@@ -24,11 +26,12 @@ bool contains_any(std::string_view text, const std::array<std::string_view, N>& 
 
 Verdict judge_success(const Route& route, std::string_view content_type,
                       const wire::DocumentFacts& facts) {
-  const bool json = content_type.starts_with("application/json");
+  const bool json = is_media_type(content_type, "application/json");
   if (route.treatment == Treatment::kMultipart) return {};
   if (!json || !facts.valid) {
-    return {core::AttemptResult::kFailed, true, "the instance answered 200 with something that is "
-                                                "not a JSON document"};
+    return {core::AttemptResult::kFailed, true,
+            "the instance answered 200 with something that is "
+            "not a JSON document"};
   }
   if (facts.truncated && route.inference) {
     return {core::AttemptResult::kFailed, true,
@@ -39,13 +42,22 @@ Verdict judge_success(const Route& route, std::string_view content_type,
 
 }  // namespace
 
+bool is_media_type(std::string_view content_type, std::string_view media_type) {
+  std::string_view name = content_type.substr(0, content_type.find(';'));
+  while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
+  return wire::field_is(name, media_type);
+}
+
 Verdict judge(const Route& route, int status, std::string_view content_type,
               const wire::DocumentFacts& facts) {
   const std::string text = facts.error.empty() ? fmt::format("status {}", status) : facts.error;
   if (status == 200) return judge_success(route, content_type, facts);
   // A 404 that is no JSON speaks of the route, not of the model: an Ollama that is older than it.
   if (status == 404 && !facts.valid) return {};
-  if (status == 404) return {core::AttemptResult::kNoModel, true, text};
+  // "model 'x' not found": placement. Another 404 is about something in the request.
+  if (status == 404 && text.find("not found") != std::string::npos) {
+    return {core::AttemptResult::kNoModel, true, text};
+  }
   if (status == 503) return {core::AttemptResult::kBusy, true, text};
   if (status == 500 && contains_any(text, kSameEverywhere)) return {};
   if (status == 500 && contains_any(text, kBusyTexts)) {

@@ -17,6 +17,9 @@ struct Verdict {
   std::string detail;      // one sentence when not served
 };
 
+// True when a Content-Type names this media type (lower case), whatever its case and parameters.
+bool is_media_type(std::string_view content_type, std::string_view media_type);
+
 // `status` of a final answer and its whole body (empty when it was too long to hold).
 Verdict judge(const Route& route, int status, std::string_view content_type,
               const wire::DocumentFacts& facts);

@@ -16,7 +16,9 @@ Verdict verdict(std::string_view path, int status, std::string_view type, std::s
   return judge(*match_route(head)->route, status, type, wire::read_document(body));
 }
 
-Verdict chat(int status, std::string_view body) { return verdict("/api/chat", status, kJson, body); }
+Verdict chat(int status, std::string_view body) {
+  return verdict("/api/chat", status, kJson, body);
+}
 
 std::string error(std::string_view text) { return "{\"error\":\"" + std::string(text) + "\"}"; }
 
@@ -24,8 +26,7 @@ TEST(Verdict, AWholeDocumentIsServed) {
   EXPECT_EQ(chat(200, R"({"done":true})").result, AttemptResult::kServed);
   EXPECT_EQ(verdict("/api/embed", 200, kJson, R"({"embeddings":[]})").result,
             AttemptResult::kServed);
-  EXPECT_EQ(verdict("/v1/chat/completions", 200, kJson,
-                    R"({"choices":[{"finish_reason":"stop"}]})")
+  EXPECT_EQ(verdict("/v1/chat/completions", 200, kJson, R"({"choices":[{"finish_reason":"stop"}]})")
                 .result,
             AttemptResult::kServed);
 }
@@ -44,10 +45,9 @@ TEST(Verdict, AnythingElseWithStatus200IsAFailure) {
 
 TEST(Verdict, AGenerationThatWasCutIsAFailure) {
   EXPECT_EQ(chat(200, R"({"done":false})").result, AttemptResult::kFailed);
-  EXPECT_EQ(verdict("/v1/chat/completions", 200, kJson,
-                    R"({"choices":[{"finish_reason":null}]})")
-                .result,
-            AttemptResult::kFailed);
+  EXPECT_EQ(
+      verdict("/v1/chat/completions", 200, kJson, R"({"choices":[{"finish_reason":null}]})").result,
+      AttemptResult::kFailed);
   EXPECT_EQ(verdict("/v1/messages", 200, kJson, R"({"stop_reason":null})").result,
             AttemptResult::kFailed);
   EXPECT_EQ(verdict("/api/show", 200, kJson, R"({"done":false})").result, AttemptResult::kServed)
@@ -82,9 +82,8 @@ TEST(Verdict, AFullInstanceIsBusyAndNotIll) {
 }
 
 TEST(Verdict, AnInternalErrorIsAFailureWorthAnotherTry) {
-  for (const Verdict& ill :
-       {chat(500, error("llama runner process has terminated: exit status 2")),
-        chat(500, "not even JSON"), chat(500, "")}) {
+  for (const Verdict& ill : {chat(500, error("llama runner process has terminated: exit status 2")),
+                             chat(500, "not even JSON"), chat(500, "")}) {
     EXPECT_EQ(ill.result, AttemptResult::kFailed);
     EXPECT_TRUE(ill.retryable);
     EXPECT_FALSE(ill.detail.empty());
@@ -94,8 +93,7 @@ TEST(Verdict, AnInternalErrorIsAFailureWorthAnotherTry) {
 TEST(Verdict, WhatEveryInstanceWouldRepeatIsPassedOn) {
   EXPECT_EQ(chat(500, error("this model may be incompatible with your version of Ollama")).result,
             AttemptResult::kServed);
-  EXPECT_EQ(chat(500, error("unsupported model architecture: 'x'")).result,
-            AttemptResult::kServed);
+  EXPECT_EQ(chat(500, error("unsupported model architecture: 'x'")).result, AttemptResult::kServed);
 }
 
 TEST(Verdict, TheClientsOwnMistakesArePassedOn) {

@@ -38,8 +38,10 @@ Task<Result<UpstreamStream>> UpstreamPool::connect(HostPort address, Cancel* can
     const Instant deadline = loop_.now() + limits_.connect_timeout;
     Result<std::unique_ptr<Stream>> connected = co_await loop_.connect(endpoint, deadline, cancel);
     if (connected.ok()) co_return UpstreamStream{std::move(connected).value(), false};
-    last = std::move(connected).error();
-    if (last.kind == ErrorKind::kCancelled) break;
+    Error error = std::move(connected).error();
+    if (error.kind == ErrorKind::kCancelled) co_return error;
+    // Of several addresses, the one that says "nobody listens" tells most.
+    if (last.kind != ErrorKind::kRefused) last = std::move(error);
   }
   co_return std::move(last);
 }

@@ -164,9 +164,11 @@ TEST_F(UpstreamPoolTest, TriesEveryAddressInOrderEachForTheWholeTimeout) {
   EXPECT_EQ(got->value().stream->peer(), at_);
 }
 
-TEST_F(UpstreamPoolTest, ReportsTheErrorOfTheLastAddress) {
+TEST_F(UpstreamPoolTest, ReportsARefusalRatherThanWhatTheOtherAddressesSaid) {
   loop_.network().unplug(*Endpoint::parse("10.0.0.9:80"));
   resolver_.set("gpu", {"10.0.0.8", "10.0.0.9"});
+  EXPECT_EQ(acquire()->error().kind, ErrorKind::kRefused);
+  resolver_.set("gpu", {"10.0.0.9"});
   EXPECT_EQ(acquire()->error().kind, ErrorKind::kTimeout);
   resolver_.set("gpu", {"10.0.0.9", "10.0.0.8"});
   EXPECT_EQ(acquire()->error().kind, ErrorKind::kRefused);

@@ -26,10 +26,10 @@ net::Task<Result<std::unique_ptr<net::Stream>>> dial(net::Loop& loop, net::Resol
   if (!endpoints) co_return std::move(endpoints).error();
   Error last = bad(ErrorKind::kResolve, "no address");
   for (const net::Endpoint& endpoint : *endpoints) {
-    Result<std::unique_ptr<net::Stream>> stream =
-        co_await loop.connect(endpoint, deadline, cancel);
+    Result<std::unique_ptr<net::Stream>> stream = co_await loop.connect(endpoint, deadline, cancel);
     if (stream) co_return std::move(stream);
-    last = std::move(stream).error();
+    // Of several addresses, the one that says "nobody listens" tells most.
+    if (last.kind != ErrorKind::kRefused) last = std::move(stream).error();
   }
   co_return last;
 }
@@ -39,7 +39,8 @@ net::Task<Result<std::string_view>> receive(net::Stream& stream, Instant deadlin
                                             net::Cancel* cancel) {
   for (;;) {
     const net::WaitResult ready = co_await stream.readable(deadline, cancel);
-    if (ready == net::WaitResult::kTimedOut) co_return bad(ErrorKind::kTimeout, "no answer in time");
+    if (ready == net::WaitResult::kTimedOut)
+      co_return bad(ErrorKind::kTimeout, "no answer in time");
     if (ready == net::WaitResult::kCancelled) co_return bad(ErrorKind::kCancelled, "called off");
     const net::Io io = stream.read(stream.loop().scratch());
     if (io.state == net::Io::State::kWouldBlock) continue;

@@ -60,21 +60,21 @@ Instant Probe::next_round() {
 net::Task<void> Probe::check_rounds(ProbeTarget target) {
   while (!stop_.triggered()) {
     const Instant next = next_round();
-    co_await check(target);
+    co_await check(target, Miss::kTold);
     co_await loop_.sleep_until(next, &stop_);
   }
 }
 
-net::Task<void> Probe::check(ProbeTarget target) {
-  Result<GetAnswer> answer =
-      co_await http_get(loop_, resolver_, target.address, "/api/tags",
-                        loop_.now() + settings_.check_timeout, &stop_);
+net::Task<void> Probe::check(ProbeTarget target, Miss miss) {
+  Result<GetAnswer> answer = co_await http_get(loop_, resolver_, target.address, "/api/tags",
+                                               loop_.now() + settings_.check_timeout, &stop_);
   if (stop_.triggered()) co_return;
   Error error;
   if (answer) {
     Result<std::shared_ptr<const core::Catalogue>> catalogue = read_catalogue(*answer);
     if (catalogue) {
-      engine_.observe({target.id, Observed::Kind::kCatalogue, std::move(*catalogue), nullptr, {}, {}});
+      engine_.observe(
+          {target.id, Observed::Kind::kCatalogue, std::move(*catalogue), nullptr, {}, {}});
       co_await learn_version(target);
       co_return;
     }
@@ -82,15 +82,15 @@ net::Task<void> Probe::check(ProbeTarget target) {
   } else {
     error = std::move(answer).error();
   }
+  if (miss == Miss::kKept && error.kind != ErrorKind::kRefused) co_return;
   version_known_[target.id.value] = false;
   engine_.observe(missed(target.id, error));
 }
 
 net::Task<void> Probe::learn_version(ProbeTarget target) {
   if (version_known_[target.id.value]) co_return;
-  Result<GetAnswer> answer =
-      co_await http_get(loop_, resolver_, target.address, "/api/version",
-                        loop_.now() + settings_.check_timeout, &stop_);
+  Result<GetAnswer> answer = co_await http_get(loop_, resolver_, target.address, "/api/version",
+                                               loop_.now() + settings_.check_timeout, &stop_);
   if (!answer || stop_.triggered()) co_return;
   Result<std::string> version = wire::read_version(answer->body);
   if (!version) co_return;
@@ -101,20 +101,27 @@ net::Task<void> Probe::learn_version(ProbeTarget target) {
 net::Task<void> Probe::residency_rounds(ProbeTarget target) {
   while (!stop_.triggered()) {
     const Instant next = next_round();
-    Result<GetAnswer> answer =
-        co_await http_get(loop_, resolver_, target.address, "/api/ps",
-                          loop_.now() + settings_.residency_timeout, &stop_);
+    Result<GetAnswer> answer = co_await http_get(loop_, resolver_, target.address, "/api/ps",
+                                                 loop_.now() + settings_.residency_timeout, &stop_);
     if (stop_.triggered()) co_return;
     // A server without this route is not wedged; what it has loaded stays unknown.
     const bool has_route = !answer || answer->status != 404;
     Result<std::vector<LoadedModel>> models =
         answer ? wire::read_ps(answer->body) : Result<std::vector<LoadedModel>>(answer.error());
     if (has_route && models) {
-      engine_.observe({target.id, Observed::Kind::kResidency, nullptr,
-                       std::make_shared<const core::Residency>(std::move(*models)), {}, {}});
+      engine_.observe({target.id,
+                       Observed::Kind::kResidency,
+                       nullptr,
+                       std::make_shared<const core::Residency>(std::move(*models)),
+                       {},
+                       {}});
     } else if (has_route && models.error().kind != ErrorKind::kRefused) {
       // A refused connection is the check's to tell.
-      engine_.observe({target.id, Observed::Kind::kResidencyMissed, nullptr, nullptr, {},
+      engine_.observe({target.id,
+                       Observed::Kind::kResidencyMissed,
+                       nullptr,
+                       nullptr,
+                       {},
                        models.error().message});
     }
     co_await loop_.sleep_until(next, &stop_);
@@ -128,7 +135,7 @@ void Probe::refresh() {
 }
 
 net::Task<void> Probe::refresh_one(ProbeTarget target, std::shared_ptr<std::size_t> outstanding) {
-  co_await check(target);
+  co_await check(target, Miss::kKept);
   if (--*outstanding == 0) engine_.refresh_done();
 }
 

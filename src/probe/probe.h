@@ -50,7 +50,9 @@ class Probe {
   net::Task<void> check_rounds(ProbeTarget target);
   net::Task<void> residency_rounds(ProbeTarget target);
   net::Task<void> refresh_one(ProbeTarget target, std::shared_ptr<std::size_t> outstanding);
-  net::Task<void> check(ProbeTarget target);
+  // A refresh runs beside the periodic check; if both miss in the same pause that is one miss.
+  enum class Miss : std::uint8_t { kTold, kKept };
+  net::Task<void> check(ProbeTarget target, Miss miss);
   net::Task<void> learn_version(ProbeTarget target);
   Instant next_round();
 

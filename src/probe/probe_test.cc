@@ -20,8 +20,8 @@ constexpr std::string_view kTags = R"({"models":[{"name":"b:latest"},{"name":"a:
 constexpr std::string_view kPs = R"({"models":[{"name":"a:latest"}]})";
 
 std::string whole(std::string_view body, int status = 200) {
-  return "HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+  return "HTTP/1.1 " + std::to_string(status) +
+         " X\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 
 // An instance by script: for each path the bytes that it answers; silent where there is no entry.

@@ -247,8 +247,8 @@ class Drover(Child):
     @classmethod
     def in_front_of(cls, backends: Sequence[str], policy: str | None = None,
                     config: str = "{}\n") -> Drover:
-        """On ports of the kernel's choice, ready to serve. `config` is the text of its file: a
-        file of the test's own, so that no other configuration of this machine is read."""
+        """On ports of the kernel's choice, all of `backends` up. `config` is the text of its
+        file, the test's own, so that no other configuration of this machine is read."""
         arguments = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
         for url in backends:
             arguments += ["--backend", url]
@@ -260,6 +260,8 @@ class Drover(Child):
             drover = cls([*arguments, "--config", file.name])
         try:
             drover.wait_ready()
+            wait_until(lambda: drover.metric("drover_backend_up") == len(backends),
+                       "every instance is up")
         except BaseException:
             drover.stop()
             raise

@@ -27,6 +27,7 @@ BREAKS = ("reset_mid", "error_mid", "cut", "cut_raw", "missing_done")
 QUICK = """
 timeouts:
   first_token: 1s
+  document: 1s
   token_gap: 1s
   check_interval: 200ms
   check_timeout: 300ms

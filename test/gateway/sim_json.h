@@ -11,7 +11,7 @@ namespace drover::simtest {
 struct NativeText {
   std::string text;
   bool done = false;
-  std::string error;       // of the first record that has one
+  std::string error;        // of the first record that has one
   bool well_formed = true;  // every line is a JSON object
   std::size_t records = 0;
 };

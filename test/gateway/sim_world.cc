@@ -16,7 +16,8 @@ const net::Endpoint kAdminAt = *net::Endpoint::parse("127.0.0.1:11436");
 std::vector<core::BackendSpec> specs(std::uint32_t count) {
   std::vector<core::BackendSpec> all;
   for (std::uint32_t i = 0; i < count; ++i) {
-    all.push_back({BackendId{i}, fmt::format("gpu{}", i), fmt::format("http://10.0.0.{}:11434", i)});
+    all.push_back(
+        {BackendId{i}, fmt::format("gpu{}", i), fmt::format("http://10.0.0.{}:11434", i)});
   }
   return all;
 }
@@ -31,8 +32,10 @@ std::vector<probe::ProbeTarget> targets(std::uint32_t count) {
 
 std::string value_text(const LogField& field) {
   if (const auto* text = std::get_if<std::string_view>(&field.value)) return std::string(*text);
-  if (const auto* number = std::get_if<std::int64_t>(&field.value)) return fmt::format("{}", *number);
-  if (const auto* count = std::get_if<std::uint64_t>(&field.value)) return fmt::format("{}", *count);
+  if (const auto* number = std::get_if<std::int64_t>(&field.value))
+    return fmt::format("{}", *number);
+  if (const auto* count = std::get_if<std::uint64_t>(&field.value))
+    return fmt::format("{}", *count);
   if (const auto* real = std::get_if<double>(&field.value)) return fmt::format("{}", *real);
   return std::get<bool>(field.value) ? "true" : "false";
 }
@@ -54,8 +57,8 @@ World::World(WorldOptions options)
       loop_(std::make_unique<simnet::VirtualLoop>(options_.network)),
       resolver_(*loop_),
       settings_(gateway_settings()),
-      engine_(std::make_unique<engine::Engine>(*loop_, options_.core, specs(options_.instances),
-                                               log_)),
+      engine_(
+          std::make_unique<engine::Engine>(*loop_, options_.core, specs(options_.instances), log_)),
       pool_(*loop_, resolver_, {}),
       port_(std::make_unique<engine::Port>(*engine_, *loop_)),
       gateway_(std::make_unique<gateway::Gateway>(*loop_, *port_, pool_, settings_, log_)),
@@ -71,7 +74,10 @@ World::World(WorldOptions options)
   admin_ = std::make_unique<gateway::Admin>(*loop_, *engine_, settings_, std::move(views));
   fakes_.resize(options_.instances);
   alive_.resize(options_.instances);
-  for (std::uint32_t i = 0; i < options_.instances; ++i) start_instance(i);
+  for (std::uint32_t i = 0; i < options_.instances; ++i) {
+    start_instance(i);
+    if (options_.starts_frozen) freeze(i);
+  }
   auto listener = loop_->listen(kClientsAt, {});
   gateway_->serve(std::move(listener).value());
   auto admin_listener = loop_->listen(kAdminAt, {});
@@ -154,7 +160,8 @@ Client& World::ask(std::string_view request) {
 
 std::string World::request(std::string_view method, std::string_view path, std::string_view body,
                            std::string_view fields) {
-  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: localhost:11434\r\n{}", method, path, fields);
+  std::string text =
+      fmt::format("{} {} HTTP/1.1\r\nHost: localhost:11434\r\n{}", method, path, fields);
   if (!body.empty() || method == "POST") {
     text += fmt::format("Content-Length: {}\r\n", body.size());
   }
@@ -162,10 +169,9 @@ std::string World::request(std::string_view method, std::string_view path, std::
 }
 
 std::string World::chat_body(int tokens, std::string_view question, std::string_view more) {
-  return fmt::format(
-      R"({{"model":"llama3.2","messages":[{{"role":"user","content":"{}"}}],)"
-      R"({}"options":{{"num_predict":{}}}}})",
-      question, more, tokens);
+  return fmt::format(R"({{"model":"llama3.2","messages":[{{"role":"user","content":"{}"}}],)"
+                     R"({}"options":{{"num_predict":{}}}}})",
+                     question, more, tokens);
 }
 
 Client& World::chat(int tokens, std::string_view question) {

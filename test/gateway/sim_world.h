@@ -17,10 +17,10 @@
 #include "fake_ollama/fake_ollama.h"
 #include "gateway/admin.h"
 #include "gateway/gateway.h"
-#include "net/upstream_pool.h"
-#include "probe/probe.h"
 #include "gateway/sim_client.h"
 #include "gateway/sim_json.h"
+#include "net/upstream_pool.h"
+#include "probe/probe.h"
 #include "simnet/table_resolver.h"
 #include "simnet/virtual_loop.h"
 
@@ -45,6 +45,7 @@ struct WorldOptions {
   core::Settings core;
   gateway::Settings gateway;
   probe::ProbeSettings probe;
+  bool starts_frozen = false;  // no instance has answered anything yet
 };
 
 class World {

@@ -1,4 +1,5 @@
-// How one request goes when all is well, whatever the client speaks, and who notices when it leaves.
+// How one request goes when all is well, whatever the client speaks, and who notices when it
+// leaves.
 
 #include "gateway/sim_world.h"
 
@@ -147,8 +148,10 @@ TEST(Story, AWrongMethodIsToldTheRightOne) {
 TEST(Story, ExpectContinueIsAnsweredBeforeTheBodyComes) {
   World world;
   const std::string body = World::chat_body(3);
-  Client& client = world.ask("POST /api/chat HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue"
-                             "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
+  Client& client = world.ask(
+      "POST /api/chat HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue"
+      "\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n");
   world.pass(1s);
   EXPECT_EQ(client.raw(), "HTTP/1.1 100 Continue\r\n\r\n");
   client.say(body);
@@ -171,8 +174,9 @@ TEST(Story, ExpectContinueIsRefusedBeforeTheBodyComes) {
 TEST(Story, Http10GetsABareStreamThatEndsByTheClose) {
   World world;
   const std::string body = World::chat_body(5);
-  Client& client = world.ask("POST /api/chat HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: " +
-                             std::to_string(body.size()) + "\r\n\r\n" + body);
+  Client& client =
+      world.ask("POST /api/chat HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: " +
+                std::to_string(body.size()) + "\r\n\r\n" + body);
   world.closed(client);
   EXPECT_TRUE(client.ended());
   EXPECT_FALSE(client.reply().chunked);
@@ -218,8 +222,7 @@ TEST(Story, ABodyBehindAGetReachesNoInstance) {
   for (const std::string& framing :
        {"Content-Length: " + std::to_string(hidden.size()) + "\r\n\r\n" + hidden,
         "Transfer-Encoding: chunked\r\n\r\n74\r\n" + hidden + "\r\n0\r\n\r\n"}) {
-    Client& client =
-        world.ask("GET /v1/models/llama3.2 HTTP/1.1\r\nHost: localhost\r\n" + framing);
+    Client& client = world.ask("GET /v1/models/llama3.2 HTTP/1.1\r\nHost: localhost\r\n" + framing);
     world.pass(10s);
     ASSERT_EQ(client.replies().size(), 1U);
     EXPECT_EQ(client.reply().status, 200);
@@ -233,7 +236,8 @@ TEST(Story, APreflightIsAnsweredWithoutABody) {
   World world;
   Client& client = world.ask(
       "OPTIONS /api/chat HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3000\r\n"
-      "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n");
+      "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: "
+      "content-type\r\n\r\n");
   world.pass(1s);
   const Reply reply = client.reply();
   EXPECT_EQ(reply.status, 204);
@@ -261,8 +265,10 @@ TEST(Story, FieldsOfTheHopAndOfThePersonStayHere) {
 
 TEST(Story, TheDecisionIsExplainedToThoseWhoAsk) {
   World world;
-  const Reply reply = world.done(world.ask(World::request(
-      "POST", "/api/chat", World::chat_body(2), "X-Drover-Explain: 1\r\n"))).reply();
+  const Reply reply = world
+                          .done(world.ask(World::request("POST", "/api/chat", World::chat_body(2),
+                                                         "X-Drover-Explain: 1\r\n")))
+                          .reply();
   EXPECT_NE(reply.field("x-drover-why").find("least_loaded"), std::string::npos);
   EXPECT_EQ(world.done(world.chat(2)).reply().field("x-drover-why"), "");
 }

@@ -1,0 +1,109 @@
+// The part of Relay that carries whole documents: held back, so that every failure of them can be
+// hidden; passed on as they come once they are too long for that.
+
+#include <array>
+
+#include "gateway/relay.h"
+#include "gateway/verdict.h"
+
+namespace drover::gateway {
+namespace {
+
+// Moves what has arrived from `input`, framing taken off, to the end of `out`.
+Result<void> decode_arrived(std::string& input, wire::BodyDecoder& decoder, std::string& out) {
+  std::size_t used = 0;
+  while (used < input.size() && !decoder.done()) {
+    Result<wire::BodyDecoder::Step> step = decoder.next(std::string_view(input).substr(used));
+    if (!step) return std::move(step).error();
+    used += step->consumed;
+    out.append(step->data);
+  }
+  input.erase(0, used);
+  return {};
+}
+
+}  // namespace
+
+net::Task<Relayed> Relay::relay_document(Upstream& up) {
+  wire::BodyDecoder decoder(up.head.framing, up.head.content_length, Origin::kInstance);
+  const std::string_view type = up.head.find("content-type").value_or("");
+  std::string body;
+  for (;;) {
+    Result<void> decoded = decode_arrived(up.input, decoder, body);
+    if (!decoded) co_return failed(std::move(decoded).error());
+    if (decoder.done()) break;
+    if (body.size() > settings_.limits.document_bytes) {
+      // An error of this length is judged by its status alone, and read no further.
+      const bool error = up.head.status != 200;
+      const Verdict verdict = judge(*exchange_.route, up.head.status, type, {});
+      if (error && verdict.retryable) {
+        co_return Relayed{verdict.result, verdict.detail, false, true, {}};
+      }
+      co_return co_await relay_long_document(up, decoder, std::move(body));
+    }
+    Result<bool> more = co_await more_of(up, decoder);
+    if (!more) co_return failed(std::move(more).error());
+    if (!*more) break;
+  }
+  const wire::DocumentFacts facts = wire::read_document(body);
+  const Verdict verdict = judge(*exchange_.route, up.head.status, type, facts);
+  if (verdict.result != core::AttemptResult::kServed) {
+    give_back(up, decoder.done());
+    co_return Relayed{verdict.result, verdict.detail, false, verdict.retryable, {}};
+  }
+  cross_the_fence(up);
+  Answer answer = answer_head(up);
+  Result<void> sent = co_await client_.send_whole(std::move(answer), body,
+                                                  settings_.deadlines.write_stall, &cancel_);
+  give_back(up, decoder.done());
+  if (!sent) co_return Relayed{core::AttemptResult::kClientGone, "", true, false, facts.usage};
+  co_return Relayed{core::AttemptResult::kServed, "", true, false, facts.usage};
+}
+
+// True: more of the document has arrived. False: it is complete, where only the close says so.
+net::Task<Result<bool>> Relay::more_of(Upstream& up, wire::BodyDecoder& decoder) {
+  Result<bool> more = co_await wait_input(up, loop_.now() + settings_.deadlines.token_gap);
+  if (!more || *more) co_return more;
+  Result<void> end = decoder.end();
+  if (!end) co_return std::move(end).error();
+  co_return false;
+}
+
+net::Task<Relayed> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& decoder,
+                                              std::string begun) {
+  const Relayed gone{core::AttemptResult::kClientGone, "", true, false, {}};
+  cross_the_fence(up);
+  std::string head = client_.stream_head(answer_head(up));
+  for (bool complete = false;;) {
+    const std::array<std::string_view, 1> pieces = {begun};
+    Result<std::string> rest =
+        client_.send_now(head, pieces, complete ? client_.stream_end() : std::string_view());
+    if (!rest) co_return gone;
+    pending_ = std::move(*rest);
+    // Before anything more is read: the client sets the pace.
+    Result<void> flushed = co_await flush();
+    if (!flushed) co_return gone;
+    if (complete) break;
+    head.clear();
+    begun.clear();
+    Result<bool> more = co_await more_of(up, decoder);
+    if (!more) co_return cut_document(more.error());
+    Result<void> decoded = decode_arrived(up.input, decoder, begun);
+    if (!decoded) co_return cut_document(decoded.error());
+    complete = !*more || decoder.done();
+  }
+  give_back(up, decoder.done());
+  co_return Relayed{core::AttemptResult::kServed, "", true, false, {}};
+}
+
+// A document has no place for an error record: the client's connection ends in a reset.
+Relayed Relay::cut_document(const Error& error) {
+  const core::AttemptResult result = result_of(error);
+  client_.cut_short();
+  if (result == core::AttemptResult::kClientGone) return {result, "", true, false, {}};
+  exchange_.record.outcome = engine::Outcome::kBroken;
+  exchange_.record.reason = to_string(ErrorKind::kUpstream);
+  return {result, error.message, true, false, {}};
+}
+
+}  // namespace drover::gateway
