@@ -3,6 +3,7 @@
 //
 // DROVER_LONG=1 runs twenty times as many; DROVER_SEED=n runs that one alone.
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 
@@ -103,7 +104,6 @@ class Afternoon {
     options.gateway.limits.first_record_bytes = rng.below(2) == 0 ? 20 : 64 * 1024;
     options.gateway.deadlines.first_token = 20s;
     options.gateway.deadlines.document = 20s;
-    options.gateway.deadlines.document = 20s;
     options.gateway.deadlines.token_gap = 10s;
     options.gateway.deadlines.write_stall = 5s;
     options.probe.seed = seed;
@@ -149,7 +149,9 @@ class Afternoon {
 
   void leave_somewhere() {
     if (asked_.empty()) return;
-    const Asked& asked = asked_[rng_.below(asked_.size())];
+    // One of the last, which may still be under way.
+    const std::size_t back = 1 + rng_.below(std::min<std::size_t>(asked_.size(), 6));
+    const Asked& asked = asked_[asked_.size() - back];
     if (asked.manner == Manner::kLeaves) asked.client->leave();
     if (asked.manner == Manner::kFinishes) asked.client->finish();
   }
@@ -223,7 +225,7 @@ TEST(RandomAfternoons, KeepEveryPromise) {
   }
   if (only != 0) return;
   for (const char* outcome : {"served", "broken", "failed", "refused", "client_gone"}) {
-    EXPECT_GT(tally[outcome], 10) << outcome;
+    EXPECT_GT(tally[outcome], 0) << outcome;
   }
 }
 
