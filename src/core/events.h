@@ -110,6 +110,14 @@ struct Observed {
 // Every instance was asked for its catalogue and has answered or failed: the one reply to each
 // RefreshCatalogues, after the observations that it caused.
 struct RefreshDone {};
+// What the keeper sees: the devices of this machine, and the process of a supervised instance.
+struct GpusObserved {
+  std::shared_ptr<const GpuReport> report;
+};
+struct ProcessObserved {
+  BackendId backend;
+  InstanceProcess process;
+};
 struct DrainChanged {
   BackendId backend;
   bool draining = false;
@@ -117,7 +125,7 @@ struct DrainChanged {
 struct Tick {};
 
 using Event = std::variant<RequestArrived, RequestGone, LeaseFirstByte, LeaseSettled, Observed,
-                           RefreshDone, DrainChanged, Tick>;
+                           RefreshDone, GpusObserved, ProcessObserved, DrainChanged, Tick>;
 
 // --- effects ---
 

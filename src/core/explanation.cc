@@ -80,6 +80,18 @@ std::string_view to_string(AttemptResult result) {
   return "unknown";
 }
 
+std::string_view to_string(Placement placement) {
+  switch (placement) {
+    case Placement::kUnknown:
+      return "unknown";
+    case Placement::kPinned:
+      return "pinned";
+    case Placement::kSpanning:
+      return "spanning";
+  }
+  return "";
+}
+
 std::string_view to_string(HealthState state) {
   switch (state) {
     case HealthState::kUnknown:

@@ -4,12 +4,15 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/gpu.h"
 #include "base/ids.h"
 #include "base/models.h"
+#include "base/process.h"
 #include "base/time.h"
 
 namespace drover::core {
@@ -27,12 +30,23 @@ enum class HealthState : std::uint8_t {
 };
 std::string_view to_string(HealthState state);
 
+// Which devices an instance uses, as far as drover knows.
+enum class Placement : std::uint8_t {
+  kUnknown,   // somebody else runs it: its devices are its own business
+  kPinned,    // to the devices named in the specification
+  kSpanning,  // all devices, for models that fit on no single one; idle it holds no memory
+};
+std::string_view to_string(Placement placement);  // "unknown", "pinned", "spanning"
+
 // An instance as configured.
 struct BackendSpec {
   BackendId id;
   std::string name;                   // unique, for people and labels
   std::string url;                    // shown to people
   std::uint32_t max_in_flight = 512;  // Ollama's own queue bound; more would be answered 503
+  bool supervised = false;            // the keeper runs it, so it can be restarted
+  Placement placement = Placement::kUnknown;
+  std::vector<std::string> gpus;  // UUIDs of its devices; empty: unknown, or the CPU
 };
 
 struct BackendView {
@@ -49,10 +63,15 @@ struct BackendView {
   std::string version;                         // Ollama's; empty until heard
   std::shared_ptr<const Catalogue> catalogue;  // null: unknown
   std::shared_ptr<const Residency> residency;  // null: unknown
+  bool supervised = false;
+  Placement placement = Placement::kUnknown;
+  std::vector<std::string> gpus;           // UUIDs
+  std::optional<InstanceProcess> process;  // of a supervised one, once heard of
 };
 
 struct FleetView {
-  std::vector<BackendView> backends;  // in configured order
+  std::vector<BackendView> backends;      // in configured order
+  std::shared_ptr<const GpuReport> gpus;  // null: nobody reads them
   std::string policy;
   std::uint64_t generation = 0;
 };

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/fleet.h"
@@ -30,6 +31,7 @@ struct Instance {
   std::string version;
   std::shared_ptr<const Catalogue> catalogue;  // null: unknown
   std::shared_ptr<const Residency> residency;  // null: unknown
+  std::optional<InstanceProcess> process;      // of a supervised one, once heard of
   std::uint64_t catalogue_refresh = 0;         // the newest refresh that this catalogue answers
 
   // What people see: an operator's drain covers what the checks say.

@@ -54,6 +54,10 @@ struct Scheduler::State {
   void on(const LeaseSettled& settled);
   void on(const Observed& observed);
   void on(const RefreshDone&);
+  void on(const GpusObserved& observed) { gpus = observed.report; }
+  void on(const ProcessObserved& observed) {
+    instance_of(observed.backend).process = observed.process;
+  }
   void on(const DrainChanged& changed);
   void on(const Tick&) { armed = kNever; }
 
@@ -83,6 +87,7 @@ struct Scheduler::State {
   Settings settings;
   Rng rng;
   std::vector<Instance> instances;
+  std::shared_ptr<const GpuReport> gpus;  // null: nobody reads them
   Picker picker;
   RetryBudget budget;
   MissQueue misses;
@@ -358,8 +363,13 @@ FleetView Scheduler::view() const {
                              .failed = instance.failed,
                              .version = instance.version,
                              .catalogue = instance.catalogue,
-                             .residency = instance.residency});
+                             .residency = instance.residency,
+                             .supervised = instance.spec.supervised,
+                             .placement = instance.spec.placement,
+                             .gpus = instance.spec.gpus,
+                             .process = instance.process});
   }
+  view.gpus = state_->gpus;
   return view;
 }
 

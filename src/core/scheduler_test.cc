@@ -382,5 +382,17 @@ TEST(Scheduler, ViewCarriesWhatWasHeard) {
   EXPECT_EQ(fleet.fleet().policy, "least_loaded");
 }
 
+TEST(Scheduler, ViewCarriesDevicesAndProcesses) {
+  Script fleet(2);
+  EXPECT_EQ(fleet.fleet().gpus, nullptr);
+  GpuReport report;
+  report.gpus.push_back({.uuid = "GPU-0"});
+  fleet.send(GpusObserved{std::make_shared<const GpuReport>(report)});
+  fleet.send(ProcessObserved{BackendId{1}, {.state = ProcessState::kRunning, .pid = 7}});
+  EXPECT_EQ(fleet.fleet().gpus->gpus.front().uuid, "GPU-0");
+  EXPECT_FALSE(fleet.view(0).process);
+  EXPECT_EQ(fleet.view(1).process->pid, 7);
+}
+
 }  // namespace
 }  // namespace drover::core

@@ -31,6 +31,18 @@ void Engine::refresh_done() {
   state_->home.post([state = state_] { state->dispatch(core::RefreshDone{}); });
 }
 
+void Engine::observe_gpus(std::shared_ptr<const GpuReport> report) {
+  state_->home.post([state = state_, report = std::move(report)]() mutable {
+    state->dispatch(core::GpusObserved{std::move(report)});
+  });
+}
+
+void Engine::observe_process(BackendId backend, InstanceProcess process) {
+  state_->home.post([state = state_, backend, process = std::move(process)]() mutable {
+    state->dispatch(core::ProcessObserved{backend, std::move(process)});
+  });
+}
+
 void Engine::set_draining(BackendId backend, bool draining) {
   state_->home.post([state = state_, backend, draining] {
     state->dispatch(core::DrainChanged{backend, draining});

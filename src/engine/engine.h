@@ -122,9 +122,11 @@ class Engine {
   // The newest snapshot: at most one turn of the home loop old.
   std::shared_ptr<const core::FleetView> view() const;
   RequestId next_request_id();
-  // These three are carried out in the order of the calls, in the home loop's next turn.
+  // These five are carried out in the order of the calls, in the home loop's next turn.
   void observe(core::Observed observed);
   void refresh_done();
+  void observe_gpus(std::shared_ptr<const GpuReport> report);
+  void observe_process(BackendId backend, InstanceProcess process);
   void set_draining(BackendId backend, bool draining);
 
   // --- home loop only, or before it runs ---
