@@ -27,6 +27,28 @@ std::string_view to_string(Policy policy) {
   return "";
 }
 
+std::string_view to_string(Supervise supervise) {
+  switch (supervise) {
+    case Supervise::kAuto:
+      return "auto";
+    case Supervise::kAlways:
+      return "always";
+    case Supervise::kNever:
+      return "never";
+  }
+  return "";
+}
+
+std::string_view to_string(Spanning spanning) {
+  switch (spanning) {
+    case Spanning::kAuto:
+      return "auto";
+    case Spanning::kNever:
+      return "never";
+  }
+  return "";
+}
+
 std::string_view to_string(LogLevel level) {
   switch (level) {
     case LogLevel::kDebug:

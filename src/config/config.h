@@ -42,6 +42,44 @@ struct Backend {
   friend bool operator==(const Backend&, const Backend&) = default;
 };
 
+// Does drover run Ollama itself?
+enum class Supervise : std::uint8_t {
+  kAuto,    // when no instance is configured and none is found running
+  kAlways,  // beside instances that are configured or found, too
+  kNever,
+};
+std::string_view to_string(Supervise supervise);  // "auto", "always", "never"
+
+// Does an instance over all GPUs stand by for models that fit on no single one?
+enum class Spanning : std::uint8_t { kAuto, kNever };
+std::string_view to_string(Spanning spanning);  // "auto", "never"
+
+// One supervised instance, for those who do not want one per GPU as they are found.
+struct SupervisedInstance {
+  std::vector<std::string> gpus;         // UUIDs or indices, as `drover gpus` shows them; none: CPU
+  std::string name;                      // empty: gpuN
+  std::optional<std::uint16_t> port;     // none: the next free one
+  std::vector<std::string> environment;  // "NAME=value", on top of ollama.environment
+  friend bool operator==(const SupervisedInstance&, const SupervisedInstance&) = default;
+};
+
+// How drover runs Ollama.
+struct OllamaSettings {
+  Supervise supervise = Supervise::kAuto;
+  std::optional<std::string> program;  // none: looked for in PATH and the usual places
+  std::optional<std::string> models;   // the store; none: the one that is used already
+  Spanning spanning = Spanning::kAuto;
+  std::optional<std::uint32_t> parallel;        // slots of a loaded model; none: by memory
+  std::optional<std::uint32_t> context_length;  // none: Ollama's rule for the smallest GPU
+  std::uint32_t first_port = 11440;
+  Duration start_timeout = std::chrono::minutes(3);  // GPU discovery may take 30 s per library
+  Duration stop_timeout = std::chrono::seconds(10);  // then it is killed
+  std::uint64_t log_bytes = 10 * 1024 * 1024;        // of one log file; three older ones are kept
+  std::vector<std::string> environment;              // "NAME=value" for every instance
+  std::vector<SupervisedInstance> instances;         // empty: one per GPU
+  friend bool operator==(const OllamaSettings&, const OllamaSettings&) = default;
+};
+
 // What one client may cost.
 struct Limits {
   std::uint64_t head_bytes = 64 * 1024;     // request line and fields
@@ -93,6 +131,8 @@ struct Config {
   std::vector<HostPort> listen = {{"127.0.0.1", 11434}};
   HostPort admin = {"127.0.0.1", 11436};
   std::vector<Backend> backends;  // empty: the caller decides (zero configuration)
+  OllamaSettings ollama;
+  std::optional<std::string> state_dir;  // none: the usual place, see docs/configuration.md
   Policy policy = Policy::kLeastLoaded;
   std::optional<std::uint32_t> loops;        // IO loops; nullopt is "auto": one per core, at most 4
   std::vector<std::string> allowed_hosts;    // beyond Ollama's own list

@@ -52,6 +52,10 @@ TEST(Examples, TheCompleteOneIsTheDefaultsAndTwoInstances) {
   EXPECT_EQ(config.backends[0].max_in_flight, Backend{}.max_in_flight);
   EXPECT_EQ(config.backends[1].url, "http://127.0.0.1:11441");
   config.backends.clear();
+  ASSERT_EQ(config.ollama.instances.size(), 1u);
+  EXPECT_EQ(config.ollama.instances[0],
+            (SupervisedInstance{{"0"}, "big", 11450, {"OLLAMA_KEEP_ALIVE=1h"}}));
+  config.ollama.instances.clear();
   EXPECT_EQ(config, Config{});
 }
 

@@ -38,6 +38,7 @@ std::string type_of(const Key& key) {
   switch (key.kind) {
     case Kind::kSection:
     case Kind::kBackends:
+    case Kind::kInstances:
       return "";  // written by the caller, with what they hold
     case Kind::kAddresses:
       return fmt::format(R"("oneOf": [{{{0}}}, {{"type": "array", "minItems": 1, "maxItems": 256, )"
@@ -54,6 +55,12 @@ std::string type_of(const Key& key) {
       return list_of(R"("type": "string")");
     case Kind::kPath:
       return R"("type": "string", "pattern": "^/")";
+    case Kind::kAutoPath:
+      return R"x("type": "string", "pattern": "^(auto$|/)")x";
+    case Kind::kVariables:
+      return list_of(R"("type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*=")");
+    case Kind::kGpus:
+      return list_of(R"("type": ["string", "integer"])");
     case Kind::kCount:
       return number_type(key);
     case Kind::kAutoCount:
@@ -108,6 +115,14 @@ void append_key(std::string& out, const Key& key, std::size_t indent) {
                    pad, kUrlPattern);
     append_properties(out, "backends[]", indent + 8);
     fmt::format_to(std::back_inserter(out), "\n{0}      }}\n{0}    ]\n{0}  }}", pad);
+  }
+  if (key.kind == Kind::kInstances) {
+    fmt::format_to(std::back_inserter(out),
+                   ",\n{0}  \"type\": [\"array\", \"null\"],\n{0}  \"maxItems\": 256,\n"
+                   "{0}  \"items\": {{\n{0}    \"type\": \"object\",\n",
+                   pad);
+    append_properties(out, "ollama.instances[]", indent + 4);
+    fmt::format_to(std::back_inserter(out), "\n{0}  }}", pad);
   }
   out += "\n" + pad + "}";
 }

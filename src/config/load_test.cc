@@ -165,6 +165,37 @@ TEST(Load, ReportsAllErrorsInTheOrderOfTheText) {
             "idle_timeout or write_stall_timeout\n");
 }
 
+TEST(Load, ReadsHowOllamaIsRun) {
+  const Config config = load(
+                            "ollama:\n  supervise: always\n  models: /data/models\n  parallel: 2\n"
+                            "  environment: [OLLAMA_KV_CACHE_TYPE=q8_0]\n  instances:\n"
+                            "    - gpus: [GPU-1f, 1]\n      name: pair\n    - gpus: []\n"
+                            "      port: 11500\nstate_dir: /srv/drover\n",
+                            "f")
+                            .config;
+  EXPECT_EQ(config.ollama.supervise, Supervise::kAlways);
+  EXPECT_EQ(config.ollama.models, "/data/models");
+  EXPECT_EQ(config.ollama.parallel, 2u);
+  EXPECT_EQ(config.ollama.environment, std::vector<std::string>{"OLLAMA_KV_CACHE_TYPE=q8_0"});
+  ASSERT_EQ(config.ollama.instances.size(), 2u);
+  EXPECT_EQ(config.ollama.instances[0].gpus, (std::vector<std::string>{"GPU-1f", "1"}));
+  EXPECT_EQ(config.ollama.instances[1].port, 11500);
+  EXPECT_EQ(config.state_dir, "/srv/drover");
+}
+
+TEST(Load, WrongWaysToRunOllamaAreNamedWithTheirPlaces) {
+  EXPECT_EQ(all("ollama:\n  models: models\n  environment: [x, OLLAMA_HOST=a]\n  instances:\n"
+                "    - name: a\n      port: 1\n    - name: a\n      port: 1\n    - 0\n"),
+            "f:2:11: 'models' must be auto or an absolute path, not 'models'\n"
+            "f:3:17: 'x' is no variable; write NAME=value, such as OLLAMA_FLASH_ATTENTION=1\n"
+            "f:3:20: 'OLLAMA_HOST' is set by drover itself; choose GPUs with 'gpus' and the port "
+            "with 'port'\n"
+            "f:7:7: two instances are named 'a' (line 5); give each its own name\n"
+            "f:7:7: two instances have port 1 (line 5); give each its own port\n"
+            "f:9:7: a supervised instance must be a mapping such as 'gpus: [0]', but this is a "
+            "plain value\n");
+}
+
 TEST(Load, ManyErrorsAreCutWithACount) {
   std::string text;
   for (int i = 0; i < 500; ++i) text += "zzz" + std::to_string(i) + ": 1\n";

@@ -51,6 +51,16 @@ Result<void> assign(T& out, Result<T> value) {
   return {};
 }
 
+bool is_clean(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7f;
+  });
+}
+
+bool is_path(std::string_view text) {
+  return text.starts_with('/') && is_clean(text) && text.size() <= kLongestPath;
+}
+
 // One overload for each kind of slot.
 struct Setter {
   Config& config;
@@ -84,14 +94,28 @@ struct Setter {
     return assign(slot(config), in_range<Duration>(key, text, parse_duration));
   }
   Result<void> operator()(std::string& (*slot)(Config&)) const {
-    const bool clean = std::none_of(text.begin(), text.end(),
-                                    [](char c) { return static_cast<unsigned char>(c) < 0x20; });
-    if (!text.starts_with('/') || !clean || text.size() > kLongestPath) {
+    if (!is_path(text)) {
       return refuse(
           fmt::format("must be an absolute path such as {}, not {}", key.fallback, quote(text)));
     }
     slot(config) = text;
     return {};
+  }
+  Result<void> operator()(std::optional<std::string>& (*slot)(Config&)) const {
+    slot(config).reset();
+    if (text == "auto") return {};
+    if (!is_path(text)) {
+      return refuse(fmt::format("must be auto or an absolute path, not {}", quote(text)));
+    }
+    slot(config) = text;
+    return {};
+  }
+  Result<void> operator()(Supervise& (*slot)(Config&)) const {
+    return set_choice(slot(config), key, text,
+                      {Supervise::kAuto, Supervise::kAlways, Supervise::kNever});
+  }
+  Result<void> operator()(Spanning& (*slot)(Config&)) const {
+    return set_choice(slot(config), key, text, {Spanning::kAuto, Spanning::kNever});
   }
   Result<void> operator()(Policy& (*slot)(Config&)) const {
     return set_choice(slot(config), key, text, {Policy::kRoundRobin, Policy::kLeastLoaded});
@@ -177,6 +201,43 @@ Result<std::string> read_allowed_origin(std::string_view text) {
                     quote(text)));
   }
   return origin;
+}
+
+// What drover must set itself, or the pinning and the balancing would be a lie.
+Result<std::string> read_variable(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  const std::string_view name = text.substr(0, equals);
+  const bool named = equals != std::string_view::npos && !name.empty() &&
+                     name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                            "0123456789_") == std::string_view::npos &&
+                     (name.front() < '0' || name.front() > '9');
+  if (!named || !is_clean(text)) {
+    return refuse(fmt::format("{} is no variable; write NAME=value, such as "
+                              "OLLAMA_FLASH_ATTENTION=1",
+                              quote(text)));
+  }
+  constexpr std::string_view kOurs[] = {"OLLAMA_HOST", "CUDA_VISIBLE_DEVICES",
+                                        "ROCR_VISIBLE_DEVICES", "DROVER_KEEPER"};
+  if (std::ranges::find(kOurs, name) != std::end(kOurs)) {
+    return refuse(fmt::format("{} is set by drover itself; choose GPUs with 'gpus' and the port "
+                              "with 'port'",
+                              quote(name)));
+  }
+  if (name == "OLLAMA_DEBUG_LOG_REQUESTS") {
+    return refuse(
+        "OLLAMA_DEBUG_LOG_REQUESTS would write every prompt to a file without a limit; "
+        "it is not passed on");
+  }
+  return std::string(text);
+}
+
+Result<std::string> read_gpu(std::string_view text) {
+  const bool clean = text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                            "0123456789-:./") == std::string_view::npos;
+  if (clean && !text.empty() && text.size() <= kLongestInstanceName) return std::string(text);
+  return refuse(fmt::format("{} is no GPU; write a UUID such as GPU-5f1c…, or an index, as 'drover "
+                            "gpus' shows them",
+                            quote(text)));
 }
 
 Result<std::string> read_name(std::string_view text) {

@@ -21,6 +21,11 @@ Result<std::uint32_t> read_count(const Key& key, std::string_view text);
 Result<std::string> read_allowed_host(std::string_view text);
 Result<std::string> read_allowed_origin(std::string_view text);
 
+// NAME=value for a supervised instance; names that drover sets itself are refused.
+Result<std::string> read_variable(std::string_view text);
+// A UUID or an index.
+Result<std::string> read_gpu(std::string_view text);
+
 // A name of an instance: 1 to 64 of letters, digits and . _ - : [ ].
 Result<std::string> read_name(std::string_view text);
 

@@ -49,7 +49,7 @@ std::string guess(std::string_view section, std::string_view name) {
     const std::string_view home = key.section();
     if (key.name() != name) continue;
     if (home.empty()) return fmt::format("; '{}' belongs at the top level", name);
-    if (home != "backends[]") return fmt::format("; '{}' belongs under '{}'", name, home);
+    if (!home.ends_with("[]")) return fmt::format("; '{}' belongs under '{}'", name, home);
   }
   return fmt::format("; known here are {}", either(siblings));
 }
@@ -121,6 +121,10 @@ class FileReader {
         return read_words(key, value, config_.allowed_hosts, read_allowed_host);
       case Kind::kOrigins:
         return read_words(key, value, config_.allowed_origins, read_allowed_origin);
+      case Kind::kVariables:
+        return read_words(key, value, config_.ollama.environment, read_variable);
+      case Kind::kInstances:
+        return read_instances(key, value);
       default:
         return read_plain(key, value);
     }
@@ -230,6 +234,45 @@ class FileReader {
   void read_backends(const Key& key, const YamlNode& value) {
     if (!is_list(key, value)) return;
     for (const YamlNode& item : value.items) read_backend(item);
+  }
+
+  void read_instances(const Key& key, const YamlNode& value) {
+    if (!is_list(key, value)) return;
+    for (const YamlNode& item : value.items) {
+      if (item.kind != NodeKind::kMapping) {
+        refuse(item.place, fmt::format("a supervised instance must be a mapping such as "
+                                       "'gpus: [0]', but this is {}",
+                                       describe(item.kind)));
+        continue;
+      }
+      SupervisedInstance instance;
+      const std::size_t before = draft_.errors.size();
+      each_key(item, "ollama.instances[]", [&](const Key& inner, const YamlNode& v) {
+        read_instance_key(inner, v, instance);
+      });
+      if (draft_.errors.size() == before) {
+        config_.ollama.instances.push_back(std::move(instance));
+        draft_.supervised_at.push_back(spot(item.place));
+      }
+    }
+  }
+
+  void read_instance_key(const Key& key, const YamlNode& value, SupervisedInstance& instance) {
+    if (key.kind == Kind::kGpus) return read_words(key, value, instance.gpus, read_gpu);
+    if (key.kind == Kind::kVariables) {
+      return read_words(key, value, instance.environment, read_variable);
+    }
+    const std::string* text = text_of(key, value);
+    if (text == nullptr) return;
+    if (key.kind == Kind::kName) {
+      Result<std::string> name = read_name(*text);
+      if (!name) return refuse(value.place, key, name.error());
+      instance.name = *std::move(name);
+      return;
+    }
+    const Result<std::uint32_t> port = read_count(key, *text);
+    if (!port) return refuse(value.place, key, port.error());
+    instance.port = static_cast<std::uint16_t>(*port);
   }
 
   // "- url: http://…" with more keys, or the URL alone.

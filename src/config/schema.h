@@ -24,6 +24,10 @@ enum class Kind : std::uint8_t {
   kHosts,      // a list of host names, "*.suffix" or "*"
   kOrigins,    // a list of origins, "scheme://*" or "*"
   kPath,       // an absolute path
+  kAutoPath,   // an absolute path, or "auto"
+  kVariables,  // a list of NAME=value
+  kInstances,  // a list of supervised instances
+  kGpus,       // a list of UUIDs or indices
   kCount,      // a whole number
   kAutoCount,  // a whole number, or "auto"
   kShare,      // a decimal number
@@ -40,7 +44,10 @@ using Slot = std::variant<std::monostate,                              //
                           double& (*)(Config&),                        // kShare
                           Duration& (*)(Config&),                      // kDuration
                           std::string& (*)(Config&),                   // kPath
-                          Policy& (*)(Config&),                        // kChoice, and the next two
+                          std::optional<std::string>& (*)(Config&),    // kAutoPath
+                          Policy& (*)(Config&),                        // kChoice, and the rest
+                          Supervise& (*)(Config&),                     //
+                          Spanning& (*)(Config&),                      //
                           LogLevel& (*)(Config&),                      //
                           LogFormat& (*)(Config&)>;
 

@@ -45,6 +45,29 @@ void check_backends(Draft& draft) {
   }
 }
 
+void check_supervised(Draft& draft) {
+  const auto& all = draft.config.ollama.instances;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Spot& here = draft.supervised_at[i];
+    for (const Backend& backend : draft.config.backends) {
+      if (all[i].name != backend.name) continue;
+      draft.refuse(here, fmt::format("'{}' is also the name of {}; give each its own name",
+                                     all[i].name, backend.url));
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      const std::string other = elsewhere(here, draft.supervised_at[j]);
+      if (!all[i].name.empty() && all[i].name == all[j].name) {
+        draft.refuse(here, fmt::format("two instances are named '{}'{}; give each its own name",
+                                       all[i].name, other));
+      }
+      if (all[i].port && all[i].port == all[j].port) {
+        draft.refuse(here, fmt::format("two instances have port {}{}; give each its own port",
+                                       *all[i].port, other));
+      }
+    }
+  }
+}
+
 // Nobody said where drover listens, and an instance holds the usual place: drover moves beside it.
 void yield_usual_address(Draft& draft) {
   constexpr std::uint16_t kPlaces[] = {11434, 11435, 11433};
@@ -135,6 +158,7 @@ void warn_about_admin(Draft& draft) {
 void check_together(Draft& draft) {
   yield_usual_address(draft);
   check_backends(draft);
+  check_supervised(draft);
   check_loops(draft);
   check_listeners(draft);
   check_limits(draft);
