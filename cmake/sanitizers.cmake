@@ -5,7 +5,7 @@ option(DROVER_HARDEN "Compile and link with the distribution's hardening flags" 
 
 if(DROVER_SANITIZE)
   add_compile_options(-fsanitize=${DROVER_SANITIZE} -fno-sanitize-recover=all
-                      -fno-omit-frame-pointer)
+                      -fno-omit-frame-pointer -DDROVER_SANITIZED)
   add_link_options(-fsanitize=${DROVER_SANITIZE})
 endif()
 

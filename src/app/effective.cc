@@ -22,6 +22,8 @@ Effective effective_config(const cli::ConfigOptions& options,
 
   if (*file) out.file = (*file)->name;
   out.result = config::assemble(*file, settings);
+  out.text = *std::move(file);
+  out.settings = std::move(settings);
   return out;
 }
 

@@ -13,6 +13,9 @@ namespace drover::app {
 struct Effective {
   config::LoadResult result;
   std::optional<std::string> file;  // the configuration file that was read, if any
+  // What the result was assembled from, so that another process can assemble the same.
+  std::optional<config::FileText> text;
+  std::vector<config::Setting> settings;
 };
 
 Effective effective_config(const cli::ConfigOptions& options,

@@ -175,6 +175,18 @@ void LogSink::write(LogLevel level, std::string_view event, std::span<const LogF
 
 std::uint64_t LogSink::dropped() const { return state_->pool->overrun_counter(); }
 
+LineFormat line_format(config::LogFormat format) {
+  switch (format) {
+    case config::LogFormat::kText:
+      return LineFormat::kText;
+    case config::LogFormat::kJson:
+      return LineFormat::kJson;
+    case config::LogFormat::kAuto:
+      break;
+  }
+  return format_for(2);
+}
+
 LineFormat format_for(int descriptor) {
   if (::isatty(descriptor) == 0) return LineFormat::kJson;
   const char* plain = std::getenv("NO_COLOR");

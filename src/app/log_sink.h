@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "base/log.h"
+#include "config/config.h"
 
 namespace drover::app {
 
@@ -39,6 +40,9 @@ class LogSink : public Log {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// What a configuration asks for, on standard error.
+LineFormat line_format(config::LogFormat format);
 
 // What "auto" means: coloured text on a terminal (plain with NO_COLOR set), json elsewhere.
 LineFormat format_for(int descriptor);

@@ -1,7 +1,14 @@
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "app/cli.h"
 #include "app/run_demo.h"
+#include "app/run_gateway.h"
 #include "app/run_serve.h"
 #include "app/verbs.h"
+#include "keeper/gateway_process.h"
+#include "keeper/minder.h"
 
 namespace {
 
@@ -28,6 +35,14 @@ struct Runner {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // The two that drover starts itself have no place in the help.
+  const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  if (!arguments.empty() && arguments.front() == keeper::kMinderVerb) {
+    return keeper::run_minder({arguments.begin() + 1, arguments.end()});
+  }
+  if (!arguments.empty() && arguments.front() == keeper::kGatewayVerb) {
+    return app::run_gateway({arguments.begin() + 1, arguments.end()});
+  }
   const cli::Parsed parsed = cli::parse(argc, argv);
   if (!parsed.command) return parsed.exit_code;
   return std::visit(Runner{}, *parsed.command);

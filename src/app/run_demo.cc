@@ -87,7 +87,10 @@ void serve(const config::Config& config) {
   // The demo tells its story itself: neither the greeting nor the log belongs on this terminal.
   if (std::freopen("/dev/null", "w", stdout) == nullptr) std::_Exit(1);
   LogSink log({.least = LogLevel::kError, .format = LineFormat::kText});
-  Result<std::unique_ptr<Server>> server = Server::create(config, log);
+  Result<Sockets> sockets = Sockets::bind(config, 1);
+  Result<std::unique_ptr<Server>> server =
+      sockets ? Server::create(config, std::move(*sockets), {}, log)
+              : Result<std::unique_ptr<Server>>(sockets.error());
   if (!server) {
     std::fprintf(stderr, "drover: %s\n", server.error().message.c_str());
     std::_Exit(1);

@@ -1,11 +1,19 @@
 #include "app/run_serve.h"
 
+#include <fmt/format.h>
+
+#include <csignal>
 #include <cstdio>
 
 #include "app/effective.h"
 #include "app/log_sink.h"
-#include "app/server.h"
+#include "app/places.h"
+#include "app/sockets.h"
+#include "app/supervise.h"
 #include "app/zero_config.h"
+#include "keeper/gpu_reader.h"
+#include "keeper/gpu_watch.h"
+#include "keeper/keeper.h"
 #include "net/signals.h"
 
 namespace drover::app {
@@ -13,16 +21,71 @@ namespace {
 
 void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
-LineFormat line_format(config::LogFormat format) {
-  switch (format) {
-    case config::LogFormat::kText:
-      return LineFormat::kText;
-    case config::LogFormat::kJson:
-      return LineFormat::kJson;
-    case config::LogFormat::kAuto:
-      break;
+int refuse(const Error& error) {
+  say("drover: " + error.message);
+  return cli::kFailed;
+}
+
+keeper::GpuPlaces gpu_places(const config::Environment& environment) {
+  keeper::GpuPlaces places;
+  places.nvml_library = environment("DROVER_NVML_LIBRARY");
+  return places;
+}
+
+// The first look, before anything is planned. A driver that hangs is a report that says so.
+GpuReport look_for_gpus(const keeper::GpuPlaces& places) {
+  net::EpollLoop loop;
+  GpuReport report;
+  keeper::GpuWatch watch(loop, keeper::make_gpu_reader(places), {},
+                         [&](std::shared_ptr<const GpuReport> first) {
+                           report = *first;
+                           loop.stop();
+                         });
+  loop.run();
+  return report;
+}
+
+// Everything that is decided before the first process is started.
+struct Prepared {
+  config::Config config;
+  keeper::Welcome welcome;
+  std::vector<keeper::InstanceOptions> instances;
+};
+
+Result<Prepared> prepare(Effective effective, const config::Environment& environment,
+                         const std::string& drover) {
+  Prepared all;
+  all.config = std::move(effective.result.config);
+  const std::size_t configured = all.config.backends.size();
+  // What an earlier drover left behind must neither be found nor hold memory.
+  const std::size_t ended = keeper::end_leftovers();
+  if (ended > 0) {
+    all.welcome.greeting += fmt::format("ended {} processes that an earlier drover left\n", ended);
   }
-  return format_for(2);
+  Result<std::string> found = find_instances(all.config);
+  if (!found) return std::move(found).error();
+  all.welcome.greeting += *found;
+  for (std::size_t i = configured; i < all.config.backends.size(); ++i) {
+    all.welcome.foreign.push_back(all.config.backends[i].address);
+  }
+  if (wants_supervision(all.config, all.config.backends.size())) {
+    Result<Supervision> planned = plan_supervision(
+        all.config, look_for_gpus(gpu_places(environment)), environment, drover);
+    if (!planned && all.config.backends.empty()) {
+      Error error = nothing_to_serve();
+      error.message += ". Nor can drover start one: " + planned.error().message;
+      return error;
+    }
+    if (!planned) return std::move(planned).error();
+    all.instances = std::move(planned->instances);
+    all.welcome.supervised = std::move(planned->told);
+    all.welcome.greeting += planned->said;
+  } else if (all.config.backends.empty()) {
+    return nothing_to_serve();
+  }
+  all.welcome.file = std::move(effective.text);
+  all.welcome.settings = std::move(effective.settings);
+  return all;
 }
 
 }  // namespace
@@ -35,23 +98,24 @@ int run_serve(const cli::ServeCommand& command, const config::Environment& envir
   for (const config::Problem& problem : effective.result.errors) say(problem.render());
   if (!effective.result.ok()) return cli::kFailed;
 
-  config::Config config = std::move(effective.result.config);
-  Result<std::string> found = find_instances(config);
-  if (!found) {
-    say("drover: " + found.error().message);
-    return cli::kFailed;
-  }
+  Result<std::string> drover = own_program();
+  if (!drover) return refuse(drover.error());
+  Result<Prepared> prepared = prepare(std::move(effective), environment, *drover);
+  if (!prepared) return refuse(prepared.error());
+  const config::Config& config = prepared->config;
+  Result<Sockets> sockets = Sockets::bind(config, loop_count(config));
+  if (!sockets) return refuse(sockets.error());
+
   // Before the log makes its thread.
-  net::block_signals(kEndingSignals);
+  net::block_signals({SIGTERM, SIGINT, SIGCHLD});
   LogSink log({.least = config.log.level, .format = line_format(config.log.format)});
-  Result<std::unique_ptr<Server>> server = Server::create(config, log);
-  if (!server) {
-    say("drover: " + server.error().message);
-    return cli::kFailed;
-  }
-  std::fputs(found->c_str(), stdout);
-  const Server::Ended ended = (*server)->run();
-  return ended == Server::Ended::kDrained ? cli::kDone : cli::kFailed;
+  net::EpollLoop loop;
+  keeper::Keeper::Options options;
+  options.gateway = {*drover, sockets->take(), plain_environment(), std::move(prepared->welcome)};
+  options.instances = std::move(prepared->instances);
+  options.make_rule = make_restart_rule;
+  options.gpus = keeper::make_gpu_reader(gpu_places(environment));
+  return keeper::Keeper(loop, std::move(options), log).run();
 }
 
 }  // namespace drover::app

@@ -26,8 +26,6 @@
 namespace drover::app {
 namespace {
 
-// Four loops relay some 300,000 tokens a second; more would only be idle threads.
-constexpr unsigned kAutoLoopsMax = 4;
 // After the drain time, what is cut gets this long to send its error records.
 constexpr Duration kCutTime = std::chrono::seconds(2);
 // The greeting waits this long for the first catalogue, to name a model that exists.
@@ -36,28 +34,6 @@ constexpr Duration kGreetingWait = std::chrono::seconds(3);
 std::uint64_t chance() {
   std::random_device device;
   return (static_cast<std::uint64_t>(device()) << 32) | device();
-}
-
-unsigned loop_count(const config::Config& config) {
-  if (config.loops) return *config.loops;
-  return std::clamp(std::thread::hardware_concurrency(), 1U, kAutoLoopsMax);
-}
-
-Result<net::Endpoint> to_endpoint(const config::HostPort& address) {
-  const std::string host = address.host == "localhost" ? "127.0.0.1" : address.host;
-  std::optional<net::Endpoint> endpoint = net::Endpoint::from_literal(host, address.port);
-  if (endpoint) return *endpoint;
-  return Error{ErrorKind::kConfig, Origin::kSelf, Retry::kNever,
-               fmt::format("cannot listen on '{}': give an address of this machine, such as "
-                           "127.0.0.1 or 0.0.0.0",
-                           address.to_string())};
-}
-
-Error cannot_listen(const net::Endpoint& at, const Error& error) {
-  return {ErrorKind::kSystem, Origin::kSelf, Retry::kNever,
-          fmt::format("cannot {} (wanted {}); end what holds the address, or choose another with "
-                      "--listen or --admin",
-                      error.message, at.to_string())};
 }
 
 // One IO loop with everything that lives on it. The first one is home to the engine as well.
@@ -73,10 +49,11 @@ struct IoLoop {
 }  // namespace
 
 struct Server::State {
-  State(const config::Config& c, Log& l) : config(c), log(l) {}
+  State(const config::Config& c, Supervised s, Log& l)
+      : config(c), supervised(std::move(s)), log(l) {}
   ~State();
 
-  Result<void> bind();
+  Result<void> adopt(Sockets sockets);
   void wire();
   net::Task<void> greet();
   net::Task<void> stop_after(Duration time);
@@ -86,6 +63,7 @@ struct Server::State {
   std::string listen_text() const;
 
   const config::Config config;
+  const Supervised supervised;
   Log& log;
   gateway::Settings settings = gateway_settings(config);
   std::vector<IoLoop> io = std::vector<IoLoop>(loop_count(config));
@@ -108,50 +86,40 @@ struct Server::State {
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Server::~Server() = default;
 
-Result<std::unique_ptr<Server>> Server::create(const config::Config& config, Log& log) {
-  auto state = std::make_unique<State>(config, log);
-  Result<void> bound = state->bind();
-  if (!bound) return std::move(bound).error();
+Result<std::unique_ptr<Server>> Server::create(const config::Config& config, Sockets sockets,
+                                               const Supervised& supervised, Log& log) {
+  auto state = std::make_unique<State>(config, supervised, log);
+  Result<void> adopted = state->adopt(std::move(sockets));
+  if (!adopted) return std::move(adopted).error();
   state->wire();
   return std::unique_ptr<Server>(new Server(std::move(state)));  // tidy: allow(new) private ctor
 }
 
-// Every address is bound once without sharing, so that two drovers never split a port by accident;
-// then by every loop with SO_REUSEPORT, so that the kernel spreads connections.
-Result<void> Server::State::bind() {
-  for (const config::HostPort& address : config.listen) {
-    Result<net::Endpoint> at = to_endpoint(address);
-    if (!at) return std::move(at).error();
-    Result<std::unique_ptr<net::Listener>> alone = home().listen(*at, {});
-    if (!alone) return cannot_listen(*at, alone.error());
-    const net::Endpoint local = (*alone)->local();
-    bound.push_back(local);
-    if (io.size() == 1) {
-      io.front().listeners.push_back(std::move(*alone));
-      continue;
-    }
-    alone->reset();
-    for (IoLoop& each : io) {
-      Result<std::unique_ptr<net::Listener>> shared =
-          each.loop->listen(local, {.reuse_port = true});
-      if (!shared) return cannot_listen(local, shared.error());
-      each.listeners.push_back(std::move(*shared));
+Result<void> Server::State::adopt(Sockets sockets) {
+  bound = sockets.clients();
+  admin_bound = sockets.admin();
+  const std::vector<int> descriptors = sockets.take();
+  // All are taken even after an error, so that each has one owner.
+  Result<void> outcome;
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    IoLoop& each = i == 0 ? io.front() : io[(i - 1) % io.size()];
+    Result<std::unique_ptr<net::Listener>> listener = each.loop->adopt_listener(descriptors[i]);
+    if (!listener) {
+      outcome = std::move(listener).error();
+    } else if (i == 0) {
+      admin_listener = std::move(*listener);
+    } else {
+      each.listeners.push_back(std::move(*listener));
     }
   }
-  Result<net::Endpoint> at = to_endpoint(config.admin);
-  if (!at) return std::move(at).error();
-  Result<std::unique_ptr<net::Listener>> listener = home().listen(*at, {});
-  if (!listener) return cannot_listen(*at, listener.error());
-  admin_listener = std::move(*listener);
-  admin_bound = admin_listener->local();
-  return {};
+  return outcome;
 }
 
 void Server::State::wire() {
   signals = std::make_unique<net::Signals>(home(), kEndingSignals,
                                            [this](int number) { on_signal(number); });
   engine = std::make_unique<engine::Engine>(home(), core_settings(config, chance()),
-                                            backend_specs(config), log);
+                                            backend_specs(config, supervised), log);
   for (IoLoop& each : io) {
     each.resolver = std::make_unique<net::CaresResolver>(*each.loop);
     each.pool =
@@ -255,13 +223,14 @@ net::Task<void> Server::State::stop_after(Duration time) {
   home().stop();
 }
 
-std::vector<std::string> Server::listen_addresses() const {
-  std::vector<std::string> texts;
-  for (const net::Endpoint& endpoint : state_->bound) texts.push_back(endpoint.to_string());
-  return texts;
-}
+engine::Engine& Server::engine() { return *state_->engine; }
 
-std::string Server::admin_address() const { return state_->admin_bound.to_string(); }
+net::EpollLoop& Server::home() { return state_->home(); }
+
+void Server::abort() {
+  state_->forced = true;
+  state_->home().stop();
+}
 
 // What a person needs now: the address, the instances, and one line that streams tokens.
 net::Task<void> Server::State::greet() {

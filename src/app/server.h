@@ -9,25 +9,35 @@
 #include <string>
 #include <vector>
 
+#include "app/sockets.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "config/config.h"
+#include "engine/engine.h"
+#include "keeper/messages.h"
+#include "net/epoll_loop.h"
 
 namespace drover::app {
 
 // What makes a server drain, and what the process must block before it has threads.
 inline constexpr std::initializer_list<int> kEndingSignals = {SIGTERM, SIGINT};
 
+// What the keeper knows about instances that it runs: the last ones of config.backends.
+using Supervised = std::vector<keeper::SupervisedInstance>;
+
 class Server {
  public:
-  // Binds every address first: on failure (kSystem, one sentence with the remedy) nothing runs.
-  // Precondition: config.backends is not empty.
-  static Result<std::unique_ptr<Server>> create(const config::Config& config, Log& log);
+  // Takes the sockets over. Errors (kSystem): the kernel refuses them.
+  // Precondition: config.backends is not empty; its last ones are `supervised`.
+  static Result<std::unique_ptr<Server>> create(const config::Config& config, Sockets sockets,
+                                                const Supervised& supervised, Log& log);
   ~Server();
 
-  // The addresses in use, ports filled in.
-  std::vector<std::string> listen_addresses() const;
-  std::string admin_address() const;
+  // For the link to the keeper: both live on the home loop.
+  engine::Engine& engine();
+  net::EpollLoop& home();
+  // Ends at once, as a second signal does. Home loop.
+  void abort();
 
   // Serves until SIGTERM or SIGINT, then drains; a second signal ends at once. Prints the greeting
   // to stdout.

@@ -28,11 +28,19 @@ core::Settings core_settings(const config::Config& config, std::uint64_t seed) {
   return settings;
 }
 
-std::vector<core::BackendSpec> backend_specs(const config::Config& config) {
+std::vector<core::BackendSpec> backend_specs(
+    const config::Config& config, const std::vector<keeper::SupervisedInstance>& supervised) {
   std::vector<core::BackendSpec> specs;
   for (const config::Backend& backend : config.backends) {
     const BackendId id{static_cast<std::uint32_t>(specs.size())};
     specs.push_back({id, backend.name, backend.url, backend.max_in_flight});
+  }
+  const std::size_t first = specs.size() - supervised.size();
+  for (std::size_t i = 0; i < supervised.size(); ++i) {
+    core::BackendSpec& spec = specs[first + i];
+    spec.supervised = true;
+    spec.placement = supervised[i].spanning ? core::Placement::kSpanning : core::Placement::kPinned;
+    spec.gpus = supervised[i].gpus;
   }
   return specs;
 }

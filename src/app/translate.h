@@ -8,13 +8,16 @@
 #include "core/fleet.h"
 #include "core/settings.h"
 #include "gateway/settings.h"
+#include "keeper/messages.h"
 #include "net/upstream_pool.h"
 #include "probe/probe.h"
 
 namespace drover::app {
 
 core::Settings core_settings(const config::Config& config, std::uint64_t seed);
-std::vector<core::BackendSpec> backend_specs(const config::Config& config);
+// The last backends are the supervised ones.
+std::vector<core::BackendSpec> backend_specs(
+    const config::Config& config, const std::vector<keeper::SupervisedInstance>& supervised);
 gateway::Settings gateway_settings(const config::Config& config);
 net::PoolLimits pool_limits(const config::Config& config);
 probe::ProbeSettings probe_settings(const config::Config& config, std::uint64_t seed);

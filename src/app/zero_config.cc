@@ -47,6 +47,12 @@ void add_instance(config::Config& config, std::uint16_t port) {
 
 }  // namespace
 
+Error nothing_to_serve() {
+  return {ErrorKind::kConfig, Origin::kSelf, Retry::kNever,
+          "no Ollama answers on 127.0.0.1:11434, 11435 or 11440 to 11455; start one, or name it: "
+          "drover serve --backend http://HOST:PORT"};
+}
+
 Result<std::string> find_instances(config::Config& config) {
   if (!config.backends.empty()) return std::string();
   bool default_taken = false;
@@ -62,12 +68,7 @@ Result<std::string> find_instances(config::Config& config) {
     default_taken = default_taken || port == kOllamaPort;
     beside_taken = beside_taken || port == kBesidePort;
   }
-  if (config.backends.empty()) {
-    return Error{
-        ErrorKind::kConfig, Origin::kSelf, Retry::kNever,
-        "no Ollama answers on 127.0.0.1:11434, 11435 or 11440 to 11455; start one, or name it: "
-        "drover serve --backend http://HOST:PORT"};
-  }
+  if (config.backends.empty()) return std::string();
   std::string said = fmt::format("no instance was configured; found {}:", config.backends.size());
   for (const config::Backend& backend : config.backends) said += " " + backend.url;
   const config::HostPort usual{"127.0.0.1", kOllamaPort};

@@ -22,6 +22,7 @@ extern char** environ;
 namespace drover::keeper {
 namespace {
 
+constexpr const char* kSameUser = "-";
 constexpr int kCannotStart = 127;
 constexpr int kKilled = 128;  // and the signal's number, as shells do
 // A process that the kernel holds in a driver dies when it lets go. Waiting for ever would hold up
@@ -31,8 +32,8 @@ constexpr int kSweepPauseMs = 10;
 
 class Minder {
  public:
-  Minder(std::vector<std::string> command, int grace_ms)
-      : command_(std::move(command)), grace_ms_(grace_ms) {}
+  Minder(std::vector<std::string> command, std::string user, int grace_ms)
+      : command_(std::move(command)), user_(std::move(user)), grace_ms_(grace_ms) {}
 
   int run() {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -55,6 +56,7 @@ class Minder {
       options.environment.emplace_back(*entry);
     }
     options.signal_on_our_death = SIGKILL;
+    options.user = user_;
     Result<pid_t> pid = net::spawn(options);
     if (!pid) {
       std::fprintf(stderr, "%s\n", pid.error().message.c_str());
@@ -122,6 +124,7 @@ class Minder {
   }
 
   std::vector<std::string> command_;
+  std::string user_;
   int grace_ms_;
   int signals_ = -1;
   pid_t pid_ = 0;
@@ -132,26 +135,26 @@ class Minder {
 
 }  // namespace
 
-std::vector<std::string> minder_command(const std::string& drover, Duration grace,
-                                        const std::vector<std::string>& command) {
-  std::vector<std::string> all = {
-      drover, kMinderVerb,
-      std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(grace).count())};
-  all.insert(all.end(), command.begin(), command.end());
+std::vector<std::string> minder_arguments(const MinderCommand& command) {
+  const auto grace = std::chrono::duration_cast<std::chrono::milliseconds>(command.grace);
+  std::vector<std::string> all = {command.drover, kMinderVerb, std::to_string(grace.count()),
+                                  command.user.empty() ? kSameUser : command.user};
+  all.insert(all.end(), command.command.begin(), command.command.end());
   return all;
 }
 
 int run_minder(const std::vector<std::string>& arguments) {
   int grace_ms = 0;
   const bool readable =
-      arguments.size() >= 2 &&
+      arguments.size() >= 3 &&
       std::from_chars(arguments[0].data(), arguments[0].data() + arguments[0].size(), grace_ms)
               .ec == std::errc();
   if (!readable || grace_ms < 0) {
     std::fprintf(stderr, "drover minder: is started by drover serve, not by hand\n");
     return 2;
   }
-  return Minder({arguments.begin() + 1, arguments.end()}, grace_ms).run();
+  const std::string user = arguments[1] == kSameUser ? "" : arguments[1];
+  return Minder({arguments.begin() + 2, arguments.end()}, user, grace_ms).run();
 }
 
 }  // namespace drover::keeper

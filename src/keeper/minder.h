@@ -24,10 +24,16 @@
 
 namespace drover::keeper {
 
-// Its verb, and the whole command: drover minder GRACE_MS COMMAND…
 inline constexpr const char* kMinderVerb = "minder";
-std::vector<std::string> minder_command(const std::string& drover, Duration grace,
-                                        const std::vector<std::string>& command);
+
+struct MinderCommand {
+  std::string drover;                // the program that it is
+  Duration grace{};                  // between SIGTERM and the end of the tree
+  std::string user;                  // whom the command runs as; empty: as the minder
+  std::vector<std::string> command;  // with its arguments
+};
+// As a command line: drover minder GRACE_MS USER COMMAND…
+std::vector<std::string> minder_arguments(const MinderCommand& command);
 
 // The program: `arguments` are those after the verb. SIGTERM is handed on to the command, which has
 // the grace to end; then the tree is killed. Returns the exit code: the command's own, 128 and the

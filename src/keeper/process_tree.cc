@@ -78,12 +78,15 @@ std::vector<std::string_view> stat_of(pid_t pid, const std::string& proc, std::s
   return fields;
 }
 
-std::multimap<pid_t, pid_t> children_by_parent(const std::string& proc) {
+enum class Zombies : std::uint8_t { kLeftOut, kListed };
+
+std::multimap<pid_t, pid_t> children_by_parent(const std::string& proc, Zombies zombies) {
   std::multimap<pid_t, pid_t> children;
   std::string storage;
   for (const pid_t pid : numbered_entries(proc)) {
     const auto fields = stat_of(pid, proc, storage);
-    if (fields.empty() || fields[kState] == "Z") continue;
+    if (fields.empty()) continue;
+    if (zombies == Zombies::kLeftOut && fields[kState] == "Z") continue;
     if (const auto parent = number<pid_t>(fields[kParent])) children.emplace(*parent, pid);
   }
   return children;
@@ -109,13 +112,21 @@ std::optional<std::string> environment_value(pid_t pid, std::string_view name,
 std::vector<pid_t> process_tree(pid_t root, const std::string& proc) {
   std::string storage;
   if (stat_of(root, proc, storage).empty()) return {};
-  const std::multimap<pid_t, pid_t> children = children_by_parent(proc);
+  const auto children = children_by_parent(proc, Zombies::kLeftOut);
   std::vector<pid_t> tree = {root};
   for (std::size_t i = 0; i < tree.size(); ++i) {
     const auto [begin, end] = children.equal_range(tree[i]);
     for (auto child = begin; child != end; ++child) tree.push_back(child->second);
   }
   return tree;
+}
+
+std::vector<pid_t> children_of(pid_t parent, const std::string& proc) {
+  const auto children = children_by_parent(proc, Zombies::kListed);
+  std::vector<pid_t> found;
+  const auto [begin, end] = children.equal_range(parent);
+  for (auto child = begin; child != end; ++child) found.push_back(child->second);
+  return found;
 }
 
 TreeUse measure(const std::vector<pid_t>& pids, const std::string& proc) {
@@ -161,12 +172,15 @@ std::optional<ProcessIdentity> identify(pid_t pid, const std::string& proc) {
   return ProcessIdentity{pid, *start};
 }
 
+std::optional<ProcessIdentity> keeper_of(pid_t pid, const std::string& proc) {
+  const auto mark = environment_value(pid, kKeeperMark, proc);
+  return mark ? ProcessIdentity::parse(*mark) : std::nullopt;
+}
+
 std::vector<pid_t> leftovers(const std::string& proc) {
   std::vector<pid_t> found;
   for (const pid_t pid : numbered_entries(proc)) {
-    const auto mark = environment_value(pid, kKeeperMark, proc);
-    if (!mark) continue;
-    const auto keeper = ProcessIdentity::parse(*mark);
+    const auto keeper = keeper_of(pid, proc);
     if (keeper && identify(keeper->pid, proc) != keeper) found.push_back(pid);
   }
   return found;

@@ -18,6 +18,9 @@ namespace drover::keeper {
 // `root` and all its descendants that exist, parents before children; empty when root is gone.
 std::vector<pid_t> process_tree(pid_t root, const std::string& proc = "/proc");
 
+// The direct children of `parent`, those that wait to be reaped included.
+std::vector<pid_t> children_of(pid_t parent, const std::string& proc = "/proc");
+
 struct TreeUse {
   std::uint32_t processes = 0;
   Duration cpu{};               // user and system, of those alive and of children they waited for
@@ -39,6 +42,9 @@ std::optional<ProcessIdentity> identify(pid_t pid, const std::string& proc = "/p
 // What every process of an instance inherits: who keeps it. A process whose keeper is gone is a
 // leftover, whichever drover started it.
 inline constexpr std::string_view kKeeperMark = "DROVER_KEEPER";
+
+// The keeper that a process is marked with; nothing: it carries no mark.
+std::optional<ProcessIdentity> keeper_of(pid_t pid, const std::string& proc = "/proc");
 
 // Processes whose environment says that they belong to a keeper that is not alive any more.
 std::vector<pid_t> leftovers(const std::string& proc = "/proc");

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -18,7 +20,9 @@
 namespace drover::net {
 namespace {
 
-constexpr int kSpareFrom = 100;  // where descriptors wait while the low numbers are arranged
+// Where descriptors wait while the low numbers are arranged: above every target.
+constexpr int kSpareFrom = 600;
+constexpr std::size_t kMaxDescriptors = 550;
 
 Error system_error(const std::string& what, int error) {
   return {ErrorKind::kSystem, Origin::kSelf, Retry::kNever,
@@ -39,10 +43,14 @@ struct Recipe {
   std::vector<char*> argv;
   std::vector<char*> environment;
   std::vector<std::pair<int, int>> descriptors;
+  std::vector<int> moved;  // in step with descriptors; filled by the child
   bool own_session = true;
   int death_signal = 0;
   pid_t parent = 0;
-  int cgroup_procs = -1;
+  bool other_user = false;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;
   int report = -1;  // errno goes here; closed by a successful exec
 };
 
@@ -52,24 +60,27 @@ struct Recipe {
   ::_exit(127);
 }
 
-void arrange_descriptors(const Recipe& recipe) {
+void arrange_descriptors(Recipe& recipe) {
   // Out of the way first, so that no target number is taken by a source that is still needed.
-  int moved[8];
-  const std::size_t count = std::min<std::size_t>(recipe.descriptors.size(), std::size(moved));
-  for (std::size_t i = 0; i < count; ++i) {
-    moved[i] = ::fcntl(recipe.descriptors[i].first, F_DUPFD_CLOEXEC, kSpareFrom);
-    if (moved[i] < 0) fail(recipe);
+  for (std::size_t i = 0; i < recipe.moved.size(); ++i) {
+    recipe.moved[i] = ::fcntl(recipe.descriptors[i].first, F_DUPFD_CLOEXEC, kSpareFrom);
+    if (recipe.moved[i] < 0) fail(recipe);
   }
   const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   if (nothing < 0 || ::dup2(nothing, STDIN_FILENO) < 0) fail(recipe);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (::dup2(moved[i], recipe.descriptors[i].second) < 0) fail(recipe);
+  for (std::size_t i = 0; i < recipe.moved.size(); ++i) {
+    if (::dup2(recipe.moved[i], recipe.descriptors[i].second) < 0) fail(recipe);
   }
 }
 
-[[noreturn]] void become(const Recipe& recipe) {
+[[noreturn]] void become(Recipe& recipe) {
   if (recipe.own_session) ::setsid();
-  if (recipe.cgroup_procs >= 0 && ::write(recipe.cgroup_procs, "0", 1) != 1) fail(recipe);
+  // Before the parent-death signal, which a change of user takes away.
+  if (recipe.other_user &&
+      (::setgroups(recipe.groups.size(), recipe.groups.data()) != 0 || ::setgid(recipe.gid) != 0 ||
+       ::setuid(recipe.uid) != 0)) {
+    fail(recipe);
+  }
   if (recipe.death_signal != 0) {
     if (::prctl(PR_SET_PDEATHSIG, recipe.death_signal) != 0) fail(recipe);
     if (::getppid() != recipe.parent) ::_exit(127);  // it died before we asked
@@ -83,32 +94,45 @@ void arrange_descriptors(const Recipe& recipe) {
   fail(recipe);
 }
 
+Result<void> look_up_user(const std::string& user, Recipe& recipe) {
+  const passwd* entry = ::getpwnam(user.c_str());
+  if (entry == nullptr) return system_error(fmt::format("there is no user {}", user), ENOENT);
+  recipe.other_user = true;
+  recipe.uid = entry->pw_uid;
+  recipe.gid = entry->pw_gid;
+  int count = 256;  // more groups than the kernel lets a process have by default are cut
+  recipe.groups.resize(static_cast<std::size_t>(count));
+  if (::getgrouplist(user.c_str(), recipe.gid, recipe.groups.data(), &count) < 0) count = 256;
+  recipe.groups.resize(static_cast<std::size_t>(count));
+  return {};
+}
+
 }  // namespace
 
 Result<pid_t> spawn(const SpawnOptions& options) {
-  DROVER_ASSERT(!options.argv.empty() && options.descriptors.size() <= 8);
+  DROVER_ASSERT(!options.argv.empty() && options.descriptors.size() <= kMaxDescriptors);
+  Recipe recipe;
+  if (!options.user.empty()) {
+    Result<void> known = look_up_user(options.user, recipe);
+    if (!known) return std::move(known).error();
+  }
   int report[2];
   if (::pipe2(report, O_CLOEXEC) != 0) return system_error("pipe", errno);
   // Beyond the low numbers, which the program's own descriptors may be put on.
   const int report_write = ::fcntl(report[1], F_DUPFD_CLOEXEC, kSpareFrom);
   ::close(report[1]);
-  Recipe recipe;
   recipe.argv = pointers(options.argv);
   recipe.environment = pointers(options.environment);
   recipe.descriptors = options.descriptors;
+  recipe.moved.resize(options.descriptors.size());
   recipe.own_session = options.session == SpawnOptions::Session::kOwn;
   recipe.death_signal = options.signal_on_our_death;
   recipe.parent = ::getpid();
   recipe.report = report_write;
-  if (!options.cgroup.empty()) {
-    recipe.cgroup_procs =
-        ::open((options.cgroup + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC);
-  }
   const pid_t pid = ::fork();
   if (pid == 0) become(recipe);
   const int fork_error = errno;
   ::close(report_write);
-  if (recipe.cgroup_procs >= 0) ::close(recipe.cgroup_procs);
   int error = 0;
   ssize_t told = 0;
   if (pid > 0) {

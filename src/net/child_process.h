@@ -20,14 +20,14 @@ namespace drover::net {
 struct SpawnOptions {
   std::vector<std::string> argv;         // argv[0] is a path, not searched for
   std::vector<std::string> environment;  // complete: "NAME=value"
-  // Our descriptor, and the number that the program finds it under. Standard input is /dev/null
+  // Our descriptor, and the number below 600 that the program finds it under; at most 550. Standard input is /dev/null
   // unless named here; standard output and error are ours unless named.
   std::vector<std::pair<int, int>> descriptors;
   // Its own session and process group, so that a terminal's Ctrl-C reaches only us.
   enum class Session : std::uint8_t { kShared, kOwn };
   Session session = Session::kOwn;
   int signal_on_our_death = 0;  // of the thread that spawned it; 0: none
-  std::string cgroup;           // directory of a cgroup that it is put into; empty: ours
+  std::string user;             // whom it runs as, with that user's groups; empty: as we do
 };
 
 // Forks and executes. Errors: kSystem, when the kernel refuses or the program cannot be executed.

@@ -74,13 +74,6 @@ Error connect_cancelled(const Endpoint& to) {
           fmt::format("connect to {}: cancelled", to.to_string())};
 }
 
-Endpoint local_endpoint(int fd) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof(address);
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  return Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&address));
-}
-
 bool is_listening_tcp(int fd) {
   int listening = 0;
   socklen_t size = sizeof(listening);
@@ -98,6 +91,31 @@ bool set_flags(int fd) {
 }
 
 }  // namespace
+
+Endpoint local_endpoint(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  return Endpoint::from_sockaddr(reinterpret_cast<sockaddr*>(&address));
+}
+
+Result<int> listening_socket(const Endpoint& at, ListenOptions options) {
+  const std::string where = at.to_string();
+  OwnedFd fd(
+      ::socket(at.is_v6() ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (fd.get() < 0) return listen_error(where, errno);
+  const bool prepared = set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR) &&
+                        (!options.reuse_port || set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT)) &&
+                        (!at.is_v6() || set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY));
+  if (!prepared) return listen_error(where, errno);
+  sockaddr_storage address{};
+  const socklen_t size = at.to_sockaddr(address);
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      ::listen(fd.get(), options.backlog) != 0) {
+    return listen_error(where, errno);
+  }
+  return fd.release();
+}
 
 EpollLoop::EpollLoop()
     : epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)),
@@ -124,21 +142,9 @@ WallTime EpollLoop::wall_now() const {
 }
 
 ListenerResult EpollLoop::listen(const Endpoint& at, ListenOptions options) {
-  const std::string where = at.to_string();
-  OwnedFd fd(
-      ::socket(at.is_v6() ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (fd.get() < 0) return listen_error(where, errno);
-  const bool prepared = set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR) &&
-                        (!options.reuse_port || set_option(fd.get(), SOL_SOCKET, SO_REUSEPORT)) &&
-                        (!at.is_v6() || set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY));
-  if (!prepared) return listen_error(where, errno);
-  sockaddr_storage address{};
-  const socklen_t size = at.to_sockaddr(address);
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      ::listen(fd.get(), options.backlog) != 0) {
-    return listen_error(where, errno);
-  }
-  return adopt_listener(fd.release());
+  Result<int> fd = listening_socket(at, options);
+  if (!fd) return std::move(fd).error();
+  return adopt_listener(*fd);
 }
 
 ListenerResult EpollLoop::adopt_listener(int descriptor) {

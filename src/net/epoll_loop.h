@@ -12,6 +12,13 @@
 
 namespace drover::net {
 
+// A bound and listening TCP socket, non-blocking and close-on-exec, for EpollLoop::adopt_listener()
+// of this process or another. SO_REUSEADDR always; IPv6 sockets take IPv6 only, so that both
+// families can be bound. Errors: kSystem with the reason in words.
+Result<int> listening_socket(const Endpoint& at, ListenOptions options);
+// Where a socket is bound.
+Endpoint local_endpoint(int fd);
+
 class EpollLoop final : public Loop {
  public:
   // Ends the process when the kernel gives no epoll or event descriptor.
@@ -20,7 +27,6 @@ class EpollLoop final : public Loop {
 
   WallTime wall_now() const override;
 
-  // SO_REUSEADDR always; IPv6 listeners take IPv6 only, so that both families can be bound.
   Result<std::unique_ptr<Listener>> listen(const Endpoint& at, ListenOptions options) override;
   // A TCP socket that listens already (socket activation, an older generation). Takes `fd` over,
   // also on error: kSystem when it is not such a socket.

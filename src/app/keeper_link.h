@@ -1,0 +1,37 @@
+#pragma once
+// The gateway's end of the link to the keeper: what the keeper sees becomes observations of the
+// engine; what the engine wants done to a process is handed on. Lives on the home loop.
+
+#include <functional>
+#include <memory>
+
+#include "base/log.h"
+#include "core/fleet.h"
+#include "engine/engine.h"
+#include "keeper/link.h"
+
+namespace drover::app {
+
+class KeeperLink {
+ public:
+  // The last `supervised` instances of the engine are the keeper's, in its order. `gone` is called
+  // once when the keeper is.
+  KeeperLink(net::EpollLoop& home, engine::Engine& engine, std::unique_ptr<net::Stream> stream,
+             keeper::MessageReader reader, std::size_t supervised, std::function<void()> gone);
+
+  void start();
+
+ private:
+  void hear(keeper::Message message);
+  net::Task<void> report_served();
+
+  net::EpollLoop& home_;
+  engine::Engine& engine_;
+  std::size_t supervised_;
+  std::size_t first_;  // BackendId of the keeper's first instance
+  std::vector<std::uint64_t> served_;
+  keeper::Link link_;
+  net::OwnedTask reporting_;
+};
+
+}  // namespace drover::app

@@ -1,0 +1,128 @@
+#include "app/run_gateway.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+
+#include "app/cli.h"
+#include "app/keeper_link.h"
+#include "app/log_sink.h"
+#include "app/sandbox.h"
+#include "app/server.h"
+#include "config/address.h"
+#include "config/overlay.h"
+#include "keeper/gateway_process.h"
+#include "net/signals.h"
+
+namespace drover::app {
+namespace {
+
+constexpr int kWelcomeTimeMs = 10'000;  // the keeper sends it before it does anything else
+
+void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
+
+// --listeners N, as GatewayProcess writes it.
+std::optional<std::size_t> listener_count(const std::vector<std::string>& arguments) {
+  std::size_t count = 0;
+  if (arguments.size() != 2 || arguments[0] != "--listeners") return std::nullopt;
+  const std::string& text = arguments[1];
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return count;
+}
+
+struct Start {
+  keeper::Welcome welcome;
+  keeper::MessageReader rest;  // what came behind it
+};
+
+// Waits for the first message, before there is a loop.
+std::optional<Start> read_welcome(int link) {
+  Start start;
+  char buffer[64 * 1024];
+  for (;;) {
+    Result<std::optional<keeper::Message>> message = start.rest.next();
+    if (!message) return std::nullopt;
+    if (*message) {
+      auto* welcome = std::get_if<keeper::Welcome>(&**message);
+      if (welcome == nullptr) return std::nullopt;
+      start.welcome = std::move(*welcome);
+      return start;
+    }
+    pollfd readable{link, POLLIN, 0};
+    if (::poll(&readable, 1, kWelcomeTimeMs) <= 0) return std::nullopt;
+    const ssize_t count = ::read(link, buffer, sizeof(buffer));
+    if (count <= 0) return std::nullopt;
+    start.rest.feed({buffer, static_cast<std::size_t>(count)});
+  }
+}
+
+// The keeper's configuration, and behind its instances those that the keeper found and runs.
+config::Config complete_config(const keeper::Welcome& welcome) {
+  config::Config config = config::assemble(welcome.file, welcome.settings).config;
+  for (const config::HostPort& found : welcome.foreign) {
+    config.backends.push_back({.url = fmt::format("http://{}", found.to_string()),
+                               .address = found,
+                               .name = found.to_string()});
+  }
+  for (const keeper::SupervisedInstance& each : welcome.supervised) {
+    Result<config::Backend> backend = config::parse_backend_url(each.url);
+    DROVER_ASSERT(backend.ok());
+    backend->name = each.name;
+    config.backends.push_back(std::move(*backend));
+  }
+  return config;
+}
+
+int serve(Start start, std::vector<int> listeners, int link) {
+  const config::Config config = complete_config(start.welcome);
+  net::block_signals(kEndingSignals);
+  // Before the log has its thread: what is given up is given up thread by thread.
+  const std::string sandbox = enter_sandbox(config.limits.spill_dir);
+  LogSink log({.least = config.log.level, .format = line_format(config.log.format)});
+  Result<Sockets> sockets = Sockets::adopt(std::move(listeners), loop_count(config));
+  if (!sockets) {
+    say("drover gateway: " + sockets.error().message);
+    return cli::kFailed;
+  }
+  Result<std::unique_ptr<Server>> server =
+      Server::create(config, std::move(*sockets), start.welcome.supervised, log);
+  if (!server) {
+    say("drover gateway: " + server.error().message);
+    return cli::kFailed;
+  }
+  std::unique_ptr<net::Stream> stream = keeper::link_stream((*server)->home(), link);
+  if (!stream) return cli::kFailed;
+  KeeperLink keeper((*server)->home(), (*server)->engine(), std::move(stream),
+                    std::move(start.rest), start.welcome.supervised.size(),
+                    [&server] { (*server)->abort(); });
+  keeper.start();
+  log.info("sandbox", {{"state", std::string_view(sandbox)}});
+  std::fputs(start.welcome.greeting.c_str(), stdout);
+  return (*server)->run() == Server::Ended::kDrained ? cli::kDone : cli::kFailed;
+}
+
+}  // namespace
+
+int run_gateway(const std::vector<std::string>& arguments) {
+  const std::optional<std::size_t> count = listener_count(arguments);
+  // Without the keeper's socket there is nothing to do; by hand nobody has it.
+  const bool by_keeper = count && ::fcntl(keeper::kLinkDescriptor, F_SETFD, FD_CLOEXEC) == 0;
+  std::optional<Start> start;
+  if (by_keeper) start = read_welcome(keeper::kLinkDescriptor);
+  if (!start) {
+    say("drover gateway: is started by drover serve, not by hand");
+    return cli::kWrongUse;
+  }
+  std::vector<int> listeners;
+  for (std::size_t i = 0; i < *count; ++i) {
+    listeners.push_back(keeper::kFirstListener + static_cast<int>(i));
+  }
+  return serve(std::move(*start), std::move(listeners), keeper::kLinkDescriptor);
+}
+
+}  // namespace drover::app
