@@ -21,7 +21,8 @@ constexpr char kIntro[] =
     "Start here:\n"
     "  drover serve                 serve what is found or configured\n"
     "  drover check                 is the configuration right?\n"
-    "  drover status                what is it doing at the moment?";
+    "  drover status                what is it doing at the moment?\n"
+    "  drover gpus                  which GPUs are there, and who uses them?";
 
 constexpr char kServeExamples[] =
     "Examples:\n"
@@ -44,6 +45,15 @@ constexpr char kStatusExamples[] =
     "Examples:\n"
     "  drover status\n"
     "  drover status --admin 127.0.0.1:11436 --json | jq '.instances[].health'";
+
+constexpr char kGpusExamples[] =
+    "Examples:\n"
+    "  drover gpus\n"
+    "  drover gpus --json | jq '.devices[].uuid'\n"
+    "\n"
+    "A running drover is asked, because it knows which instance is pinned where; without one\n"
+    "the GPUs are read here. DROVER_NVML_LIBRARY names NVIDIA's library when it lies in an\n"
+    "unusual place.";
 
 constexpr char kVersionExamples[] =
     "Examples:\n"
@@ -127,6 +137,13 @@ void add_verbs(CLI::App& app, Inputs& inputs) {
   add_json(*status, inputs);
   status->footer(kStatusExamples);
   status->callback([&] { inputs.chosen = StatusCommand{inputs.config, inputs.output()}; });
+
+  CLI::App* gpus = app.add_subcommand("gpus", "Show the GPUs, who uses them and who is pinned");
+  add_config_file(*gpus, inputs.config);
+  add_admin(*gpus, inputs.config);
+  add_json(*gpus, inputs);
+  gpus->footer(kGpusExamples);
+  gpus->callback([&] { inputs.chosen = GpusCommand{inputs.config, inputs.output()}; });
 
   CLI::App* version = app.add_subcommand("version", "Print the version");
   add_json(*version, inputs);

@@ -42,14 +42,19 @@ struct StatusCommand {
   Output output = Output::kText;
 };
 
+struct GpusCommand {
+  ConfigOptions config;  // only `file` and `admin` can be given
+  Output output = Output::kText;
+};
+
 struct VersionCommand {
   Output output = Output::kText;
 };
 
 struct DemoCommand {};
 
-using Command =
-    std::variant<ServeCommand, CheckCommand, StatusCommand, VersionCommand, DemoCommand>;
+using Command = std::variant<ServeCommand, CheckCommand, StatusCommand, GpusCommand, VersionCommand,
+                             DemoCommand>;
 
 // What a verb (or a refusal, or --help) has to say. print() writes both texts and returns the code.
 struct Printed {

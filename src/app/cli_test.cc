@@ -51,6 +51,9 @@ TEST(Cli, CheckStatusVersionAndDemoTakeTheirOptions) {
   const auto status = command<StatusCommand>({"status", "--admin", "h:1", "--json"});
   EXPECT_EQ(status.config.admin, "h:1");
   EXPECT_EQ(status.output, Output::kJson);
+  const auto gpus = command<GpusCommand>({"gpus", "--admin", "h:1", "--json"});
+  EXPECT_EQ(gpus.config.admin, "h:1");
+  EXPECT_EQ(gpus.output, Output::kJson);
   EXPECT_EQ(command<VersionCommand>({"version"}).output, Output::kText);
   EXPECT_EQ(command<VersionCommand>({"--version"}).output, Output::kText);
   command<DemoCommand>({"demo"});
@@ -87,7 +90,7 @@ TEST(Cli, NothingAtAllShowsTheHelp) {
 }
 
 TEST(Cli, EveryVerbTeachesByExample) {
-  for (const char* verb : {"serve", "check", "status", "version", "demo"}) {
+  for (const char* verb : {"serve", "check", "status", "gpus", "version", "demo"}) {
     const Printed said = printed({verb, "--help"});
     EXPECT_EQ(said.exit_code, kDone) << verb;
     EXPECT_NE(said.out.find("Usage: drover " + std::string(verb)), std::string::npos) << said.out;

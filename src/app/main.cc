@@ -26,6 +26,9 @@ struct Runner {
   int operator()(const cli::StatusCommand& status) const {
     return cli::print(app::run_status(status, environment));
   }
+  int operator()(const cli::GpusCommand& gpus) const {
+    return cli::print(app::run_gpus(gpus, environment));
+  }
   int operator()(const cli::VersionCommand& version) const {
     return cli::print(app::run_version(version));
   }

@@ -1,5 +1,5 @@
 #pragma once
-// The body of /api/v1/status as a table for people.
+// The body of /api/v1/status as tables for people: instances, their processes, GPUs.
 
 #include <string>
 #include <string_view>

@@ -13,6 +13,9 @@ cli::Printed run_check(const cli::CheckCommand& command, const config::Environme
 // Asks a running drover over its admin address, for at most three seconds.
 cli::Printed run_status(const cli::StatusCommand& command, const config::Environment& environment);
 
+// The GPUs as a running drover knows them, else as they are read here. Without a GPU it says so.
+cli::Printed run_gpus(const cli::GpusCommand& command, const config::Environment& environment);
+
 cli::Printed run_version(const cli::VersionCommand& command);
 
 }  // namespace drover::app

@@ -36,4 +36,8 @@ struct InstanceProcess {
   friend bool operator==(const InstanceProcess&, const InstanceProcess&) = default;
 };
 
+constexpr std::uint64_t restarts(const InstanceProcess& process) {
+  return process.starts > 0 ? process.starts - 1 : 0;
+}
+
 }  // namespace drover

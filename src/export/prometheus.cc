@@ -4,6 +4,7 @@
 
 #include <array>
 #include <initializer_list>
+#include <optional>
 #include <utility>
 
 namespace drover::exporter {
@@ -139,6 +140,126 @@ void write_fleet(Writer& out, const core::FleetView& fleet) {
   }
 }
 
+// Samples of those that have the reading; a device without it has no sample, never a zero.
+template <class Value>
+void per_gpu(Writer& out, const GpuReport& report, std::string_view name, std::string_view help,
+             Value value) {
+  out.family(name, "gauge", help);
+  for (const Gpu& gpu : report.gpus) {
+    if (const auto reading = value(gpu)) {
+      out.sample({{"gpu", gpu.uuid}, {"index", fmt::format("{}", gpu.index)}}, *reading);
+    }
+  }
+}
+
+constexpr std::array kConditions = {GpuCondition::kWell, GpuCondition::kSilent, GpuCondition::kLost,
+                                    GpuCondition::kFailed};
+
+void write_gpu_states(Writer& out, const GpuReport& report) {
+  out.family("gpu_info", "gauge", "What the device is.");
+  for (const Gpu& gpu : report.gpus) {
+    out.sample({{"gpu", gpu.uuid},
+                {"index", fmt::format("{}", gpu.index)},
+                {"name", gpu.name},
+                {"pci", gpu.pci},
+                {"driver", gpu.driver},
+                {"mig", gpu.mig_profile}},
+               1);
+  }
+  out.family("gpu_condition", "gauge", "1 for the condition that the device is in.");
+  for (const Gpu& gpu : report.gpus) {
+    for (const GpuCondition condition : kConditions) {
+      out.sample({{"gpu", gpu.uuid},
+                  {"index", fmt::format("{}", gpu.index)},
+                  {"condition", to_string(condition)}},
+                 gpu.condition == condition ? 1 : 0);
+    }
+  }
+  out.family("gpu_throttled", "gauge", "1 for each reason that slows the device down now.");
+  for (const Gpu& gpu : report.gpus) {
+    for (const std::string& reason : gpu.throttle_reasons) {
+      out.sample({{"gpu", gpu.uuid}, {"index", fmt::format("{}", gpu.index)}, {"reason", reason}},
+                 1);
+    }
+  }
+  out.family("gpu_xid_errors_total", "counter", "Critical errors by number, as the driver told.");
+  for (const Gpu& gpu : report.gpus) {
+    for (const auto& [xid, count] : gpu.xid_errors) {
+      out.sample({{"gpu", gpu.uuid},
+                  {"index", fmt::format("{}", gpu.index)},
+                  {"xid", fmt::format("{}", xid)}},
+                 count);
+    }
+  }
+}
+
+void write_gpus(Writer& out, const GpuReport& report) {
+  per_gpu(out, report, "gpu_utilization_ratio", "Share of the time that the device computed.",
+          [](const Gpu& gpu) { return gpu.utilization; });
+  per_gpu(out, report, "gpu_memory_used_bytes", "Memory in use, by everybody.",
+          [](const Gpu& gpu) { return gpu.memory_used_bytes; });
+  per_gpu(out, report, "gpu_memory_total_bytes", "Memory of the device.",
+          [](const Gpu& gpu) { return gpu.memory_total_bytes; });
+  per_gpu(out, report, "gpu_temperature_celsius", "Temperature of the device.",
+          [](const Gpu& gpu) { return gpu.temperature_celsius; });
+  per_gpu(out, report, "gpu_power_watts", "Power that the device draws.",
+          [](const Gpu& gpu) { return gpu.power_watts; });
+  per_gpu(out, report, "gpu_power_limit_watts", "Power that the device may draw.",
+          [](const Gpu& gpu) { return gpu.power_limit_watts; });
+  per_gpu(out, report, "gpu_processes", "Processes that hold memory of the device.",
+          [](const Gpu& gpu) {
+            return gpu.processes ? std::optional(gpu.processes->size()) : std::nullopt;
+          });
+  write_gpu_states(out, report);
+}
+
+constexpr std::array kProcessStates = {ProcessState::kStarting, ProcessState::kRunning,
+                                       ProcessState::kStopping, ProcessState::kWaiting,
+                                       ProcessState::kStopped,  ProcessState::kQuarantined};
+
+template <class Value>
+void per_process(Writer& out, const core::FleetView& fleet, std::string_view name,
+                 std::string_view type, std::string_view help, Value value) {
+  out.family(name, type, help);
+  for (const core::BackendView& backend : fleet.backends) {
+    if (!backend.process) continue;
+    const auto reading = value(*backend.process);
+    if (reading) out.sample({{"instance", backend.name}}, *reading);
+  }
+}
+
+// Sums over the tree of an instance start anew when it is started anew: a counter that falls is a
+// restart to Prometheus, as it should be.
+void write_processes(Writer& out, const core::FleetView& fleet) {
+  using Process = InstanceProcess;
+  per_process(out, fleet, "instance_cpu_seconds_total", "counter",
+              "CPU time of the instance's processes that are alive.",
+              [](const Process& p) { return std::optional(to_seconds(p.cpu)); });
+  per_process(out, fleet, "instance_resident_bytes", "gauge",
+              "Main memory of the instance's processes.",
+              [](const Process& p) { return std::optional(p.rss_bytes); });
+  per_process(out, fleet, "instance_open_files", "gauge", "Open files of the instance's processes.",
+              [](const Process& p) { return std::optional(p.open_files); });
+  per_process(out, fleet, "instance_processes", "gauge", "Processes of the instance.",
+              [](const Process& p) { return std::optional(p.processes); });
+  per_process(out, fleet, "instance_restarts_total", "counter",
+              "Starts of the instance after the first.",
+              [](const Process& p) { return std::optional(restarts(p)); });
+  per_process(out, fleet, "instance_pinned_well", "gauge",
+              "1: its runners are on its own GPUs; 0: one is elsewhere; absent: not known.",
+              [](const Process& p) {
+                return p.pinned_well ? std::optional(*p.pinned_well ? 1 : 0) : std::nullopt;
+              });
+  out.family("instance_process_state", "gauge", "1 for the state that the process is in.");
+  for (const core::BackendView& backend : fleet.backends) {
+    if (!backend.process) continue;
+    for (const ProcessState state : kProcessStates) {
+      out.sample({{"instance", backend.name}, {"state", to_string(state)}},
+                 backend.process->state == state ? 1 : 0);
+    }
+  }
+}
+
 }  // namespace
 
 std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& metrics,
@@ -149,6 +270,8 @@ std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& me
   write_requests(out, metrics);
   write_times(out, metrics);
   write_fleet(out, fleet);
+  write_processes(out, fleet);
+  if (fleet.gpus) write_gpus(out, *fleet.gpus);
   out.family("backend_state_changes_total", "counter", "Changes of state, by the new state.");
   for (const auto& [key, count] : metrics.health_changes()) {
     out.sample({{"backend", key.first}, {"state", key.second}}, count);

@@ -208,5 +208,75 @@ TEST(Prometheus, LabelsAreEscaped) {
   EXPECT_EQ(read.at(R"(drover_backend_up{backend="a\"b\\c\nd"})"), 0);
 }
 
+TEST(Prometheus, DevicesHaveTheReadingsThatThereAre) {
+  core::FleetView fleet;
+  GpuReport report{"nvml", {{.index = 0, .uuid = "GPU-a"}, {.index = 1, .uuid = "GPU-b"}}, {}};
+  Gpu& full = report.gpus[0];
+  full.name = "H100";
+  full.driver = "550.54";
+  full.memory_total_bytes = 85520809984;
+  full.memory_used_bytes = 5368709120;
+  full.utilization = 0.35;
+  full.temperature_celsius = 41;
+  full.power_watts = 71.25;
+  full.power_limit_watts = 700;
+  full.throttle_reasons = {"hw_thermal"};
+  full.xid_errors = {{79, 2}};
+  full.processes = {{4711, 8}, {4712, std::nullopt}};
+  report.gpus[1].condition = GpuCondition::kLost;
+  fleet.gpus = std::make_shared<const GpuReport>(report);
+  const Reader read(metrics_text(fleet, engine::Metrics(), "0.1.0"));
+  const std::string a = "{gpu=\"GPU-a\",index=\"0\"}";
+  EXPECT_EQ(read.at("drover_gpu_utilization_ratio" + a), 0.35);
+  EXPECT_EQ(read.at("drover_gpu_memory_used_bytes" + a), 5368709120);
+  EXPECT_EQ(read.at("drover_gpu_memory_total_bytes" + a), 85520809984);
+  EXPECT_EQ(read.at("drover_gpu_temperature_celsius" + a), 41);
+  EXPECT_EQ(read.at("drover_gpu_power_watts" + a), 71.25);
+  EXPECT_EQ(read.at("drover_gpu_power_limit_watts" + a), 700);
+  EXPECT_EQ(read.at("drover_gpu_processes" + a), 2);
+  EXPECT_EQ(read.at("drover_gpu_xid_errors_total{gpu=\"GPU-a\",index=\"0\",xid=\"79\"}"), 2);
+  EXPECT_EQ(read.at("drover_gpu_throttled{gpu=\"GPU-a\",index=\"0\",reason=\"hw_thermal\"}"), 1);
+  EXPECT_EQ(read.at("drover_gpu_info{gpu=\"GPU-a\",index=\"0\",name=\"H100\",pci=\"\","
+                    "driver=\"550.54\",mig=\"\"}"),
+            1);
+  const std::string b = "{gpu=\"GPU-b\",index=\"1\"}";
+  EXPECT_EQ(read.at("drover_gpu_utilization_ratio" + b), -1) << "absent, not zero";
+  EXPECT_EQ(read.at("drover_gpu_processes" + b), -1);
+  EXPECT_EQ(read.at("drover_gpu_condition{gpu=\"GPU-b\",index=\"1\",condition=\"lost\"}"), 1);
+  EXPECT_EQ(read.at("drover_gpu_condition{gpu=\"GPU-b\",index=\"1\",condition=\"well\"}"), 0);
+}
+
+TEST(Prometheus, WithoutAReaderOfDevicesThereIsNothingAboutThem) {
+  const Reader read(metrics_text({}, engine::Metrics(), "0.1.0"));
+  EXPECT_EQ(read.families.count("drover_gpu_info"), 0U);
+}
+
+TEST(Prometheus, SupervisedInstancesHaveTheirProcess) {
+  core::FleetView fleet;
+  fleet.backends.push_back({.id = BackendId{0}, .name = "gpu0", .supervised = true});
+  fleet.backends.push_back({.id = BackendId{1}, .name = "foreign"});
+  InstanceProcess process{.state = ProcessState::kRunning, .pid = 77, .starts = 3};
+  process.processes = 2;
+  process.cpu = 1500ms;
+  process.rss_bytes = 4096;
+  process.open_files = 12;
+  fleet.backends[0].process = process;
+  {
+    const Reader read(metrics_text(fleet, engine::Metrics(), "0.1.0"));
+    EXPECT_EQ(read.at("drover_instance_cpu_seconds_total{instance=\"gpu0\"}"), 1.5);
+    EXPECT_EQ(read.at("drover_instance_resident_bytes{instance=\"gpu0\"}"), 4096);
+    EXPECT_EQ(read.at("drover_instance_open_files{instance=\"gpu0\"}"), 12);
+    EXPECT_EQ(read.at("drover_instance_processes{instance=\"gpu0\"}"), 2);
+    EXPECT_EQ(read.at("drover_instance_restarts_total{instance=\"gpu0\"}"), 2);
+    EXPECT_EQ(read.at("drover_instance_process_state{instance=\"gpu0\",state=\"running\"}"), 1);
+    EXPECT_EQ(read.at("drover_instance_process_state{instance=\"gpu0\",state=\"waiting\"}"), 0);
+    EXPECT_EQ(read.at("drover_instance_pinned_well{instance=\"gpu0\"}"), -1) << "not known yet";
+    EXPECT_EQ(read.at("drover_instance_restarts_total{instance=\"foreign\"}"), -1);
+  }
+  fleet.backends[0].process->pinned_well = false;
+  const Reader read(metrics_text(fleet, engine::Metrics(), "0.1.0"));
+  EXPECT_EQ(read.at("drover_instance_pinned_well{instance=\"gpu0\"}"), 0);
+}
+
 }  // namespace
 }  // namespace drover::exporter

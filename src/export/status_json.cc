@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 
 namespace drover::exporter {
 namespace {
@@ -34,7 +36,74 @@ std::string array(const List* list, Item item) {
   return out + ']';
 }
 
+template <class Value>
+std::string or_null(const std::optional<Value>& value) {
+  return value ? fmt::format("{}", *value) : "null";
+}
+
+// A share or a sensor's reading: three digits behind the point are more than it measures.
+std::string reading(const std::optional<double>& value) {
+  return value ? fmt::format("{:.3f}", *value) : "null";
+}
+
+std::string process(const std::optional<InstanceProcess>& process) {
+  if (!process) return "null";
+  return fmt::format(
+      "{{\"state\":{},\"reason\":{},\"pid\":{},\"restarts\":{},\"processes\":{},"
+      "\"cpu_seconds\":{:.3f},\"resident_bytes\":{},\"open_files\":{},\"pinned_well\":{},"
+      "\"pinning_detail\":{}}}",
+      quote(to_string(process->state)), quote(process->reason), process->pid, restarts(*process),
+      process->processes, to_seconds(process->cpu), process->rss_bytes, process->open_files,
+      or_null(process->pinned_well), quote(process->pinning_detail));
+}
+
+// Names of the instances that were given this device alone, or with others.
+std::string users(const core::FleetView& fleet, const std::string& uuid) {
+  std::string out = "[";
+  for (const core::BackendView& backend : fleet.backends) {
+    if (std::find(backend.gpus.begin(), backend.gpus.end(), uuid) == backend.gpus.end()) continue;
+    if (out.size() > 1) out += ',';
+    out += quote(backend.name);
+  }
+  return out + ']';
+}
+
+std::string gpu(const Gpu& gpu, const core::FleetView* fleet) {
+  const auto text = [](const std::string& each) { return quote(each); };
+  const auto xid = [](const auto& each) {
+    return fmt::format("\"{}\":{}", each.first, each.second);
+  };
+  const auto holder = [](const GpuProcess& each) {
+    return fmt::format("{{\"pid\":{},\"memory_bytes\":{}}}", each.pid, or_null(each.memory_bytes));
+  };
+  std::string xids = array(&gpu.xid_errors, xid);
+  xids.front() = '{';
+  xids.back() = '}';
+  return fmt::format(
+      "{{\"index\":{},\"uuid\":{},\"name\":{},\"vendor\":{},\"pci\":{},\"driver\":{},\"mig\":{},"
+      "\"condition\":{},\"detail\":{},\"memory_total_bytes\":{},\"memory_used_bytes\":{},"
+      "\"utilization\":{},\"temperature_celsius\":{},\"power_watts\":{},"
+      "\"power_limit_watts\":{},\"throttle_reasons\":{},\"xid_errors\":{},\"processes\":{},"
+      "\"instances\":{}}}",
+      gpu.index, quote(gpu.uuid), quote(gpu.name), quote(to_string(gpu.vendor)), quote(gpu.pci),
+      quote(gpu.driver), quote(gpu.mig_profile), quote(to_string(gpu.condition)), quote(gpu.detail),
+      or_null(gpu.memory_total_bytes), or_null(gpu.memory_used_bytes), reading(gpu.utilization),
+      reading(gpu.temperature_celsius), reading(gpu.power_watts), reading(gpu.power_limit_watts),
+      array(&gpu.throttle_reasons, text), xids,
+      array(gpu.processes ? &*gpu.processes : nullptr, holder),
+      fleet == nullptr ? "[]" : users(*fleet, gpu.uuid));
+}
+
+std::string report(const GpuReport* report, const core::FleetView* fleet) {
+  if (report == nullptr) return "null";
+  const auto text = [](const std::string& each) { return quote(each); };
+  const auto device = [fleet](const Gpu& each) { return gpu(each, fleet); };
+  return fmt::format("{{\"source\":{},\"problems\":{},\"devices\":{}}}", quote(report->source),
+                     array(&report->problems, text), array(&report->gpus, device));
+}
+
 std::string instance(const core::BackendView& backend, Instant now) {
+  const auto uuid = [](const std::string& each) { return quote(each); };
   const auto name = [](const InstalledModel& model) { return quote(model.shown_name); };
   const auto loaded = [](const LoadedModel& model) {
     return fmt::format("{{\"name\":{},\"bytes\":{},\"vram_bytes\":{},\"context_length\":{}}}",
@@ -44,11 +113,14 @@ std::string instance(const core::BackendView& backend, Instant now) {
   return fmt::format(
       "{{\"name\":{},\"url\":{},\"health\":{},\"reason\":{},\"since_seconds\":{:.3f},"
       "\"in_flight\":{},\"awaiting_first\":{},\"served\":{},\"failed\":{},\"version\":{},"
-      "\"models\":{},\"loaded\":{}}}",
+      "\"models\":{},\"loaded\":{},\"supervised\":{},\"placement\":{},\"gpus\":{},"
+      "\"process\":{}}}",
       quote(backend.name), quote(backend.url), quote(core::to_string(backend.health)),
       quote(backend.reason), to_seconds(now - backend.since), backend.in_flight,
       backend.awaiting_first, backend.served, backend.failed, quote(backend.version),
-      array(backend.catalogue.get(), name), array(backend.residency.get(), loaded));
+      array(backend.catalogue.get(), name), array(backend.residency.get(), loaded),
+      backend.supervised, quote(core::to_string(backend.placement)), array(&backend.gpus, uuid),
+      process(backend.process));
 }
 
 }  // namespace
@@ -63,10 +135,13 @@ std::string status_json(const core::FleetView& fleet, const StatusFacts& facts) 
     rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 2);
   }
   return fmt::format(
-      "{{\"version\":{},\"policy\":{},\"listen\":{}],\"uptime_seconds\":{:.3f},\"instances\":{}}}"
-      "\n",
+      "{{\"version\":{},\"policy\":{},\"listen\":{}],\"uptime_seconds\":{:.3f},\"instances\":{},"
+      "\"gpus\":{}}}\n",
       quote(facts.version), quote(fleet.policy), listen, to_seconds(facts.now - facts.started),
-      array(&fleet.backends, [&facts](const auto& each) { return instance(each, facts.now); }));
+      array(&fleet.backends, [&facts](const auto& each) { return instance(each, facts.now); }),
+      report(fleet.gpus.get(), &fleet));
 }
+
+std::string gpus_json(const GpuReport& gpus) { return report(&gpus, nullptr) + "\n"; }
 
 }  // namespace drover::exporter

@@ -18,4 +18,7 @@ struct StatusFacts {
 
 std::string status_json(const core::FleetView& fleet, const StatusFacts& facts);
 
+// Its "gpus" alone, for when no drover runs that could say more.
+std::string gpus_json(const GpuReport& gpus);
+
 }  // namespace drover::exporter

@@ -37,11 +37,83 @@ TEST(StatusJson, SaysWhatTheFleetIs) {
       "{\"name\":\"gpu0\",\"url\":\"http://gpu0:11434\",\"health\":\"up\",\"reason\":\"\","
       "\"since_seconds\":1.500,\"in_flight\":0,\"awaiting_first\":0,\"served\":0,\"failed\":0,"
       "\"version\":\"0.30.1\",\"models\":[\"Llama3\"],\"loaded\":[{\"name\":\"llama3:latest\","
-      "\"bytes\":10,\"vram_bytes\":8,\"context_length\":4096}]},"
+      "\"bytes\":10,\"vram_bytes\":8,\"context_length\":4096}],\"supervised\":false,"
+      "\"placement\":\"unknown\",\"gpus\":[],\"process\":null},"
       "{\"name\":\"gpu1\",\"url\":\"http://gpu1:11434\",\"health\":\"down\","
       "\"reason\":\"connection refused\",\"since_seconds\":1.500,\"in_flight\":0,"
       "\"awaiting_first\":0,\"served\":0,\"failed\":0,\"version\":\"\",\"models\":null,"
-      "\"loaded\":null}]}\n");
+      "\"loaded\":null,\"supervised\":false,\"placement\":\"unknown\",\"gpus\":[],"
+      "\"process\":null}],\"gpus\":null}\n");
+}
+
+TEST(StatusJson, SaysWhatTheDevicesAreAndWhoUsesThem) {
+  core::FleetView fleet;
+  fleet.backends.push_back({.id = BackendId{0}, .name = "gpu0", .gpus = {"GPU-a"}});
+  fleet.backends.push_back({.id = BackendId{1}, .name = "all", .gpus = {"GPU-a", "GPU-b"}});
+  GpuReport report{"nvml 550.54", {{.index = 0, .uuid = "GPU-a"}, {.index = 1, .uuid = "GPU-b"}}};
+  Gpu& full = report.gpus[0];
+  full.name = "H100";
+  full.pci = "0000:3b:00.0";
+  full.driver = "550.54";
+  full.memory_total_bytes = 80;
+  full.memory_used_bytes = 8;
+  full.utilization = 0.35;
+  full.temperature_celsius = 41;
+  full.power_watts = 71.234;
+  full.power_limit_watts = 700;
+  full.throttle_reasons = {"hw_thermal"};
+  full.xid_errors = {{31, 2}, {79, 1}};
+  full.processes = {{4711, 8}, {4712, std::nullopt}};
+  report.gpus[1].condition = GpuCondition::kLost;
+  report.gpus[1].detail = "gone";
+  report.problems = {"no \"driver\""};
+  fleet.gpus = std::make_shared<const GpuReport>(report);
+  const std::string text = status_json(fleet, {.version = "v"});
+  EXPECT_NE(
+      text.find(
+          R"("gpus":{"source":"nvml 550.54","problems":["no \"driver\""],"devices":[)"
+          R"({"index":0,"uuid":"GPU-a","name":"H100","vendor":"nvidia","pci":"0000:3b:00.0",)"
+          R"("driver":"550.54","mig":"","condition":"well","detail":"","memory_total_bytes":80,)"
+          R"("memory_used_bytes":8,"utilization":0.350,"temperature_celsius":41.000,)"
+          R"("power_watts":71.234,"power_limit_watts":700.000,"throttle_reasons":["hw_thermal"],)"
+          R"("xid_errors":{"31":2,"79":1},"processes":[{"pid":4711,"memory_bytes":8},)"
+          R"({"pid":4712,"memory_bytes":null}],"instances":["gpu0","all"]},)"),
+      std::string::npos)
+      << text;
+  EXPECT_NE(text.find(R"("condition":"lost","detail":"gone","memory_total_bytes":null,)"
+                      R"("memory_used_bytes":null,"utilization":null,"temperature_celsius":null,)"
+                      R"("power_watts":null,"power_limit_watts":null,"throttle_reasons":[],)"
+                      R"("xid_errors":{},"processes":null,"instances":["all"]}]}})"),
+            std::string::npos)
+      << text;
+}
+
+TEST(StatusJson, SaysHowTheProcessOfAnInstanceIs) {
+  core::FleetView fleet;
+  fleet.backends.push_back({.id = BackendId{0}, .name = "gpu0", .supervised = true});
+  fleet.backends[0].placement = core::Placement::kPinned;
+  fleet.backends[0].gpus = {"GPU-a"};
+  InstanceProcess process{.state = ProcessState::kRunning, .pid = 77, .starts = 3};
+  process.processes = 2;
+  process.cpu = 1500ms;
+  process.rss_bytes = 4096;
+  process.open_files = 12;
+  process.pinned_well = false;
+  process.pinning_detail = "runner 78 is elsewhere";
+  fleet.backends[0].process = process;
+  const std::string text = status_json(fleet, {.version = "v"});
+  EXPECT_NE(text.find(R"("supervised":true,"placement":"pinned","gpus":["GPU-a"],"process":)"
+                      R"({"state":"running","reason":"","pid":77,"restarts":2,"processes":2,)"
+                      R"("cpu_seconds":1.500,"resident_bytes":4096,"open_files":12,)"
+                      R"("pinned_well":false,"pinning_detail":"runner 78 is elsewhere"}})"),
+            std::string::npos)
+      << text;
+}
+
+TEST(StatusJson, DevicesAloneAreTheSameText) {
+  const GpuReport report{"none", {}, {"the driver is not loaded"}};
+  EXPECT_EQ(gpus_json(report),
+            "{\"source\":\"none\",\"problems\":[\"the driver is not loaded\"],\"devices\":[]}\n");
 }
 
 TEST(StatusJson, EscapesWhatOthersWrote) {

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+#include <vector>
+
 namespace drover::gateway {
 namespace {
 
@@ -80,6 +84,102 @@ std::string row(const core::BackendView& backend, Instant now) {
       escape(backend.version));
 }
 
+// "5.1 GiB"; "-" for a reading that there is not.
+std::string memory(const std::optional<std::uint64_t>& bytes) {
+  if (!bytes) return "-";
+  return fmt::format("{:.1f} GiB", static_cast<double>(*bytes) / (1024.0 * 1024.0 * 1024.0));
+}
+
+std::string rounded(const std::optional<double>& value, double scale, std::string_view unit) {
+  return value ? fmt::format("{:.0f} {}", *value * scale, unit) : "-";
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    if (!text.empty()) text += ", ";
+    text += word;
+  }
+  return text;
+}
+
+std::string users(const core::FleetView& fleet, const std::string& uuid) {
+  std::vector<std::string> names;
+  for (const core::BackendView& backend : fleet.backends) {
+    if (std::find(backend.gpus.begin(), backend.gpus.end(), uuid) != backend.gpus.end()) {
+      names.push_back(backend.name);
+    }
+  }
+  return joined(names);
+}
+
+std::string gpu_notes(const Gpu& gpu) {
+  std::vector<std::string> notes;
+  if (!gpu.detail.empty()) notes.push_back(gpu.detail);
+  if (!gpu.throttle_reasons.empty()) {
+    notes.push_back("slowed down by " + joined(gpu.throttle_reasons));
+  }
+  for (const auto& [xid, count] : gpu.xid_errors) {
+    notes.push_back(fmt::format("XID {} ({} times)", xid, count));
+  }
+  return notes.empty() ? "" : fmt::format("<br><small>{}</small>", escape(joined(notes)));
+}
+
+std::string gpu_row(const core::FleetView& fleet, const Gpu& gpu) {
+  return fmt::format(
+      "<tr><td>{} {}<br><small>{}</small></td><td><span class=\"{}\">{}</span>{}</td>"
+      "<td class=\"n\">{} of {}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>"
+      "<td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
+      gpu.index, escape(gpu.name), escape(gpu.uuid),
+      gpu.condition == GpuCondition::kWell ? "up" : "down", to_string(gpu.condition),
+      gpu_notes(gpu), memory(gpu.memory_used_bytes), memory(gpu.memory_total_bytes),
+      rounded(gpu.utilization, 100, "%"), rounded(gpu.temperature_celsius, 1, "°C"),
+      rounded(gpu.power_watts, 1, "W"),
+      gpu.processes ? fmt::format("{}", gpu.processes->size()) : "-",
+      escape(users(fleet, gpu.uuid)));
+}
+
+std::string gpu_table(const core::FleetView& fleet) {
+  if (!fleet.gpus) return "";
+  std::string text;
+  for (const std::string& problem : fleet.gpus->problems) {
+    text += fmt::format("<p>{}</p>\n", escape(problem));
+  }
+  if (fleet.gpus->gpus.empty()) return text;
+  text +=
+      "<div><table>\n<thead><tr><th>GPU</th><th>Condition</th><th class=\"n\">Memory</th>"
+      "<th class=\"n\">Busy</th><th class=\"n\">Temperature</th><th class=\"n\">Power</th>"
+      "<th class=\"n\">Processes</th><th>Instances</th></tr></thead>\n<tbody>\n";
+  for (const Gpu& gpu : fleet.gpus->gpus) text += gpu_row(fleet, gpu);
+  return text + "</tbody></table></div>\n";
+}
+
+std::string process_row(const core::BackendView& backend) {
+  const InstanceProcess& process = *backend.process;
+  const std::string pinned = !process.pinned_well   ? "not known"
+                             : *process.pinned_well ? "well"
+                                                    : process.pinning_detail;
+  return fmt::format(
+      "<tr><td>{}</td><td>{}<br><small>{}</small></td><td class=\"n\">{}</td>"
+      "<td class=\"n\">{}</td><td class=\"n\">{:.0f} s</td><td class=\"n\">{}</td>"
+      "<td class=\"n\">{}</td><td>{}</td></tr>\n",
+      escape(backend.name), to_string(process.state), escape(process.reason),
+      process.pid == 0 ? "-" : fmt::format("{}", process.pid), restarts(process),
+      to_seconds(process.cpu), memory(process.rss_bytes), process.open_files, escape(pinned));
+}
+
+std::string process_table(const core::FleetView& fleet) {
+  std::string rows;
+  for (const core::BackendView& backend : fleet.backends) {
+    if (backend.process) rows += process_row(backend);
+  }
+  if (rows.empty()) return "";
+  return "<div><table>\n<thead><tr><th>Process of</th><th>State</th><th class=\"n\">PID</th>"
+         "<th class=\"n\">Restarts</th><th class=\"n\">CPU</th><th class=\"n\">Memory</th>"
+         "<th class=\"n\">Open files</th><th>Pinned</th></tr></thead>\n<tbody>\n" +
+         rows + "</tbody></table></div>\n";
+}
+
 }  // namespace
 
 std::string admin_page(const core::FleetView& fleet, const PageFacts& facts) {
@@ -96,10 +196,10 @@ std::string admin_page(const core::FleetView& fleet, const PageFacts& facts) {
       "<th class=\"n\">Failed</th><th>Loaded</th>"
       "<th "
       "class=\"n\">Installed</th><th>Ollama</th></tr></thead>\n<tbody>\n{}</tbody></table></div>\n"
-      "<p>As JSON: <a href=\"/api/v1/status\">/api/v1/status</a> · for Prometheus: "
+      "{}{}<p>As JSON: <a href=\"/api/v1/status\">/api/v1/status</a> · for Prometheus: "
       "<a href=\"/metrics\">/metrics</a></p>\n</body></html>\n",
       kStyle, escape(facts.version), escape(facts.listen), escape(fleet.policy),
-      facts.requests_active, rows);
+      facts.requests_active, rows, process_table(fleet), gpu_table(fleet));
 }
 
 }  // namespace drover::gateway

@@ -1,6 +1,6 @@
 #pragma once
-// The plain page of the admin listener: one table of instances, readable in a text browser, no
-// script.
+// The plain page of the admin listener: tables of instances, of their processes and of GPUs,
+// readable in a text browser, no script.
 
 #include <string>
 #include <string_view>

@@ -165,5 +165,31 @@ TEST(AdminPage, UnknownIsSaidAndNotShownAsNone) {
   EXPECT_NE(page.find("3 requests running"), std::string::npos);
 }
 
+TEST(AdminPage, DevicesAndProcessesHaveTheirTables) {
+  core::FleetView fleet;
+  fleet.backends = {backend("gpu0", HealthState::kUp), backend("foreign", HealthState::kUp)};
+  const std::string without = admin_page(fleet, {"1", "x", Instant{}, 0});
+  EXPECT_EQ(without.find("<th>GPU</th>"), std::string::npos);
+  EXPECT_EQ(without.find("<th>Process of</th>"), std::string::npos);
+  fleet.backends[0].gpus = {"GPU-a"};
+  InstanceProcess process{.state = ProcessState::kRunning, .pid = 77, .starts = 3};
+  process.pinned_well = false;
+  process.pinning_detail = "runner <78>";
+  fleet.backends[0].process = process;
+  GpuReport report{"nvml", {{.index = 0, .uuid = "GPU-a", .name = "<H100>"}}, {"a <problem>"}};
+  report.gpus[0].utilization = 0.35;
+  report.gpus[0].xid_errors = {{79, 2}};
+  report.gpus[0].throttle_reasons = {"hw_thermal", "sw_power_cap"};
+  fleet.gpus = std::make_shared<const GpuReport>(report);
+  const std::string page = admin_page(fleet, {"1", "x", Instant{}, 0});
+  for (std::string_view shown :
+       {"<td>gpu0</td><td>running", "<td class=\"n\">2</td>", "runner &lt;78&gt;", "0 &lt;H100&gt;",
+        "<td class=\"n\">35 %</td>", "<td class=\"n\">- of -</td>", "XID 79 (2 times)",
+        "slowed down by hw_thermal, sw_power_cap", "<td>gpu0</td></tr>",
+        "<p>a &lt;problem&gt;</p>"}) {
+    EXPECT_NE(page.find(shown), std::string::npos) << shown << "\n" << page;
+  }
+}
+
 }  // namespace
 }  // namespace drover::gateway
