@@ -28,6 +28,8 @@ namespace {
 
 // After the drain time, what is cut gets this long to send its error records.
 constexpr Duration kCutTime = std::chrono::seconds(2);
+// An instance of this machine answers in a millisecond; one that is silent is not waited for longer.
+constexpr Duration kFirstLook = std::chrono::milliseconds(500);
 // The greeting waits this long for the first catalogue, to name a model that exists.
 constexpr Duration kGreetingWait = std::chrono::seconds(3);
 
@@ -55,6 +57,7 @@ struct Server::State {
 
   Result<void> adopt(Sockets sockets);
   void wire();
+  net::Task<void> open_doors();
   net::Task<void> greet();
   net::Task<void> stop_after(Duration time);
   void on_signal(int number);
@@ -232,6 +235,26 @@ void Server::abort() {
   state_->home().stop();
 }
 
+// Clients wait in the kernel until every instance was asked once: a gateway that was started again
+// after a crash must not refuse what its predecessor served.
+net::Task<void> Server::State::open_doors() {
+  const Instant patience = home().now() + kFirstLook;
+  const auto unknown = [](const core::BackendView& backend) {
+    return backend.health == core::HealthState::kUnknown;
+  };
+  while (home().now() < patience && std::ranges::any_of(engine->view()->backends, unknown)) {
+    co_await home().sleep_for(std::chrono::milliseconds(5));
+  }
+  if (draining) co_return;
+  for (IoLoop& each : io) {
+    each.loop->post([&each] {
+      for (std::unique_ptr<net::Listener>& listener : each.listeners) {
+        if (listener) each.gateway->serve(std::move(listener));
+      }
+    });
+  }
+}
+
 // What a person needs now: the address, the instances, and one line that streams tokens.
 net::Task<void> Server::State::greet() {
   const Instant patience = home().now() + kGreetingWait;
@@ -276,14 +299,10 @@ Server::Ended Server::run() {
   }
   std::printf("admin on %s\n", s.admin_bound.to_string().c_str());
   std::fflush(stdout);
-  for (IoLoop& each : s.io) {
-    for (std::unique_ptr<net::Listener>& listener : each.listeners) {
-      each.gateway->serve(std::move(listener));
-    }
-  }
   s.started = s.home().now();
   s.probe->start();
   s.admin->serve(std::move(s.admin_listener));
+  s.home().spawn(s.open_doors());
   s.home().spawn(s.greet());
   for (std::size_t i = 1; i < s.io.size(); ++i) {
     s.threads.push_back(

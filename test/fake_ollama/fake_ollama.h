@@ -47,6 +47,8 @@ struct FakeOptions {
   int tokens = 32;    // of an answer when num_predict is not given
   bool echo = false;  // every answer repeats the question
   std::string version = "0.32.15";
+  // A process for each loaded model, as Ollama has; without it nothing but this process runs.
+  bool runner_processes = false;
 };
 
 // "a,b,c:4GB": names, each with a size when one follows the last colon (KB, MB, GB, TB). A name

@@ -71,6 +71,10 @@ net::Task<bool> stream(Generation& g, Connection& connection) {
     if (g.sent == g.length) break;
     const net::WaitResult slept = co_await loop.sleep_until(due + g.token_time, &gone);
     if (slept == net::WaitResult::kCancelled) co_return false;
+    if (g.runner_died()) {
+      end_badly(g, connection);
+      co_return false;
+    }
     if (g.wanted.tool_call) {
       g.writer->tool(out, *g.wanted.tool_call);
     } else {
@@ -126,7 +130,7 @@ void answer_badly_done(Generation& g, Connection& connection) {
 net::Task<bool> collect(Generation& g, Connection& connection) {
   net::Loop& loop = g.state.loop;
   net::Cancel& gone = connection.gone();
-  const bool struck = g.fault && !g.strikes(FaultKind::kSlowTokens);
+  bool struck = g.fault && !g.strikes(FaultKind::kSlowTokens);
   const std::uint64_t stop = struck ? g.before_fault() : g.length;
   const auto time_of = [&g](std::uint64_t tokens) {
     return g.token_time * static_cast<std::int64_t>(tokens);
@@ -141,6 +145,7 @@ net::Task<bool> collect(Generation& g, Connection& connection) {
     if (slept == net::WaitResult::kCancelled) co_return false;
     g.sent = g.length;
   }
+  struck = g.runner_died() || struck;
   g.state.tokens += g.sent;
   close_books(g);
   if (struck && !g.strikes(FaultKind::kHangMid)) {
@@ -185,6 +190,12 @@ Generation::Generation(State& of, const Wanted& asked, const Request& request)
   }
   writer = make_writer(
       wanted, {state.loop, hex(fnv1a(request.path) ^ state.next_id++, 16), finish.prompt_tokens});
+}
+
+bool Generation::runner_died() {
+  if (runner == nullptr || runner->alive()) return false;
+  fault = Fault{.kind = FaultKind::kErrorMid, .variant = "runner_stopped"};
+  return true;
 }
 
 std::uint64_t Generation::before_fault() const {

@@ -28,10 +28,13 @@ class Generation {
   Finish finish;
   std::uint64_t sent = 0;
   std::unique_ptr<Writer> writer;
+  const Scheduler::Runner* runner = nullptr;  // that computes it; its process may be killed
 
   bool strikes(FaultKind kind) const { return fault && fault->kind == kind; }
   // How many tokens come before a fault of the middle strikes; `length` when none does.
   std::uint64_t before_fault() const;
+  // Turns the death of the runner's process into the fault that Ollama makes of it. True: it died.
+  bool runner_died();
 };
 
 // Streams or collects the answer. False: it did not get to its end as planned by the dialect.

@@ -167,6 +167,11 @@ net::Task<void> answer_inference(State& state, Connection& connection, const Req
     co_return;
   }
   generation.began = began;
+  if (!grant.runner().alive()) {
+    refuse(connection, route, 500, error_text("runner_stopped"));
+    co_return;
+  }
+  generation.runner = &grant.runner();
   if (is_embedding(route)) {
     generation.finish.total = loop.now() - began;
     connection.answer(200, kJsonType, embeddings_json(state, wanted, generation.finish));

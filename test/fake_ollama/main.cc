@@ -4,10 +4,15 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "fake_ollama/fake_ollama.h"
+#include "fake_ollama/runner_process.h"
 #include "net/epoll_loop.h"
+#include "net/signals.h"
 
 namespace {
 
@@ -66,12 +71,34 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--prefill-ms-per-kb", a.prefill_ms_per_kb, "Time for a KB of prompt text")
       ->check(times)
       ->capture_default_str();
+  app.add_flag("--runner-processes", a.options.runner_processes,
+               "A process for each loaded model, as Ollama has");
   app.add_flag("--echo", a.options.echo, "Answers repeat the question");
   app.add_option("--version", a.options.version, "What /api/version says")->capture_default_str();
 }
 
+// `ollama serve` takes no arguments, only variables; the stand-in's own are in DROVER_FAKE_OPTIONS.
+std::vector<std::string> arguments_of_serve() {
+  std::vector<std::string> all = {"--runner-processes"};
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  if (const std::string host = variable("OLLAMA_HOST"); !host.empty()) {
+    all.insert(all.end(), {"--listen", host});
+  }
+  if (const std::string slots = variable("OLLAMA_NUM_PARALLEL"); !slots.empty()) {
+    all.insert(all.end(), {"--parallel", slots});
+  }
+  std::istringstream more(variable("DROVER_FAKE_OPTIONS"));
+  for (std::string word; more >> word;) all.push_back(word);
+  return all;
+}
+
 int serve(const net::Endpoint& at, fake::FakeOptions options) {
   net::EpollLoop loop;
+  // The death of a runner is found by asking; nobody else reaps.
+  const net::Signals signals(loop, {SIGTERM, SIGINT}, [&loop](int) { loop.stop(); });
   auto listener = loop.listen(at, {});
   if (!listener.ok()) {
     return complain("can not listen on " + at.to_string() + ": " + listener.error().message);
@@ -89,6 +116,11 @@ int serve(const net::Endpoint& at, fake::FakeOptions options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.size() == 2 && words[0] == fake::kRunnerVerb) {
+    return fake::run_runner(std::strtoull(words[1].c_str(), nullptr, 10));
+  }
+  if (words == std::vector<std::string>{"serve"}) words = arguments_of_serve();
   CLI::App app(
       "A simulated Ollama for tests and demonstrations: no model runs in it. Faults are posted to "
       "/fake/fault.",
@@ -96,7 +128,7 @@ int main(int argc, char** argv) {
   Arguments arguments;
   declare(app, arguments);
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }

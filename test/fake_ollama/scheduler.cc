@@ -170,6 +170,7 @@ void Scheduler::add_runner(const Demand& demand) {
   runner->vram = std::min(demand.model.bytes, free_vram());
   runner->keep_alive = limits_.keep_alive;
   runner->slots = demand.model.embeds ? 1 : limits_.parallel;
+  if (limits_.runner_processes) runner->process = RunnerProcess::start(runner->vram);
   runners_.push_back(std::move(runner));
 }
 
@@ -216,7 +217,8 @@ std::uint32_t Scheduler::waiting() const {
 
 Scheduler::Runner* Scheduler::find(const std::string& digest) {
   for (const auto& runner : runners_) {
-    if (runner->model.digest == digest) return runner.get();
+    // One whose process was killed is only there for those who still hold it.
+    if (runner->model.digest == digest && runner->alive()) return runner.get();
   }
   return nullptr;
 }
@@ -228,7 +230,7 @@ void Scheduler::hold(Runner& runner, const Demand& demand) {
 
 void Scheduler::leave(Runner& runner) {
   if (--runner.users > 0) return;
-  if (runner.doomed || runner.keep_alive == Duration::zero()) {
+  if (runner.doomed || !runner.alive() || runner.keep_alive == Duration::zero()) {
     drop(runner);
     return;
   }
@@ -254,7 +256,9 @@ void Scheduler::drop(Runner& runner) {
 
 void Scheduler::drop_expired() {
   std::erase_if(runners_,
-                [&](const auto& r) { return r->users == 0 && r->expires_at <= loop_.now(); });
+                [&](const auto& r) {
+                  return r->users == 0 && (r->expires_at <= loop_.now() || !r->alive());
+                });
 }
 
 std::uint64_t Scheduler::free_vram() const {

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "fake_ollama/fake_ollama.h"
+#include "fake_ollama/runner_process.h"
 #include "net/task.h"
 #include "net/wait.h"
 
@@ -44,6 +45,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     int max_loaded = 3;
     Duration keep_alive{};
     std::function<Duration()> load_time;  // asked once for each load
+    bool runner_processes = false;
   };
 
  private:
@@ -62,6 +64,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     int in_use = 0;
     int users = 0;        // requests that hold it, with a slot or waiting for one
     bool doomed = false;  // leaves as soon as it is idle
+    std::shared_ptr<RunnerProcess> process;  // null: it has none
+    bool alive() const { return process == nullptr || process->alive(); }
     std::deque<SlotWait*> queue;
   };
 

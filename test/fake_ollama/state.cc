@@ -28,6 +28,7 @@ State::State(net::Loop& on, FakeOptions with)
   limits.parallel = options.parallel;
   limits.max_queue = options.max_queue;
   limits.max_loaded = options.max_loaded;
+  limits.runner_processes = options.runner_processes;
   limits.keep_alive = options.keep_alive;
   limits.load_time = [this] {
     const auto slow = faults.take(FaultKind::kSlowLoad, {.path = "", .inference = true});
