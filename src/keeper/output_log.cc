@@ -71,16 +71,21 @@ void OutputLog::drain() {
 void OutputLog::note(std::string_view line) { write(fmt::format("drover: {}\n", line)); }
 
 void OutputLog::write(std::string_view bytes) {
-  if (file_ >= 0 && size_ + bytes.size() > options_.bytes) rotate();
-  if (file_ < 0) {
-    file_ = ::open(options_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kFileMode);
-    struct stat info {};
-    size_ = file_ >= 0 && ::fstat(file_, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+  if (file_ < 0) open_file();
+  if (size_ > 0 && size_ + bytes.size() > options_.bytes) {
+    rotate();
+    open_file();
   }
   const ssize_t written = file_ < 0 ? -1 : ::write(file_, bytes.data(), bytes.size());
   const std::uint64_t kept = written < 0 ? 0 : static_cast<std::uint64_t>(written);
   size_ += kept;
   dropped_ += bytes.size() - kept;
+}
+
+void OutputLog::open_file() {
+  file_ = ::open(options_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kFileMode);
+  struct stat info {};
+  size_ = file_ >= 0 && ::fstat(file_, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
 }
 
 void OutputLog::rotate() {

@@ -40,6 +40,7 @@ class OutputLog final : private net::EpollLoop::Watch {
   void drain();
   void close_pipe();
   void write(std::string_view bytes);
+  void open_file();
   void rotate();
   void watch_lines(std::string_view bytes);
 

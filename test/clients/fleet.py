@@ -233,8 +233,9 @@ class Fake(Child):
 class Drover(Child):
     """`drover serve ARGUMENTS`; it listens when the constructor returns."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        super().__init__([str(binary("drover")), "serve", *arguments])
+    def __init__(self, arguments: Sequence[str],
+                 environment: dict[str, str] | None = None) -> None:
+        super().__init__([str(binary("drover")), "serve", *arguments], environment)
         try:
             self.port = int(self.wait_line(r"^listening on 127\.0\.0\.1:(\d+)")[1])
             self.admin_port = int(self.wait_line(r"^admin on 127\.0\.0\.1:(\d+)")[1])
@@ -266,6 +267,22 @@ class Drover(Child):
             drover.stop()
             raise
         return drover
+
+    def crashed(self) -> str:
+        """The keeper hides a gateway that crashes from clients; tests shall see it."""
+        said = [line for line in self.lines() if "gateway ended, starting it again" in line]
+        return super().crashed() or "\n".join(said)
+
+    def gateway_pid(self) -> int:
+        """The process that serves; the one that was started is its keeper."""
+        for pid in _family(self.pid)[1:]:
+            if b"\0gateway\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
+        raise LookupError("no gateway runs")
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(http(f"{self.admin}/api/v1/status")[1])
+        return answer
 
     def wait_ready(self) -> None:
         wait_until(lambda: http(f"{self.admin}/readyz")[0] == 200, "drover is ready")

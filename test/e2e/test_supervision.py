@@ -1,0 +1,292 @@
+"""drover runs Ollama itself: one pinned instance per GPU, watched, started again, never orphaned."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from asking import CHAT, GENERATE, Outcome, ask, ask_now, until, words
+from fleet import Drover, binary, http, wait_until
+from supervised import GPU_BYTES, Gpu, Machine, environment_of, instance
+
+KILLS = 50
+LOAD = 16  # requests at any moment while processes are killed
+
+
+def test_every_gpu_has_a_pinned_instance_and_all_gpus_one_for_large_models() -> None:
+    with Machine(gpus=3) as machine:
+        drover = machine.serve()
+        status = drover.status()
+        placed = {each["name"]: each["gpus"] for each in status["instances"]}
+        assert placed == {"gpu0": ["GPU-aaaa"], "gpu1": ["GPU-bbbb"], "gpu2": ["GPU-cccc"],
+                          "all-gpus": ["GPU-aaaa", "GPU-bbbb", "GPU-cccc"]}
+        pinned = sorted(environment_of(pid)["CUDA_VISIBLE_DEVICES"] for pid in machine.servers())
+        assert pinned == ["GPU-aaaa", "GPU-aaaa,GPU-bbbb,GPU-cccc", "GPU-bbbb", "GPU-cccc"]
+        for pid in machine.servers():
+            variables = environment_of(pid)
+            assert variables["OLLAMA_VULKAN"] == "0"
+            assert variables["OLLAMA_NOPRUNE"] == "1"
+            assert variables["OLLAMA_MODELS"] == str(machine.path / "home/.ollama/models")
+            assert variables["OLLAMA_CONTEXT_LENGTH"] == "32768"
+
+
+def test_what_runs_where_is_proven_by_the_driver_after_the_first_load() -> None:
+    with Machine() as machine:
+        drover = machine.serve()
+        for _ in range(2):
+            assert ask_now(drover.port, "hello").complete
+        for name in ("gpu0", "gpu1"):
+            wait_until(lambda name=name: instance(drover, name)["process"]["pinned_well"] is True,
+                       f"{name} is seen on its GPU")
+
+
+def test_a_runner_on_a_foreign_gpu_is_said_loudly() -> None:
+    with Machine() as machine:
+        drover = machine.serve()
+        assert ask_now(drover.port, "hello").complete
+        runner = wait_until(lambda: machine.named("runner"), "a runner runs")[0]
+        home = environment_of(runner)["CUDA_VISIBLE_DEVICES"]
+        other = "GPU-bbbb" if home == "GPU-aaaa" else "GPU-aaaa"
+        folder = machine.path / "gpus" / other
+        folder.mkdir(exist_ok=True)
+        folder.joinpath(str(runner)).write_text("1000000000")
+        drover.wait_line("instance is not where it was pinned")
+        wait_until(lambda: any(each["process"]["pinned_well"] is False
+                               for each in drover.status()["instances"]), "the status says so")
+
+
+def test_cpu_memory_and_restarts_agree_with_ps() -> None:
+    with Machine() as machine:
+        drover = machine.serve()
+        assert ask_now(drover.port, words("a", 20)).complete
+        wait_until(lambda: sum(each["process"]["processes"]
+                               for each in drover.status()["instances"]) == 4,
+                   "three servers and a runner are counted")
+        for name in ("gpu0", "gpu1", "all-gpus"):
+            process = instance(drover, name)["process"]
+            family = [process["pid"], *_children(process["pid"])]
+            told = subprocess.run(["ps", "-o", "rss=,cputimes=", "-p", ",".join(map(str, family))],
+                                  capture_output=True, text=True, check=True).stdout.split()
+            rss = sum(map(int, told[::2])) * 1024
+            assert abs(process["rss_bytes"] - rss) <= max(rss * 0.1, 2 << 20)
+            assert abs(process["cpu_seconds"] - sum(map(int, told[1::2]))) <= 2
+            assert process["restarts"] == 0
+        victim = instance(drover, "gpu1")["process"]["pid"]
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: instance(drover, "gpu1")["process"]["restarts"] == 1
+                   and instance(drover, "gpu1")["process"]["state"] == "running", "it runs again")
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found += [int(child), *_children(int(child))]
+    return found
+
+
+async def _keep_asking(port: int, stop: asyncio.Event, answers: list[Outcome], label: str) -> None:
+    number = 0
+    while not stop.is_set():
+        number += 1
+        outcome = Outcome()
+        answers.append(outcome)
+        dialect = GENERATE if number % 2 else CHAT
+        await ask(port, f"echo:{words(f'{label}n{number}', 12)}", dialect, number % 3 != 0, outcome)
+
+
+async def _kill_at_random(machine: Machine, drover: Drover, seed: int) -> list[Outcome]:
+    chance = random.Random(seed)
+    stop = asyncio.Event()
+    answers: list[Outcome] = []
+    tasks = [asyncio.create_task(_keep_asking(drover.port, stop, answers, f"c{client}"))
+             for client in range(LOAD)]
+    for _ in range(KILLS):
+        served = sum(each.complete for each in answers)
+        # Load must flow, and something must be there to kill; then anybody may be hit.
+        await until(lambda served=served: sum(each.complete for each in answers) > served,
+                    "requests are served", 60)
+        kind = chance.choice(["server", "runner", "minder"])
+        victims = (machine.servers() if kind == "server" else
+                   machine.named("runner" if kind == "runner" else "minder"))
+        if victims:
+            with_luck = chance.choice(victims)
+            try:
+                os.kill(with_luck, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    stop.set()
+    await asyncio.gather(*tasks)
+    return answers
+
+
+def test_killed_at_random_under_load_nothing_is_orphaned_and_nothing_unbegun_is_lost() -> None:
+    with Machine(gpus=3, options="--parallel 4 --token-ms 3 --load-ms 50") as machine:
+        drover = machine.serve()
+        answers = asyncio.run(_kill_at_random(machine, drover, seed=20261125))
+        lost = [each for each in answers if not each.complete and each.first_content_at == 0]
+        assert not lost, (f"{len(lost)} of {len(answers)} lost, the first: {lost[0].status} "
+                          f"{lost[0].error or lost[0].body!r}")
+        silent = [each for each in answers if not each.complete and not each.error]
+        assert not silent, "a stream was cut without a word"
+        wait_until(lambda: all(each["process"]["state"] == "running"
+                               for each in drover.status()["instances"]), "every instance is back",
+                   90)
+        # Every runner that is left belongs to a server that is left.
+        servers = machine.servers()
+        assert len(servers) == 4
+        wait_until(lambda: all(_parent(pid) in servers for pid in machine.named("runner")),
+                   "no runner is orphaned")
+        assert not drover.crashed()
+        drover.signal(signal.SIGTERM)
+        assert drover.wait_exit(60) == 0
+        assert not machine.processes()
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except FileNotFoundError:
+        return 0
+
+
+def test_a_killed_drover_leaves_nothing_and_the_next_one_serves_within_two_seconds(report) -> None:
+    with Machine() as machine:
+        drover = machine.serve()
+        for _ in range(4):
+            assert ask_now(drover.port, "hello").complete
+        assert machine.named("runner")
+        drover.kill()
+        wait_until(lambda: not machine.processes(), "everything is gone with it")
+        began = time.monotonic()
+        again = machine.serve(ready=1)
+        assert ask_now(again.port, "hello").complete
+        took = time.monotonic() - began
+        report("killed drover to first answer of the next", [took * 1000])
+        assert took < 2.0 + 0.5  # the model of the stand-in loads in 0.3 s
+
+
+def test_keeper_and_minders_killed_together_leave_runners_that_the_next_start_ends() -> None:
+    with Machine() as machine:
+        drover = machine.serve()
+        for _ in range(2):
+            assert ask_now(drover.port, "hello").complete
+        runners = machine.named("runner")
+        assert len(runners) == 2
+        for pid in [drover.pid, *machine.named("minder")]:
+            os.kill(pid, signal.SIGSTOP)  # so that no minder sees the keeper go
+        for pid in [*machine.named("minder"), drover.pid]:
+            os.kill(pid, signal.SIGKILL)
+        drover.wait_exit()
+        wait_until(lambda: not machine.servers(), "the servers are gone")
+        assert set(machine.named("runner")) == set(runners)
+        again = machine.serve()
+        again.wait_line("ended .* processes that an earlier drover left")
+        assert not set(machine.named("runner")) & set(runners)
+
+
+def test_a_crashed_gateway_is_started_again_and_connections_wait_for_it() -> None:
+    with Machine() as machine:
+        drover = machine.serve()
+        first = drover.gateway_pid()
+        os.kill(first, signal.SIGKILL)
+        assert ask_now(drover.port, "hello").complete
+        assert drover.gateway_pid() != first
+        assert all(each["process"]["restarts"] == 0 for each in drover.status()["instances"])
+
+
+def test_the_gateway_cannot_run_programs_and_has_no_device() -> None:
+    with Machine() as machine:
+        drover = machine.serve()
+        gateway = Path(f"/proc/{drover.gateway_pid()}")
+        status = gateway.joinpath("status").read_text()
+        assert "NoNewPrivs:\t1" in status
+        if "ASAN" not in os.environ.get("DROVER_BIN_DIR", "").upper():
+            assert "Seccomp:\t2" in status
+        files = {os.readlink(link) for link in gateway.joinpath("fd").iterdir()}
+        assert not [file for file in files if file.startswith("/dev/") and file != "/dev/null"]
+        assert "libnvidia-ml" not in gateway.joinpath("maps").read_text()
+
+
+def test_an_instance_that_cannot_start_is_put_aside_with_the_reason() -> None:
+    with Machine(gpus=1, options="--no-such-option") as machine:
+        drover = machine.serve(ready=0)
+        process = wait_until(
+            lambda: (found := instance(drover, "gpu0")["process"])["state"] == "quarantined"
+            and found, "it is in quarantine", 60)
+        assert "failed 5 times within 10 minutes" in process["reason"]
+        assert "no-such-option" in process["reason"]
+        assert "drover backends restart" in process["reason"]
+        assert process["restarts"] == 4
+        status, body = http(f"http://127.0.0.1:{drover.port}/api/generate", "POST",
+                            {"model": "llama3.2", "prompt": "hi"})
+        assert status == 503
+        assert b"error" in body
+
+
+def test_gpus_that_are_renumbered_keep_their_instances() -> None:
+    with Machine() as machine:
+        drover = machine.serve()
+        drover.signal(signal.SIGTERM)
+        drover.wait_exit()
+        machine.gpus.reverse()
+        machine.write_gpus()
+        again = machine.serve("  instances:\n    - gpus: [GPU-aaaa]\n      name: first\n")
+        pinned = [environment_of(pid)["CUDA_VISIBLE_DEVICES"] for pid in machine.servers()]
+        assert "GPU-aaaa" in pinned
+        assert instance(again, "first")["gpus"] == ["GPU-aaaa"]
+
+
+def test_without_a_gpu_one_instance_runs_on_the_cpu_and_says_so() -> None:
+    with Machine(gpus=0) as machine:
+        drover = machine.serve()
+        drover.wait_line("no GPU was found: one instance runs on the CPU")
+        assert ask_now(drover.port, "hello").complete
+
+
+@pytest.mark.parametrize(("config", "words_of_it"), [
+    ("  program: /nonexistent/ollama\n", "no program that can be run"),
+    ("  instances:\n    - gpus: [GPU-zzzz]\n", "drover gpus"),
+])
+def test_what_cannot_be_supervised_is_refused_with_the_remedy(config: str,
+                                                               words_of_it: str) -> None:
+    with Machine() as machine:
+        file = machine.path / "drover.yaml"
+        file.write_text(f"ollama:\n  supervise: always\n{config}")
+        done = subprocess.run([binary("drover"), "serve", "--config", file, "--listen",
+                               "127.0.0.1:0", "--admin", "127.0.0.1:0"], capture_output=True,
+                              text=True, timeout=20, env={**os.environ, **machine.environment},
+                              check=False)
+        assert done.returncode == 1
+        assert words_of_it in done.stderr
+
+
+def test_output_of_an_instance_is_kept_and_put_aside_when_it_is_full() -> None:
+    with Machine(gpus=1) as machine:
+        drover = machine.serve("  log_bytes: 64KiB\n")
+        log = machine.path / "state/logs/gpu0.log"
+        wait_until(lambda: "listening on" in log.read_text(), "its words are in the log")
+        assert log.stat().st_mode & 0o007 == 0  # not for everybody's eyes
+        assert json.loads(http(f"{drover.admin}/api/v1/status")[1])
+
+
+def test_gpu_readings_reach_status_and_metrics_while_they_change() -> None:
+    with Machine() as machine:
+        drover = machine.serve()
+        machine.gpus[1] = Gpu("GPU-bbbb", utilization=93)
+        machine.write_gpus()
+        wait_until(lambda: drover.metric("drover_gpu_utilization_ratio", uuid="GPU-bbbb") == 0.93,
+                   "the new reading is there")
+        assert drover.metric("drover_gpu_memory_total_bytes", uuid="GPU-aaaa") == GPU_BYTES
+        machine.gpus[1] = Gpu("GPU-bbbb", more="  error 15\n")
+        machine.write_gpus()
+        wait_until(lambda: any(gpu["condition"] == "lost" for gpu in drover.status()["gpus"]),
+                   "the lost GPU is said to be lost")
