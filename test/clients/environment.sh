@@ -5,6 +5,7 @@ clients=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 root=$(readlink -f "$clients/../..")
 results=$root/build/clients
 python=$results/venv/bin/python
+node_needed=18 # node --test, and what the official clients ask for
 passed=0 failed=0
 
 note() { printf '== %s\n' "$*" >&2; }
@@ -23,16 +24,25 @@ prepare_python() {
   fi
 }
 
-# Exactly what package-lock.json names; no package's own scripts are run.
+# Exactly what package-lock.json names; no package's own scripts are run. Not under `set -e` when its
+# status is asked for, so each step says itself that it failed.
 prepare_javascript() {
-  local lock=$clients/package-lock.json installed=$clients/node_modules/.drover-lock.json
+  local lock=$clients/package-lock.json installed=$clients/node_modules/.drover-lock.json major
+  if ! command -v npm >/dev/null || ! major=$(node --version | sed -nE 's/^v([0-9]+)\..*/\1/p'); then
+    note "the JavaScript clients need node and npm; install nodejs $node_needed or newer"
+    return 1
+  fi
+  if ((${major:-0} < node_needed)); then
+    note "node $(node --version) is too old: the JavaScript clients need $node_needed or newer"
+    return 1
+  fi
   if grep -q '"resolved"' "$lock"; then
     note "package-lock.json names a registry host; renew it in its own folder, beside .npmrc"
     return 1
   fi
   if ! cmp -s "$lock" "$installed"; then
     note "installing the JavaScript clients"
-    npm --prefix "$clients" ci --ignore-scripts --silent
+    npm --prefix "$clients" ci --ignore-scripts --silent || return 1
     cp "$lock" "$installed"
   fi
 }
@@ -77,6 +87,19 @@ run_node() {
   else
     printf '%s: %s passed\n' "${1##*/}" "${good:-0}"
   fi
+  return "$status"
+}
+
+# Every JavaScript test. Clients that cannot be installed are one failure, which hides no other.
+run_javascript() {
+  local file status=0
+  if ! prepare_javascript; then
+    failed=$((failed + 1))
+    return 1
+  fi
+  for file in "$clients"/javascript/*.test.mjs; do
+    run_node "$file" || status=1
+  done
   return "$status"
 }
 
