@@ -112,7 +112,7 @@ class Chaos {
     const LeaseId id = lease;
     Open ended = open;
     open_.erase(id);
-    const auto result = static_cast<AttemptResult>(rng_.below(9));
+    const auto result = static_cast<AttemptResult>(rng_.below(10));
     feed(LeaseSettled{id, result, {}, {}});
     const bool failed = result == AttemptResult::kFailed || result == AttemptResult::kDied;
     if (!failed || ended.content) return;

@@ -224,6 +224,7 @@ void Scheduler::State::judge(Instance& instance, const OpenLease& lease,
       return;
     case AttemptResult::kClientGone:
     case AttemptResult::kRevoked:
+    case AttemptResult::kOwnFault:
       return;
   }
 }

@@ -70,6 +70,7 @@ net::Task<Result<void>> Relay::connect(Upstream& up, net::UpstreamPool::Freshnes
       co_await pool_.acquire(instance_.id, instance_.address, freshness, &cancel_);
   if (!connection) {
     Error error = std::move(connection).error();
+    if (error.origin == Origin::kSelf) co_return error;
     error.message = "instance " + instance_.name + ": " + error.message;
     co_return unreachable(std::move(error));
   }
@@ -340,6 +341,7 @@ net::Task<Result<void>> Relay::flush() {
 }
 
 core::AttemptResult Relay::result_of(const Error& error) const {
+  if (error.origin == Origin::kSelf) return core::AttemptResult::kOwnFault;
   switch (error.kind) {
     case ErrorKind::kRefused:
       return core::AttemptResult::kRefused;
@@ -357,6 +359,11 @@ core::AttemptResult Relay::result_of(const Error& error) const {
 
 Relayed Relay::failed(Error error) const {
   const core::AttemptResult result = result_of(error);
+  if (result == core::AttemptResult::kOwnFault) {
+    // Another instance would be no help, and another try would want more of what is short.
+    std::string detail = error.message;
+    return Relayed{result, std::move(detail), false, false, {}, std::move(error)};
+  }
   const bool retryable = result != core::AttemptResult::kClientGone &&
                          result != core::AttemptResult::kTimedOut &&
                          cancel_.reason() != net::CancelReason::kShutdown;

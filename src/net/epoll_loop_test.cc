@@ -281,6 +281,24 @@ TEST(Connect, TimesOutWhenTheHandshakeGetsNoAnswer) {
   EXPECT_EQ(out->error().retry, Retry::kSafe);
 }
 
+TEST(Connect, AFullDescriptorTableIsNotTheFaultOfTheOtherSide) {
+  EpollLoop loop;
+  auto listener = std::move(loop.listen(kLoopback, {})).value();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int lowest_free = dup(0);
+  close(lowest_free);
+  rlimit full = before;
+  full.rlim_cur = static_cast<rlim_t>(lowest_free);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &full), 0);
+  std::optional<Result<StreamPtr>> out;
+  run_to_end(loop, connect_into(loop, listener->local(), loop.now() + kPatience, nullptr, out));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(out->ok());
+  EXPECT_EQ(out->error().kind, ErrorKind::kUnavailable);
+  EXPECT_EQ(out->error().origin, Origin::kSelf);
+}
+
 TEST(Connect, CanBeCancelledBeforeAndDuringTheHandshake) {
   EpollLoop loop;
   const FullBacklog full(loop);

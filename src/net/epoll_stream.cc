@@ -49,11 +49,12 @@ bool concerns_one_connection(int error) {
   }
 }
 
-bool is_shortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 }  // namespace
+
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
+         error == ENOSPC;
+}
 
 std::string error_words(int error) {
   std::string words = std::error_code(error, std::generic_category()).message();

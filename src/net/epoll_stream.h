@@ -65,5 +65,7 @@ class EpollListener final : public Listener, private EpollLoop::Watch {
 
 // "connection refused": the kernel's words for an errno, in lower case.
 std::string error_words(int error);
+// Whether an errno says that this process or this machine is out of descriptors or memory.
+bool is_shortage(int error);
 
 }  // namespace drover::net

@@ -82,6 +82,8 @@ net::Task<void> Probe::check(ProbeTarget target, Miss miss) {
   } else {
     error = std::move(answer).error();
   }
+  // Not asked, for want of a descriptor here: nothing is known, neither good nor bad.
+  if (error.origin == Origin::kSelf) co_return;
   if (miss == Miss::kKept && error.kind != ErrorKind::kRefused) co_return;
   version_known_[target.id.value] = false;
   engine_.observe(missed(target.id, error));
@@ -106,6 +108,7 @@ net::Task<void> Probe::residency_rounds(ProbeTarget target) {
     if (stop_.triggered()) co_return;
     // A server without this route is not wedged; what it has loaded stays unknown.
     const bool has_route = !answer || answer->status != 404;
+    const bool asked = answer || answer.error().origin != Origin::kSelf;
     Result<std::vector<LoadedModel>> models =
         answer ? wire::read_ps(answer->body) : Result<std::vector<LoadedModel>>(answer.error());
     if (has_route && models) {
@@ -115,7 +118,7 @@ net::Task<void> Probe::residency_rounds(ProbeTarget target) {
                        std::make_shared<const core::Residency>(std::move(*models)),
                        {},
                        {}});
-    } else if (has_route && models.error().kind != ErrorKind::kRefused) {
+    } else if (has_route && asked && models.error().kind != ErrorKind::kRefused) {
       // A refused connection is the check's to tell.
       engine_.observe({target.id,
                        Observed::Kind::kResidencyMissed,

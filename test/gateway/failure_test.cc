@@ -1,5 +1,9 @@
 // What clients see when instances fail: nothing before the first content byte, an honest end after.
 
+#include <unistd.h>
+
+#include <filesystem>
+
 #include "fake_ollama/bad_http.h"
 #include "gateway/sim_world.h"
 
@@ -286,6 +290,55 @@ TEST(Failure, ALongDocumentIsPassedOnWhole) {
   const Reply reply = world.done(client).reply();
   EXPECT_TRUE(reply.complete);
   EXPECT_EQ(json_text(reply.body, "message/content"), world.text(2000));
+  world.expect_nothing_left();
+}
+
+// --- drover's own shortages ---
+
+TEST(OwnFault, ADescriptorShortageIsNotNowAndBlamesNobody) {
+  World world;
+  for (std::uint32_t i = 0; i < 2; ++i) world.network().starve(world.at(i));
+  for (int i = 0; i < 5; ++i) {
+    const Reply reply = world.done(world.chat()).reply();
+    EXPECT_EQ(reply.status, 503) << reply.body;
+    EXPECT_NE(reply.field("retry-after"), "");
+    EXPECT_NE(reply.body.find("drover has no room"), std::string::npos) << reply.body;
+  }
+  world.pass(30s);  // many checks that could not be made
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(world.view(i).health, core::HealthState::kUp);
+    EXPECT_EQ(world.view(i).failed, 0U);
+  }
+  EXPECT_EQ(world.metrics().retries(), 0U) << "a retry would want one more";
+  for (std::uint32_t i = 0; i < 2; ++i) world.network().feed(world.at(i));
+  expect_served(world, world.done(world.chat()).reply());
+  world.expect_nothing_left();
+}
+
+// Empties the file of a kept body behind drover's back.
+bool spoil_kept_body(const std::string& directory) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+    if (!target.starts_with(directory) || target.find("(deleted)") == std::string::npos) continue;
+    return ::ftruncate(std::stoi(entry.path().filename().string()), 0) == 0;
+  }
+  return false;
+}
+
+TEST(OwnFault, AKeptBodyThatCannotBeReadBackIsOursAndBlamesNobody) {
+  WorldOptions options;
+  options.gateway.limits.spill_bytes = 1000;
+  options.gateway.limits.spill_dir = std::filesystem::canonical(::testing::TempDir()).string();
+  World world(options);
+  inject_everywhere(world, 2, R"({"kind":"hang"})");
+  Client& client = world.chat(4, std::string(20'000, 'q'));
+  world.pass(100ms);
+  ASSERT_TRUE(spoil_kept_body(options.gateway.limits.spill_dir));
+  const std::uint32_t victim = world.busy_instance();
+  world.kill(victim);
+  EXPECT_EQ(world.done(client).reply().status, 500) << client.raw();
+  EXPECT_EQ(world.view(1 - victim).failed, 0U);
   world.expect_nothing_left();
 }
 

@@ -98,6 +98,10 @@ Result<std::unique_ptr<net::Listener>> Network::listen(const net::Endpoint& at,
 
 net::Task<Result<StreamPtr>> Network::connect(net::Endpoint to, Instant deadline,
                                               net::Cancel* cancel) {
+  if (server(to).starved) {
+    co_return Error{ErrorKind::kUnavailable, Origin::kSelf, Retry::kNever,
+                    fmt::format("drover has no room for a connection to {}", to.to_string())};
+  }
   const Instant answered = loop_.now() + 2 * options_.latency;
   const Instant until = std::min(answered, deadline);
   const net::WaitResult first = co_await loop_.sleep_until(until, cancel);
@@ -166,6 +170,10 @@ void Network::thaw(const net::Endpoint& at) {
   server(at).frozen = false;
   wake_up(at);
 }
+
+void Network::starve(const net::Endpoint& at) { server(at).starved = true; }
+
+void Network::feed(const net::Endpoint& at) { server(at).starved = false; }
 
 void Network::unplug(const net::Endpoint& at) { server(at).unplugged = true; }
 
