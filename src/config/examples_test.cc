@@ -52,6 +52,8 @@ TEST(Examples, TheCompleteOneIsTheDefaultsAndTwoInstances) {
   EXPECT_EQ(config.backends[0].max_in_flight, Backend{}.max_in_flight);
   EXPECT_EQ(config.backends[1].url, "http://127.0.0.1:11441");
   config.backends.clear();
+  EXPECT_FALSE(config.listen_is_default) << "it is written, if only to show it";
+  config.listen_is_default = true;
   EXPECT_EQ(config, Config{});
 }
 

@@ -6,11 +6,12 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from asking import ask, words
-from fleet import ROOT, Drover, Fake
+from fleet import ROOT, Child, Drover, Fake, binary
 from speeds import FAST
 
 PORTS = (11434, 11435)
@@ -49,6 +50,19 @@ def test_one_file_puts_drover_in_front_of_two_ollamas(two_ollamas: list[Fake]) -
         asyncio.run(both_work_at_once(drover, two_ollamas))
     finally:
         drover.stop()
+
+
+def test_an_address_that_was_asked_for_is_not_moved(two_ollamas: list[Fake],
+                                                    tmp_path: Path) -> None:
+    nothing = tmp_path / "drover.yaml"
+    nothing.write_text("{}\n")
+    child = Child([str(binary("drover")), "serve", "--config", str(nothing),
+                   "--listen", f"127.0.0.1:{PORTS[0]}", "--admin", "127.0.0.1:0"])
+    try:
+        assert child.wait_exit() == 1
+        assert "already in use" in child.output() and "--listen" in child.output()
+    finally:
+        child.stop()
 
 
 async def both_work_at_once(drover: Drover, fakes: list[Fake]) -> None:
