@@ -16,6 +16,7 @@
 #include "config/address.h"
 #include "config/overlay.h"
 #include "keeper/gateway_process.h"
+#include "net/descriptor_limit.h"
 #include "net/signals.h"
 
 namespace drover::app {
@@ -78,12 +79,20 @@ config::Config complete_config(const keeper::Welcome& welcome) {
   return config;
 }
 
+void check_descriptors(const config::Config& config, Log& log) {
+  const std::uint64_t limit = net::raise_descriptor_limit();
+  const auto warning =
+      net::descriptor_warning(limit, config.limits.connections * loop_count(config));
+  if (warning) log.warn("few descriptors", {{"warning", std::string_view(*warning)}});
+}
+
 int serve(Start start, std::vector<int> listeners, int link) {
   const config::Config config = complete_config(start.welcome);
   net::block_signals(kEndingSignals);
   // Before the log has its thread: what is given up is given up thread by thread.
   const std::string sandbox = enter_sandbox(config.limits.spill_dir);
   LogSink log({.least = config.log.level, .format = line_format(config.log.format)});
+  check_descriptors(config, log);
   Result<Sockets> sockets = Sockets::adopt(std::move(listeners), loop_count(config));
   if (!sockets) {
     say("drover gateway: " + sockets.error().message);

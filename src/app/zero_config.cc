@@ -71,8 +71,8 @@ Result<std::string> find_instances(config::Config& config) {
   if (config.backends.empty()) return std::string();
   std::string said = fmt::format("no instance was configured; found {}:", config.backends.size());
   for (const config::Backend& backend : config.backends) said += " " + backend.url;
-  const config::HostPort usual{"127.0.0.1", kOllamaPort};
-  if (default_taken && config.listen.size() == 1 && config.listen.front() == usual) {
+  // An address that somebody asked for is theirs to give up: listening on it will fail and say so.
+  if (default_taken && config.listen_is_default) {
     config.listen.front().port = beside_taken ? kThirdPort : kBesidePort;
     said += fmt::format(
         "\nAn Ollama holds 127.0.0.1:{0}, so drover listens on 127.0.0.1:{1}. Point clients there "

@@ -129,6 +129,7 @@ struct LogSettings {
 
 struct Config {
   std::vector<HostPort> listen = {{"127.0.0.1", 11434}};
+  bool listen_is_default = true;  // nobody named an address: drover may choose another
   HostPort admin = {"127.0.0.1", 11436};
   std::vector<Backend> backends;  // empty: the caller decides (zero configuration)
   OllamaSettings ollama;

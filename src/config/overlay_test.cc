@@ -22,6 +22,13 @@ TEST(Overlay, WithoutSettingsTheFileHolds) {
   EXPECT_EQ(assemble(std::nullopt, {}).config, Config{});
 }
 
+TEST(Overlay, AnAddressThatSomebodyNamedIsNoDefaultThoughItIsTheSame) {
+  const std::vector<Setting> flag = {{"--listen", "listen", "127.0.0.1:11434"}};
+  EXPECT_TRUE(assemble(std::nullopt, {}).config.listen_is_default);
+  EXPECT_FALSE(assemble(std::nullopt, flag).config.listen_is_default);
+  EXPECT_FALSE(assemble(kFile, {}).config.listen_is_default);
+}
+
 TEST(Overlay, LaterSourcesWin) {
   const std::vector<Setting> settings = {{"DROVER_POLICY", "policy", "round_robin"},
                                          {"DROVER_ADMIN", "admin", "127.0.0.1:3"},

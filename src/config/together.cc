@@ -156,6 +156,7 @@ void warn_about_admin(Draft& draft) {
 }  // namespace
 
 void check_together(Draft& draft) {
+  draft.config.listen_is_default = draft.listen_at.front().source.empty();
   yield_usual_address(draft);
   check_backends(draft);
   check_supervised(draft);

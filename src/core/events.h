@@ -78,6 +78,7 @@ enum class AttemptResult : std::uint8_t {
   kFailed,    // an error answer or error record, malformed answer, no terminal record
   kTimedOut,  // no first token, or a gap, beyond the deadline
   kRevoked,   // taken back by RevokeLease
+  kOwnFault,  // drover itself could not go on: says nothing about the instance
 };
 std::string_view to_string(AttemptResult result);
 

@@ -76,6 +76,8 @@ std::string_view to_string(AttemptResult result) {
       return "timed_out";
     case AttemptResult::kRevoked:
       return "revoked";
+    case AttemptResult::kOwnFault:
+      return "own_fault";
   }
   return "unknown";
 }

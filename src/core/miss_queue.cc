@@ -32,8 +32,9 @@ std::vector<Miss> MissQueue::expired(Instant now) {
   return take([now](const Miss& miss) { return miss.until <= now; });
 }
 
-std::vector<Miss> MissQueue::listed(const std::function<bool(const ModelName&)>& lists) {
-  return take([&](const Miss& miss) { return lists(miss.request.ask.model); });
+std::vector<Miss> MissQueue::answered(
+    const std::function<bool(const RequestArrived&)>& is_answer) {
+  return take([&](const Miss& miss) { return is_answer(miss.request); });
 }
 
 std::vector<Miss> MissQueue::take(const std::function<bool(const Miss&)>& wanted) {

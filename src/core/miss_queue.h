@@ -44,7 +44,7 @@ class MissQueue {
   // Each takes out and returns those that can be decided, oldest first.
   std::vector<Miss> refresh_done();
   std::vector<Miss> expired(Instant now);
-  std::vector<Miss> listed(const std::function<bool(const ModelName&)>& lists);
+  std::vector<Miss> answered(const std::function<bool(const RequestArrived&)>& is_answer);
 
   Instant next_deadline() const { return waiting_.empty() ? kNever : waiting_.front().until; }
 

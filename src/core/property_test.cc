@@ -112,7 +112,7 @@ class Chaos {
     const LeaseId id = lease;
     Open ended = open;
     open_.erase(id);
-    const auto result = static_cast<AttemptResult>(rng_.below(9));
+    const auto result = static_cast<AttemptResult>(rng_.below(10));
     feed(LeaseSettled{id, result, {}, {}});
     const bool failed = result == AttemptResult::kFailed || result == AttemptResult::kDied;
     if (!failed || ended.content) return;
@@ -268,7 +268,8 @@ TEST(Property, SameSeedSameEffects) {
 
 // Clients keep `clients` requests going; every attempt fails after a random time and is retried as
 // long as the scheduler lets it. Returns attempts per client request.
-double amplification(Settings settings, int clients, Duration slowest, std::uint64_t seed) {
+double amplification(Settings settings, int clients, Duration slowest, std::uint64_t seed,
+                     AttemptResult how = AttemptResult::kFailed) {
   struct Ends {
     Instant at;
     LeaseId lease;
@@ -318,8 +319,9 @@ double amplification(Settings settings, int clients, Duration slowest, std::uint
     Ends next = running.top();
     running.pop();
     now = std::max(now, next.at);
-    scheduler.handle(LeaseSettled{next.lease, AttemptResult::kFailed, {}, {}}, now, effects);
-    next.request.cause = RetryCause::kInstanceFailed;
+    scheduler.handle(LeaseSettled{next.lease, how, {}, {}}, now, effects);
+    const bool died = how == AttemptResult::kDied;
+    next.request.cause = died ? RetryCause::kInstanceDied : RetryCause::kInstanceFailed;
     ++next.request.attempt;
     ask(next.request);
   }
@@ -341,6 +343,19 @@ TEST(Property, RetriesNeverMultiplyTheLoadByMoreThanTheBudget) {
 TEST(Property, AFleetThatFailsAltogetherSeesLessThanTheClientsLoad) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     EXPECT_LE(amplification({}, 200, 2s, seed), 1.2) << "seed " << seed;
+    EXPECT_LE(amplification({}, 200, 2s, seed, AttemptResult::kDied), 1.2) << "seed " << seed;
+  }
+}
+
+// Where connections die without end and health would not notice: one exempt retry each, and the
+// budget on top.
+TEST(Property, DyingConnectionsNeverCostMoreThanOneRetryEachAndTheBudget) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    Settings settings;
+    settings.failures_to_down = 1'000'000;
+    const double factor = amplification(settings, 200, 2s, seed, AttemptResult::kDied);
+    EXPECT_LE(factor, 2 * 1.2) << "seed " << seed;
+    EXPECT_GE(factor, 2.0) << "seed " << seed;
   }
 }
 

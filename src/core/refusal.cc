@@ -109,10 +109,20 @@ Refuse nothing_left(const Situation& situation, Explanation why) {
         fmt::format("every instance that has model '{}' is busy", request.ask.model_as_sent),
         situation.now, std::move(why));
   }
-  // Its own store says so, against its own catalogue, and nobody else has it. Only when that was
-  // the one try: another instance that failed before does have the model.
-  if (request.cause == RetryCause::kNoModel && request.tried.size() == 1) {
-    return no_such_model(situation, std::move(why));
+  // Somebody who has not said yet what it has may be the one: a client must not be told to give up.
+  // Who is down is not waited for, or one dead entry of the configuration would turn every 502 into
+  // an invitation.
+  const auto may_have_it = [](const Instance& instance, const Candidate& candidate) {
+    return candidate.filtered == Filtered::kUnknown &&
+           instance.health.state() != HealthState::kDown;
+  };
+  const std::string unheard = troubles(situation, why, may_have_it);
+  if (!unheard.empty()) {
+    const Instant again = next_chance(situation, why, may_have_it);
+    return unavailable(situation,
+                       fmt::format("every instance known to have model '{}' failed, and {}",
+                                   request.ask.model_as_sent, unheard),
+                       again, std::move(why));
   }
   return upstream(situation, "no other instance can serve it", std::move(why));
 }

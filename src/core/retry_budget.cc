@@ -14,20 +14,18 @@ Attempt classify(const RequestArrived& request) {
 
 bool RetryBudget::allows(Attempt attempt) const {
   if (attempt != Attempt::kRetry) return true;
-  const auto share = static_cast<std::uint32_t>(share_ * first_tries_);
+  const auto share = static_cast<std::uint32_t>(share_ * clients_);
   return retries_ < std::max(always_, share);
 }
 
 void RetryBudget::started(Attempt attempt) {
-  if (attempt == Attempt::kFirst) ++first_tries_;
-  if (attempt == Attempt::kRetry) ++retries_;
+  ++(attempt == Attempt::kRetry ? retries_ : clients_);
 }
 
 void RetryBudget::ended(Attempt attempt) {
-  DROVER_ASSERT(attempt != Attempt::kFirst || first_tries_ > 0);
-  DROVER_ASSERT(attempt != Attempt::kRetry || retries_ > 0);
-  if (attempt == Attempt::kFirst) --first_tries_;
-  if (attempt == Attempt::kRetry) --retries_;
+  std::uint32_t& under_way = attempt == Attempt::kRetry ? retries_ : clients_;
+  DROVER_ASSERT(under_way > 0);
+  --under_way;
 }
 
 }  // namespace drover::core

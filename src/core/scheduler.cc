@@ -64,6 +64,7 @@ struct Scheduler::State {
   enum class Stage { kFirstLook, kLastLook };  // before, and after waiting for catalogues
   void decide(const RequestArrived& request, Attempt attempt, Stage stage, std::uint64_t needs);
   void decide_last(const std::vector<Miss>& misses_due);
+  bool listed(const RequestArrived& request) const;
   void grant(const RequestArrived& request, Attempt attempt, Pick pick);
   void refuse(Refuse refusal, Attempt attempt);
 
@@ -134,9 +135,7 @@ void Scheduler::State::decide(const RequestArrived& request, Attempt attempt, St
   Pick pick = picker.pick(instances, request, now);
   if (pick.backend) return grant(request, attempt, std::move(pick));
 
-  const bool listed = std::ranges::any_of(
-      instances, [&](const Instance& instance) { return instance.lists(request.ask.model); });
-  if (listed) return refuse(refuse_unserved(situation(request), std::move(pick.why)), attempt);
+  if (listed(request)) return refuse(refuse_unserved(situation(request), std::move(pick.why)), attempt);
   if (stage == Stage::kLastLook) {
     return refuse(refuse_unlisted(situation(request), std::move(pick.why), needs), attempt);
   }
@@ -144,6 +143,16 @@ void Scheduler::State::decide(const RequestArrived& request, Attempt attempt, St
     return refuse(refuse_waiting_full(situation(request), std::move(pick.why)), attempt);
   }
   misses.add(request, attempt, now + settings.refresh_wait);
+}
+
+// Does a catalogue list the model? That of an instance whose store has just denied it does not count,
+// if it was the one try; where another instance failed before, that one does have the model.
+bool Scheduler::State::listed(const RequestArrived& request) const {
+  const bool denied = request.cause == RetryCause::kNoModel && request.tried.size() == 1;
+  return std::ranges::any_of(instances, [&](const Instance& instance) {
+    if (denied && instance.spec.id == request.tried.front()) return false;
+    return instance.lists(request.ask.model);
+  });
 }
 
 void Scheduler::State::decide_last(const std::vector<Miss>& due) {
@@ -224,6 +233,7 @@ void Scheduler::State::judge(Instance& instance, const OpenLease& lease,
       return;
     case AttemptResult::kClientGone:
     case AttemptResult::kRevoked:
+    case AttemptResult::kOwnFault:
       return;
   }
 }
@@ -234,8 +244,12 @@ void Scheduler::State::on(const Observed& observed) {
   Instance& instance = instance_of(observed.backend);
   change_health(instance, [&] { look(instance, observed); });
   if (observed.kind != Observed::Kind::kCatalogue) return;
-  // Who waits for a model that has just turned up need not wait for the rest of the refresh.
-  decide_last(misses.listed([&](const ModelName& model) { return instance.lists(model); }));
+  // Who waits for a model that has just turned up need not wait for the rest of the refresh; who
+  // was there already learns nothing from it.
+  decide_last(misses.answered([&](const RequestArrived& request) {
+    const bool tried = std::ranges::find(request.tried, instance.spec.id) != request.tried.end();
+    return !tried && instance.lists(request.ask.model);
+  }));
 }
 
 void Scheduler::State::look(Instance& instance, const Observed& observed) {
@@ -287,14 +301,16 @@ void Scheduler::State::change_health(Instance& instance, Change change) {
   take_back_leases(instance);
 }
 
-// The requests that the instance owes a first byte may go elsewhere. Where it still answers, and
-// nobody else has the model, they stay: they have nothing to win, and two bad requests must not
+// The requests that the instance owes a first byte may go elsewhere. Where it still answers, those
+// stay that nobody else is sure to serve: they have nothing to win, and two bad requests must not
 // throw out everybody's on a lone instance.
 void Scheduler::State::take_back_leases(const Instance& instance) {
   const bool answers = instance.health.cause() == DownCause::kRequests;
   for (auto& [id, lease] : leases) {
     if (lease.backend != instance.spec.id || !lease.awaiting_first || lease.revoked) continue;
-    if (answers && !others_serve(lease.model, lease.backend)) continue;
+    // Only a first try is sure of its retry: the budget may be short of another one.
+    const bool certain = lease.attempt == Attempt::kFirst;
+    if (answers && !(certain && others_serve(lease.model, lease.backend))) continue;
     lease.revoked = true;
     out->push_back(RevokeLease{id});
   }

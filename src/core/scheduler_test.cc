@@ -172,6 +172,39 @@ TEST(NoModel, OfTheOnlyHolderBecomes404AfterTheRefresh) {
   }
 }
 
+TEST(NoModel, IsUnavailableWhileAnotherInstanceWasNotHeard) {
+  Script fleet(2);
+  fleet.has(0, {"m"});
+  const Asked asked = fleet.ask("m");
+  ASSERT_EQ(asked.at(), 0);
+  // The catalogue that lies arrives once more before the retry: nothing is decided by it.
+  fleet.ends(asked, AttemptResult::kNoModel);
+  fleet.has(0, {"m"});
+  const Asked again = fleet.retry(asked, "m", RetryCause::kNoModel, 1, {BackendId{0}});
+  EXPECT_TRUE(again.waits());
+  fleet.has(0, {"m"});
+  EXPECT_TRUE(fleet.outcome(again).waits());
+  fleet.refuses(1);
+  fleet.refresh_done();
+  fleet.has(0, {"m"});
+  fleet.refuses(1);
+  fleet.refresh_done();
+  const Asked done = fleet.outcome(again);
+  ASSERT_TRUE(done.refused);
+  EXPECT_EQ(done.kind(), ErrorKind::kUnavailable) << done.message();
+}
+
+TEST(NoModel, IsServedByTheOneThatIsHeardLater) {
+  Script fleet(2);
+  fleet.has(0, {"m"});
+  const Asked asked = fleet.ask("m");
+  fleet.ends(asked, AttemptResult::kNoModel);
+  const Asked again = fleet.retry(asked, "m", RetryCause::kNoModel, 1, {BackendId{0}});
+  fleet.has(0, {"m"});
+  fleet.has(1, {"m"});
+  EXPECT_EQ(fleet.outcome(again).at(), 1);
+}
+
 // --- models whose holders cannot take the request ---
 
 TEST(Away, NamesTheHoldersAndWhenToComeBack) {
@@ -240,6 +273,26 @@ TEST(Retry, WithEveryHolderTriedIsAnUpstreamFailure) {
   ASSERT_TRUE(again.refused);
   EXPECT_EQ(again.kind(), ErrorKind::kUpstream);
   EXPECT_EQ(again.message(), "no other instance can serve it");
+}
+
+TEST(Retry, WithSomebodyNotHeardYetIsUnavailableUntilThatOneIsDown) {
+  Script fleet(2);
+  fleet.has(0, {"m"});
+  const auto ask_twice = [&] {
+    const Asked asked = fleet.ask("m");
+    fleet.failed(asked);
+    const Asked again = fleet.retry(asked, "m", RetryCause::kInstanceFailed, 1, {BackendId{0}});
+    fleet.served(fleet.ask("m"));
+    return again;
+  };
+  const Asked early = ask_twice();
+  ASSERT_TRUE(early.refused);
+  EXPECT_EQ(early.kind(), ErrorKind::kUnavailable);
+  EXPECT_EQ(early.message(),
+            "every instance known to have model 'm' failed, and gpu1 has not answered yet; try "
+            "again in 2 s");
+  fleet.refuses(1);
+  EXPECT_EQ(ask_twice().kind(), ErrorKind::kUpstream);
 }
 
 TEST(Retry, OfABusyAnswerWithAllOthersBusyIsUnavailable) {
@@ -318,8 +371,38 @@ TEST(Retry, TheFirstOneLostWithADyingInstanceIsExempt) {
                       {BackendId{0}}});
   };
   for (std::uint64_t i = 0; i < 50; ++i) EXPECT_TRUE(lost(i, 1).granted);
-  for (std::uint64_t i = 50; i < 53; ++i) EXPECT_TRUE(lost(i, 2).granted);
-  EXPECT_TRUE(lost(53, 2).refused);
+  // Those fifty are clients under way, of which a fifth may be tried once more.
+  for (std::uint64_t i = 50; i < 60; ++i) EXPECT_TRUE(lost(i, 2).granted);
+  EXPECT_TRUE(lost(60, 2).refused);
+}
+
+TEST(Retry, ASecondDeathFindsTheBudgetOfAllClientsUnderWay) {
+  Script fleet(3);
+  fleet.all_have({"m"});
+  fleet.drain(2, true);
+  std::vector<Asked> on[3];
+  for (int i = 0; i < 200; ++i) {
+    const Asked asked = fleet.ask("m");
+    on[asked.at()].push_back(asked);
+  }
+  const auto lose_all = [&](std::uint32_t victim, std::uint32_t attempt, std::size_t of) {
+    std::vector<Asked> lost = std::exchange(on[victim], {});
+    for (std::size_t i = 0; i < lost.size(); ++i) {
+      if (i == of) fleet.drain(2, false);
+      fleet.ends(lost[i], AttemptResult::kRevoked);
+      const bool again = i >= 100;
+      const Asked next = fleet.retry(lost[i], "m", RetryCause::kInstanceDied,
+                                     attempt + (again ? 1 : 0), {BackendId{victim}});
+      ASSERT_TRUE(next.granted) << i << " of " << victim << ": " << next.message();
+      on[next.at()].push_back(next);
+    }
+  };
+  fleet.refuses(0);
+  lose_all(0, 1, 30);  // thirty go to the other old instance, the rest to the new one
+  ASSERT_EQ(on[1].size(), 130U);
+  fleet.refuses(1);
+  lose_all(1, 1, 1000);  // a hundred first tries, and the thirty for the second time
+  EXPECT_EQ(on[2].size(), 200U);
 }
 
 // --- leases of an instance that goes down ---
@@ -357,6 +440,23 @@ TEST(Revoke, FailedRequestsTakeBackLeasesOnlyWhenSomebodyElseServes) {
     EXPECT_EQ(fleet.revoked().size(), another ? 1U : 0U);
     fleet.ends(patient, another ? AttemptResult::kRevoked : AttemptResult::kServed);
   }
+}
+
+TEST(Revoke, LeavesARetryWithAnInstanceThatStillAnswers) {
+  Script fleet(2);
+  fleet.all_have({"m"});
+  fleet.drain(1, true);
+  const Asked retried = fleet.ask(
+      {RequestId{1000}, testing::ask_for("m"), RetryCause::kInstanceDied, 1, {BackendId{1}}});
+  const Asked first = fleet.ask("m");
+  const Asked bad = fleet.ask("m");
+  const Asked worse = fleet.ask("m");
+  fleet.drain(1, false);
+  fleet.failed(bad);
+  fleet.failed(worse);
+  ASSERT_EQ(fleet.health(0), HealthState::kDown);
+  EXPECT_EQ(fleet.revoked(), std::vector<LeaseId>{first.granted->lease});
+  fleet.served(retried);
 }
 
 // --- the rest ---

@@ -6,6 +6,7 @@
 // another attempt; from there on it can not, and a stream that breaks ends with an error record in
 // the client's dialect, never with a terminal record.
 
+#include <optional>
 #include <string>
 
 #include "core/events.h"
@@ -27,6 +28,7 @@ struct Relayed {
   bool answered = false;   // the client has its answer (or an error record): nothing more to send
   bool retryable = false;  // another attempt may do better and the client has seen nothing
   Usage usage;
+  std::optional<Error> own;  // with kOwnFault: what the client is told
 };
 
 class Relay {
@@ -51,6 +53,7 @@ class Relay {
   net::Task<Result<void>> read_head(Upstream& up);
   net::Task<Result<void>> open(Upstream& up);
   net::Task<Result<bool>> wait_input(Upstream& up, Instant deadline);
+  Duration longest_wait() const;
 
   net::Task<Relayed> relay_document(Upstream& up);
   net::Task<Relayed> relay_long_document(Upstream& up, wire::BodyDecoder& decoder,

@@ -125,6 +125,9 @@ net::Task<void> Gateway::attempt_until_answered(Client& client, Link& link, Exch
     if (link.cancel.reason() == net::CancelReason::kShutdown || cut_) {
       co_return co_await refuse(client, exchange, shutting_down_error(), {}, stall, nullptr);
     }
+    if (last.own) {
+      co_return co_await refuse(client, exchange, std::move(*last.own), {}, stall, nullptr);
+    }
     if (!last.retryable) {
       co_return co_await refuse(client, exchange, exhausted(last, exchange.record.backend), {},
                                 stall, nullptr);

@@ -52,8 +52,12 @@ Error listen_error(const std::string& where, int error) {
 }
 
 Error connect_error(const Endpoint& to, int error) {
-  Error failed{ErrorKind::kSystem, Origin::kInstance, Retry::kSafe, {}};
   std::string words = error_words(error);
+  if (is_shortage(error)) {
+    return {ErrorKind::kUnavailable, Origin::kSelf, Retry::kNever,
+            fmt::format("drover has no room for a connection to {}: {}", to.to_string(), words)};
+  }
+  Error failed{ErrorKind::kSystem, Origin::kInstance, Retry::kSafe, {}};
   if (error == ECONNREFUSED) {
     failed.kind = ErrorKind::kRefused;
     words = "refused";
@@ -62,8 +66,6 @@ Error connect_error(const Endpoint& to, int error) {
     words = "timed out";
   } else if (error == ECONNRESET || error == EPIPE) {
     failed.kind = ErrorKind::kClosed;
-  } else if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
-    failed.origin = Origin::kSelf;
   }
   failed.message = fmt::format("connect to {}: {}", to.to_string(), words);
   return failed;

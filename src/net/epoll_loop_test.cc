@@ -281,6 +281,24 @@ TEST(Connect, TimesOutWhenTheHandshakeGetsNoAnswer) {
   EXPECT_EQ(out->error().retry, Retry::kSafe);
 }
 
+TEST(Connect, AFullDescriptorTableIsNotTheFaultOfTheOtherSide) {
+  EpollLoop loop;
+  auto listener = std::move(loop.listen(kLoopback, {})).value();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int lowest_free = dup(0);
+  close(lowest_free);
+  rlimit full = before;
+  full.rlim_cur = static_cast<rlim_t>(lowest_free);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &full), 0);
+  std::optional<Result<StreamPtr>> out;
+  run_to_end(loop, connect_into(loop, listener->local(), loop.now() + kPatience, nullptr, out));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(out->ok());
+  EXPECT_EQ(out->error().kind, ErrorKind::kUnavailable);
+  EXPECT_EQ(out->error().origin, Origin::kSelf);
+}
+
 TEST(Connect, CanBeCancelledBeforeAndDuringTheHandshake) {
   EpollLoop loop;
   const FullBacklog full(loop);
@@ -378,6 +396,26 @@ TEST(Accept, CanBeCancelled) {
   cancel.trigger(CancelReason::kShutdown);
   turn_until(loop, [&] { return out.has_value(); });
   EXPECT_EQ(out->error().kind, ErrorKind::kCancelled);
+}
+
+TEST(Accept, GivesThoseWhoWaitedBeforeItIsCancelled) {
+  EpollLoop loop;
+  auto listener = std::move(loop.listen(kLoopback, {})).value();
+  std::optional<Result<StreamPtr>> clients[3];
+  for (auto& client : clients) {
+    run_to_end(loop,
+               connect_into(loop, listener->local(), loop.now() + kPatience, nullptr, client));
+  }
+  Cancel cancel;
+  cancel.trigger(CancelReason::kShutdown);
+  for (int i = 0; i < 3; ++i) {
+    std::optional<Result<StreamPtr>> accepted;
+    run_to_end(loop, accept_into(*listener, &cancel, accepted));
+    EXPECT_TRUE(accepted->ok()) << i;
+  }
+  std::optional<Result<StreamPtr>> nobody;
+  run_to_end(loop, accept_into(*listener, &cancel, nobody));
+  EXPECT_EQ(nobody->error().kind, ErrorKind::kCancelled);
 }
 
 TEST(Accept, WaitsOutAFullDescriptorTable) {

@@ -61,9 +61,12 @@ class EpollListener final : public Listener, private EpollLoop::Watch {
   Event incoming_;
   Instant turn_{};  // the turn that `accepted_` counts
   int accepted_ = 0;
+  int accepted_late_ = 0;  // after the cancel
 };
 
 // "connection refused": the kernel's words for an errno, in lower case.
 std::string error_words(int error);
+// Whether an errno says that this process or this machine is out of descriptors or memory.
+bool is_shortage(int error);
 
 }  // namespace drover::net

@@ -95,7 +95,8 @@ class Loop {
   // Errors: kSystem with the reason in words ("address already in use").
   virtual Result<std::unique_ptr<Listener>> listen(const Endpoint& at, ListenOptions options) = 0;
 
-  // Errors: kRefused (nobody listens), kTimeout, kCancelled, kClosed, kSystem; origin kInstance.
+  // Errors: kRefused (nobody listens), kTimeout, kCancelled, kClosed, kSystem, of origin kInstance;
+  // and kUnavailable of origin kSelf, when this process or machine is out of descriptors or memory.
   virtual Task<Result<std::unique_ptr<Stream>>> connect(Endpoint to, Instant deadline,
                                                         Cancel* cancel) = 0;
 

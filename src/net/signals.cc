@@ -23,6 +23,7 @@ sigset_t set_of(std::initializer_list<int> numbers) {
 
 void block_signals(std::initializer_list<int> numbers) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   const sigset_t set = set_of(numbers);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }

@@ -8,9 +8,10 @@
 
 namespace drover::net {
 
-// Blocks `numbers` for this thread and those it starts later, and ignores SIGPIPE: a closed peer is
-// an error code here. To be called before the first thread is made: a thread that does not block a
-// signal may be chosen to die of it.
+// Blocks `numbers` for this thread and those it starts later, and ignores SIGPIPE and SIGXFSZ: a
+// closed peer and a file that may not grow (ulimit -f, LimitFSIZE=) are error codes here. To be
+// called before the first thread is made: a thread that does not block a signal may be chosen to
+// die of it.
 void block_signals(std::initializer_list<int> numbers);
 
 class Signals final : private EpollLoop::Watch {

@@ -39,7 +39,8 @@ Task<Result<UpstreamStream>> UpstreamPool::connect(HostPort address, Cancel* can
     Result<std::unique_ptr<Stream>> connected = co_await loop_.connect(endpoint, deadline, cancel);
     if (connected.ok()) co_return UpstreamStream{std::move(connected).value(), false};
     Error error = std::move(connected).error();
-    if (error.kind == ErrorKind::kCancelled) co_return error;
+    // A shortage of our own says nothing about any address.
+    if (error.kind == ErrorKind::kCancelled || error.origin == Origin::kSelf) co_return error;
     // Of several addresses, the one that says "nobody listens" tells most.
     if (last.kind != ErrorKind::kRefused) last = std::move(error);
   }

@@ -28,6 +28,7 @@ net::Task<Result<std::unique_ptr<net::Stream>>> dial(net::Loop& loop, net::Resol
   for (const net::Endpoint& endpoint : *endpoints) {
     Result<std::unique_ptr<net::Stream>> stream = co_await loop.connect(endpoint, deadline, cancel);
     if (stream) co_return std::move(stream);
+    if (stream.error().origin == Origin::kSelf) co_return std::move(stream).error();
     // Of several addresses, the one that says "nobody listens" tells most.
     if (last.kind != ErrorKind::kRefused) last = std::move(stream).error();
   }
@@ -108,7 +109,7 @@ net::Task<Result<GetAnswer>> http_get(net::Loop& loop, net::Resolver& resolver,
                   path, address.to_string());
   const std::array<std::string_view, 1> parts = {request};
   Result<void> sent = co_await net::write_all(stream, parts, deadline - loop.now(), cancel);
-  if (!sent) co_return std::move(sent).error();
+  if (!sent) co_return bad(sent.error().kind, std::move(sent).error().message);
 
   AnswerReader reader;
   for (;;) {

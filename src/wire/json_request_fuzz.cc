@@ -66,8 +66,9 @@ void compare_with_simdjson(const std::string& body, const RequestFacts& facts) {
   simdjson::dom::parser parser;
   simdjson::dom::element document;
   const auto error = parser.parse(body).get(document);
-  // Whole numbers of more than 64 bits are JSON, but it has no type for them.
-  if (error == simdjson::NUMBER_ERROR) return;
+  // Whole numbers of more than 64 bits are JSON, but it has no type for them. Half a surrogate pair
+  // is read here as Go does, and not at all by it.
+  if (error == simdjson::NUMBER_ERROR || error == simdjson::STRING_ERROR) return;
   require(!error);
   const std::string_view model = text_of(document, "model");
   require(facts.model.value_or("") == (model.empty() ? text_of(document, "name") : model));

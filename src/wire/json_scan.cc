@@ -268,6 +268,10 @@ void RequestInspector::State::name_value(Event event, std::optional<std::string>
     return refuse(quoted + " is longer than " + std::to_string(limits.max_model) + " bytes",
                   scanner.token_offset());
   }
+  // U+FFFD would stand for many names: no store has a model that is called so.
+  if (scanner.text_replaced()) {
+    return refuse(quoted + " holds half a surrogate pair", scanner.token_offset());
+  }
   into = std::string(scanner.text());
 }
 

@@ -199,8 +199,6 @@ TEST(RequestInspector, RefusesDeepNestingBadTextAndBadNumbers) {
   expect_refused(R"({"x":1e400})", "a number that is too large");
   expect_refused(R"({"x":01})", "leading zero");
   EXPECT_TRUE(inspect(R"({"x":-0,"y":12345678901234567890,"z":1e-999})"));
-  expect_refused(R"({"x":"\ud800"})", "half a surrogate pair");
-  expect_refused(R"({"x":"\udc00"})", "half a surrogate pair");
   expect_refused("{\"x\":\"\xC3\"}", "invalid UTF-8 (byte 7)");
   expect_refused("{\"\xFF\":1}", "invalid UTF-8");
   expect_refused("\xEF\xBB\xBF{}", "(byte 0)");
@@ -210,6 +208,26 @@ TEST(RequestInspector, RefusesDeepNestingBadTextAndBadNumbers) {
   expect_refused("", "missing request body");
   expect_refused("{", "ends before its JSON does (byte 1)");
   expect_refused(R"({"model":"a")", "ends before its JSON does");
+}
+
+// As Go reads them: a truncated emoji in a prompt is no reason to refuse what Ollama serves.
+TEST(RequestInspector, TakesHalfASurrogatePairInAValueButNotInAName) {
+  for (const char* half : {R"(\ud800)", R"(\udc00)", R"(\ud83d cut)", R"(\ud83d\n)",
+                           R"(\ud83d\ud83d\ude00)", R"(\udc00\ud800)", R"(\ud800\u0041)"}) {
+    const std::string text(half);
+    const auto facts =
+        inspect(R"({"model":"m","prompt":")" + text + R"(","x":[{"y":")" + text + R"("}]})");
+    ASSERT_TRUE(facts.ok()) << half;
+    EXPECT_EQ(facts->model, "m");
+    EXPECT_FALSE(facts->empty_prompt);
+    expect_refused(R"({"model":")" + text + "\"}", "\"model\" holds half a surrogate pair");
+    expect_refused(R"({"name":")" + text + "\"}", "\"name\" holds half a surrogate pair");
+    expect_refused("{\"" + text + "\":1}", "half a surrogate pair in a key");
+    expect_refused("{\"options\":{\"" + text + "\":1}}", "half a surrogate pair in a key");
+  }
+  expect_refused(R"({"x":"\ud83d\x"})", "an unknown escape");
+  expect_refused(R"({"x":"\ud83d)", "ends before its JSON does");
+  EXPECT_EQ(inspect(R"({"model":"\ud83d\ude00"})")->model, "\xF0\x9F\x98\x80");
 }
 
 TEST(RequestInspector, TakesAModelOfAnyShapeUpToItsLimit) {

@@ -65,12 +65,14 @@ JsonScanner::Event JsonScanner::step(Cursor& in) {
     case State::kHex:
       return hex(in);
     case State::kLowBackslash:
-      if (*in.p != '\\') return fail("half a surrogate pair");
+      state_ = State::kString;
+      if (*in.p != '\\') return replace_half();
       ++in.p;
       state_ = State::kLowU;
       return kNothing;
     case State::kLowU:
-      if (*in.p != 'u') return fail("half a surrogate pair");
+      state_ = State::kEscape;
+      if (*in.p != 'u') return replace_half();
       ++in.p;
       state_ = State::kHex;
       hex_left_ = 4;
@@ -159,6 +161,7 @@ void JsonScanner::begin_token(Cursor& in, std::uint64_t skip) {
   text_.clear();
   text_cut_ = false;
   text_plain_ = true;
+  text_replaced_ = false;
   keeping_ = reported();
 }
 
@@ -326,7 +329,10 @@ JsonScanner::Event JsonScanner::hex(Cursor& in) {
 JsonScanner::Event JsonScanner::code_unit() {
   const bool high = code_ >= 0xD800 && code_ < 0xDC00;
   const bool low = code_ >= 0xDC00 && code_ < 0xE000;
-  if (low != (high_surrogate_ != 0)) return fail("half a surrogate pair");
+  state_ = State::kString;
+  const bool half_before = high_surrogate_ != 0 && !low;
+  if (half_before && replace_half() == Event::kBad) return Event::kBad;
+  if (low && high_surrogate_ == 0) return replace_half();
   if (high) {
     high_surrogate_ = code_;
     state_ = State::kLowBackslash;
@@ -335,7 +341,16 @@ JsonScanner::Event JsonScanner::code_unit() {
   if (low) code_ = 0x10000 + ((high_surrogate_ - 0xD800) << 10) + (code_ - 0xDC00);
   high_surrogate_ = 0;
   keep_code_point(code_);
-  state_ = State::kString;
+  return kNothing;
+}
+
+// One half without the other; state_ says what follows.
+JsonScanner::Event JsonScanner::replace_half() {
+  constexpr std::uint32_t kReplacement = 0xFFFD;
+  if (is_key_) return fail("half a surrogate pair in a key");
+  high_surrogate_ = 0;
+  text_replaced_ = true;
+  keep_code_point(kReplacement);
   return kNothing;
 }
 

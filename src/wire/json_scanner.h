@@ -59,6 +59,9 @@ class JsonScanner {
   // Of the last key or string: its first max_text bytes, unescaped. Of a number: as written.
   std::string_view text() const { return text_; }
   bool text_cut() const { return text_cut_; }
+  // The last string named half a surrogate pair (\ud800), which is no character. Go, and so Ollama,
+  // reads it as U+FFFD, and so does text(). In a key it is kBad: keys must be what they seem.
+  bool text_replaced() const { return text_replaced_; }
   // The last key or string was written without any escape.
   bool text_plain() const { return text_plain_; }
 
@@ -84,7 +87,7 @@ class JsonScanner {
     kUtf8,  // inside a character of several bytes
     kEscape,
     kHex,
-    kLowBackslash,  // after a high surrogate: its low half must follow
+    kLowBackslash,  // after a high surrogate: its low half should follow
     kLowU,
     kNumber,
     kLiteral,
@@ -112,6 +115,7 @@ class JsonScanner {
   Event escape(Cursor& in);
   Event hex(Cursor& in);
   Event code_unit();
+  Event replace_half();
   Event begin_number(Cursor& in);
   Event number(Cursor& in);
   Event number_byte(Cursor& in);
@@ -134,6 +138,7 @@ class JsonScanner {
   bool keeping_ = false;
   bool text_cut_ = false;
   bool text_plain_ = true;
+  bool text_replaced_ = false;
   std::uint32_t depth_ = 0;
   std::uint32_t report_depth_ = 0;
   std::uint32_t event_depth_ = 0;

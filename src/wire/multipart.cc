@@ -55,7 +55,7 @@ Result<void> MultipartModel::feed(std::string_view piece) {
     if (!used) return std::move(used).error();
     if (*used == 0) return {};
     input_.erase(0, *used);
-    if (state_ == State::kEpilogue) input_ = std::string();
+    if (state_ == State::kEpilogue) std::string().swap(input_);
   }
 }
 

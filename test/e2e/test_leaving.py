@@ -16,7 +16,7 @@ from fleet import CHAT_MODEL, Fake, Fleet, http
 from speeds import FAST, SLOW_LOAD, SLOW_PREFILL
 
 CANCEL_MS = 10.0
-HEADROOM = 2.0  # a shared machine, and three processes on two cores
+LOOSE_MS = 100.0  # a few of many on a shared machine, three processes on two cores, sanitizers
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def test_a_client_that_leaves_frees_the_instance(report: Report, full: bool, pha
                     f" ({'stream' if stream else 'document'}): until the instance knows", delays)
     assert gone >= times
     assert not failures, "leaving was counted as the instance's failure"
-    if full:
-        assert spread.p99 <= CANCEL_MS * HEADROOM
+    assert spread.p50 <= CANCEL_MS
+    assert spread.p99 <= (CANCEL_MS if full else LOOSE_MS)
 
 
 def test_a_hundred_that_leave_at_once_leave_nothing_behind() -> None:

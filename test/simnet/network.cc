@@ -34,14 +34,15 @@ class VirtualListener final : public net::Listener {
 
   net::Task<Result<StreamPtr>> accept(net::Cancel* cancel) override {
     for (;;) {
-      if (cancel != nullptr && cancel->triggered()) {
+      const bool waits = !pending_.empty() && !server_.is_silent();
+      if (!waits && cancel != nullptr && cancel->triggered()) {
         co_return Error{ErrorKind::kCancelled, Origin::kSelf, Retry::kNever, "accept cancelled"};
       }
       if (dead_) {
         co_return Error{ErrorKind::kSystem, Origin::kSelf, Retry::kNever,
                         fmt::format("accept on {}: killed", local_.to_string())};
       }
-      if (!pending_.empty() && !server_.is_silent()) {
+      if (waits) {
         StreamPtr stream = std::move(pending_.front());
         pending_.pop_front();
         co_return std::move(stream);
@@ -98,6 +99,10 @@ Result<std::unique_ptr<net::Listener>> Network::listen(const net::Endpoint& at,
 
 net::Task<Result<StreamPtr>> Network::connect(net::Endpoint to, Instant deadline,
                                               net::Cancel* cancel) {
+  if (server(to).starved) {
+    co_return Error{ErrorKind::kUnavailable, Origin::kSelf, Retry::kNever,
+                    fmt::format("drover has no room for a connection to {}", to.to_string())};
+  }
   const Instant answered = loop_.now() + 2 * options_.latency;
   const Instant until = std::min(answered, deadline);
   const net::WaitResult first = co_await loop_.sleep_until(until, cancel);
@@ -166,6 +171,10 @@ void Network::thaw(const net::Endpoint& at) {
   server(at).frozen = false;
   wake_up(at);
 }
+
+void Network::starve(const net::Endpoint& at) { server(at).starved = true; }
+
+void Network::feed(const net::Endpoint& at) { server(at).starved = false; }
 
 void Network::unplug(const net::Endpoint& at) { server(at).unplugged = true; }
 

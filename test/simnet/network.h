@@ -81,6 +81,9 @@ class Network {
   // As SIGSTOP: connections are made but never accepted, nothing is delivered either way.
   void freeze(const net::Endpoint& server);
   void thaw(const net::Endpoint& server);
+  // As a full descriptor table of those who would connect: they never get to ask.
+  void starve(const net::Endpoint& server);
+  void feed(const net::Endpoint& server);
   // As a pulled cable: connecting gets no answer, nothing is delivered either way.
   void unplug(const net::Endpoint& server);
   void plug(const net::Endpoint& server);
@@ -98,6 +101,7 @@ class Network {
     VirtualListener* listener = nullptr;
     bool frozen = false;
     bool unplugged = false;
+    bool starved = false;
     std::size_t connects = 0;
     std::deque<Fault> next_faults;
     std::vector<std::weak_ptr<Connection>> connections;
