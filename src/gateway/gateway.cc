@@ -9,6 +9,23 @@
 #include "wire/dialect.h"
 
 namespace drover::gateway {
+namespace {
+
+// In a drain: how long a head may take that was on its way when the drain began.
+constexpr Duration kLastHeads = std::chrono::seconds(1);
+// Connections beyond the limit that are being told so.
+constexpr std::size_t kTurnedAwayAtOnce = 64;
+
+// The path that a request line names, be the rest of the head what it may; empty when none does.
+std::string_view path_of_line(std::string_view input) {
+  const std::string_view line = input.substr(0, input.find('\r'));
+  const std::size_t space = line.find(' ');
+  if (space == std::string_view::npos) return {};
+  const std::string_view target = line.substr(space + 1);
+  return target.substr(0, target.find_first_of(" ?"));
+}
+
+}  // namespace
 
 Gateway::Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool,
                  const Settings& settings, Log& log)
@@ -17,6 +34,7 @@ Gateway::Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool,
 Gateway::~Gateway() = default;
 
 void Gateway::serve(std::unique_ptr<net::Listener> listener) {
+  ++listeners_;
   loop_.spawn(accept_clients(std::move(listener)));
 }
 
@@ -27,16 +45,20 @@ net::Task<void> Gateway::accept_clients(std::unique_ptr<net::Listener> listener)
       if (stream.error().kind != ErrorKind::kCancelled) {
         log_.error("listener failed", {{"error", std::string_view(stream.error().message)}});
       }
-      co_return;
+      break;
     }
     port_.engine().metrics().connections_accepted.add();
     if (open_ >= settings_.limits.connections && !make_room()) {
-      turn_away(**stream);
+      port_.count_malformed("connection_limit");
+      // More at once than this is a flood: it hears nothing.
+      if (turned_away_ < kTurnedAwayAtOnce) loop_.spawn(turn_away(std::move(*stream)));
       continue;
     }
     ++open_;
     loop_.spawn(serve_connection(std::move(*stream)));
   }
+  --listeners_;
+  tell_when_drained();
 }
 
 // The longest idle connection gives way: its client can open another, a new client can not wait.
@@ -51,15 +73,18 @@ bool Gateway::make_room() {
 }
 
 // Every connection is at work: this one would be without a bound. What the kernel takes at once is
-// all that it gets.
-void Gateway::turn_away(net::Stream& stream) {
+// all that it gets, and what it sends is read and dropped: a reset could overtake the answer.
+net::Task<void> Gateway::turn_away(std::unique_ptr<net::Stream> stream) {
+  ++turned_away_;
   constexpr std::string_view kFull =
       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\n"
       "Retry-After: 1\r\nContent-Length: 65\r\nConnection: close\r\n\r\n"
       "{\"error\":\"too many connections are at work (limits.connections)\"}";
   const std::array<std::string_view, 1> parts = {kFull};
-  (void)stream.write(parts);
-  port_.count_malformed("connection_limit");
+  (void)stream->write(parts);
+  Client client(std::move(stream));
+  co_await linger(client, settings_.deadlines.linger);
+  --turned_away_;
 }
 
 void Gateway::set_busy(Link& link) {
@@ -74,11 +99,12 @@ void Gateway::set_idle(Link& link) {
 
 net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream) {
   Client client(std::move(stream));
-  Link link;
+  Link link(client.stream());
   link.place = idle_.insert(idle_.end(), &link);
   port_.engine().metrics().connections_open.add(1);
   bool refused = false;
-  while (!draining_) {
+  // Also one that was accepted in a drain has its one request served.
+  for (bool first = true; first || !draining_; first = false) {
     // One head at a time; between two requests a connection holds no buffer.
     wire::RequestHead head;
     Result<void> arrived = co_await read_head(client, head, settings_, &link.cancel);
@@ -105,7 +131,8 @@ net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream) {
 }
 
 void Gateway::tell_when_drained() {
-  if (draining_ && open_connections() == 0 && drained_) std::exchange(drained_, {})();
+  if (draining_ && listeners_ == 0 && open_connections() == 0 && drained_)
+    std::exchange(drained_, {})();
 }
 
 net::Task<void> Gateway::serve_request(Client& client, Link& link, wire::RequestHead& head) {
@@ -121,9 +148,10 @@ net::Task<void> Gateway::serve_request(Client& client, Link& link, wire::Request
   finish(client, exchange);
 }
 
-// A head that is no request: answered in the only dialect that is sure to be understood.
+// A head that is no request: answered in the dialect of its path, if it came that far.
 net::Task<void> Gateway::refuse_head(Client& client, Error error) {
   Exchange exchange(settings_.limits, loop_.now());
+  exchange.dialect = dialect_of_path(path_of_line(client.buffered()));
   exchange.id = port_.engine().next_request_id();
   exchange.id_text = fmt::format("{:016x}", exchange.id.value);
   exchange.answer_fields = fmt::format("X-Request-ID: {}\r\n", exchange.id_text);
@@ -164,8 +192,16 @@ void Gateway::drain(std::function<void()> done) {
   draining_ = true;
   drained_ = std::move(done);
   stop_accepting_.trigger(net::CancelReason::kShutdown);
-  for (Link* link : std::list<Link*>(idle_)) link->cancel.trigger(net::CancelReason::kShutdown);
+  for (Link* link : std::list<Link*>(idle_)) {
+    if (!link->stream.has_input()) link->cancel.trigger(net::CancelReason::kShutdown);
+  }
+  loop_.spawn(close_idle_after(kLastHeads));
   tell_when_drained();
+}
+
+net::Task<void> Gateway::close_idle_after(Duration time) {
+  co_await loop_.sleep_for(time);
+  for (Link* link : std::list<Link*>(idle_)) link->cancel.trigger(net::CancelReason::kShutdown);
 }
 
 void Gateway::cut() {

@@ -25,8 +25,9 @@ class Gateway {
   // Accepts on `listener` until drain().
   void serve(std::unique_ptr<net::Listener> listener);
 
-  // No new connections, idle ones closed, running requests finish and close theirs. `done` is
-  // called once, when the last connection is closed.
+  // No new connections, idle ones closed, running requests finish and close theirs. A request that
+  // the kernel has in hand already, on a connection accepted or not, still counts as running.
+  // `done` is called once, when the last connection is closed.
   void drain(std::function<void()> done);
   // Ends what still runs: streams with an error record, the rest with a status.
   void cut();
@@ -35,6 +36,8 @@ class Gateway {
  private:
   // One client connection as the gateway keeps track of it.
   struct Link {
+    explicit Link(net::Stream& on) : stream(on) {}
+    net::Stream& stream;
     net::Cancel cancel;  // triggered by hang-up, revocation, eviction, drain, cut
     std::list<Link*>::iterator place;
     bool busy = false;  // in which list
@@ -50,7 +53,8 @@ class Gateway {
   net::Task<void> refuse_head(Client& client, Error error);
   void finish(const Client& client, Exchange& exchange);
   bool make_room();
-  void turn_away(net::Stream& stream);
+  net::Task<void> turn_away(std::unique_ptr<net::Stream> stream);
+  net::Task<void> close_idle_after(Duration time);
   void tell_when_drained();
   void set_busy(Link& link);
   void set_idle(Link& link);
@@ -60,8 +64,10 @@ class Gateway {
   net::UpstreamPool& pool_;
   const Settings& settings_;
   Log& log_;
-  std::size_t open_ = 0;   // accepted and not closed
-  std::list<Link*> idle_;  // longest idle first
+  std::size_t open_ = 0;         // accepted and not closed
+  std::size_t listeners_ = 0;    // that still accept
+  std::size_t turned_away_ = 0;  // that still hear why
+  std::list<Link*> idle_;        // longest idle first
   std::list<Link*> busy_;
   net::Cancel stop_accepting_;
   bool draining_ = false;

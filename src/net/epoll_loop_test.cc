@@ -398,6 +398,26 @@ TEST(Accept, CanBeCancelled) {
   EXPECT_EQ(out->error().kind, ErrorKind::kCancelled);
 }
 
+TEST(Accept, GivesThoseWhoWaitedBeforeItIsCancelled) {
+  EpollLoop loop;
+  auto listener = std::move(loop.listen(kLoopback, {})).value();
+  std::optional<Result<StreamPtr>> clients[3];
+  for (auto& client : clients) {
+    run_to_end(loop,
+               connect_into(loop, listener->local(), loop.now() + kPatience, nullptr, client));
+  }
+  Cancel cancel;
+  cancel.trigger(CancelReason::kShutdown);
+  for (int i = 0; i < 3; ++i) {
+    std::optional<Result<StreamPtr>> accepted;
+    run_to_end(loop, accept_into(*listener, &cancel, accepted));
+    EXPECT_TRUE(accepted->ok()) << i;
+  }
+  std::optional<Result<StreamPtr>> nobody;
+  run_to_end(loop, accept_into(*listener, &cancel, nobody));
+  EXPECT_EQ(nobody->error().kind, ErrorKind::kCancelled);
+}
+
 TEST(Accept, WaitsOutAFullDescriptorTable) {
   EpollLoop loop;
   auto listener = std::move(loop.listen(kLoopback, {})).value();

@@ -20,6 +20,9 @@ constexpr std::uint32_t kStreamEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLE
 // A burst of connections must not keep the requests of the connections already taken waiting.
 constexpr int kAcceptsPerTurn = 64;
 
+// After a cancel: what a full backlog can hold. More is a flood, which would never let a drain end.
+constexpr int kLastAccepts = 4096;
+
 // Long enough for other connections to end, short enough that a client hardly notices.
 constexpr auto kDescriptorPause = std::chrono::milliseconds(100);
 
@@ -180,10 +183,11 @@ bool EpollListener::has_had_its_share() {
 
 Task<Result<std::unique_ptr<Stream>>> EpollListener::accept(Cancel* cancel) {
   for (;;) {
-    if (cancel != nullptr && cancel->triggered()) co_return accept_cancelled();
+    const bool last = cancel != nullptr && cancel->triggered();
+    if (last && accepted_late_++ >= kLastAccepts) co_return accept_cancelled();
     if (has_had_its_share()) {
       accepted_ = 0;
-      co_await loop_.sleep_until(loop_.now(), cancel);
+      co_await loop_.sleep_until(loop_.now(), last ? nullptr : cancel);
       continue;
     }
     sockaddr_storage address{};
@@ -198,7 +202,9 @@ Task<Result<std::unique_ptr<Stream>>> EpollListener::accept(Cancel* cancel) {
       if (!stream->open()) continue;  // the kernel is short of memory for it; the client retries
       co_return std::unique_ptr<Stream>(std::move(stream));
     }
-    if (error == EAGAIN || error == EWOULDBLOCK) {
+    const bool nobody = error == EAGAIN || error == EWOULDBLOCK;
+    if (last && (nobody || is_shortage(error))) co_return accept_cancelled();
+    if (nobody) {
       incoming_.clear();
       co_await incoming_.wait(kNever, cancel);
     } else if (is_shortage(error)) {

@@ -61,6 +61,7 @@ class EpollListener final : public Listener, private EpollLoop::Watch {
   Event incoming_;
   Instant turn_{};  // the turn that `accepted_` counts
   int accepted_ = 0;
+  int accepted_late_ = 0;  // after the cancel
 };
 
 // "connection refused": the kernel's words for an errno, in lower case.

@@ -114,8 +114,10 @@ class Stream {
 class Listener {
  public:
   virtual ~Listener() = default;
-  // One accept at a time. Errors: kCancelled; kSystem only when the listener itself is dead (a full
-  // descriptor table is waited out, 100 ms at a time).
+  // One accept at a time. A triggered cancel ends it once nobody waits any more: whom the kernel
+  // took in has been promised an answer, and a close would be a reset. Errors: kCancelled; kSystem
+  // only when the listener itself is dead (a full descriptor table is waited out, 100 ms at a
+  // time).
   virtual Task<Result<std::unique_ptr<Stream>>> accept(Cancel* cancel) = 0;
   virtual Endpoint local() const = 0;
 };

@@ -72,6 +72,36 @@ def test_idle_connections_do_not_hold_up_a_drain() -> None:
         assert fleet.drover.wait_exit() == 0
 
 
+def test_requests_that_the_kernel_holds_when_a_drain_begins_are_answered() -> None:
+    """On connections that drover has not accepted, and on kept ones that it has not read."""
+
+    async def exchange(conversation: Conversation) -> int:
+        status, headers = await conversation.head()
+        async for _ in conversation.pieces(headers):
+            pass
+        return status
+
+    async def scenario(fleet: Fleet) -> None:
+        raw = request_bytes(fleet.drover.port, "GET", "/api/version")
+        kept = [await Conversation.open(fleet.drover.port) for _ in range(100)]
+        for conversation in kept:
+            await conversation.send(raw)
+            assert await exchange(conversation) == 200
+        fleet.drover.signal(signal.SIGSTOP)
+        new = [await Conversation.open(fleet.drover.port) for _ in range(300)]
+        for conversation in [*kept, *new]:
+            await conversation.send(raw)
+        fleet.drover.signal(signal.SIGTERM)
+        fleet.drover.signal(signal.SIGCONT)
+        answers = await asyncio.gather(*map(exchange, [*kept, *new]), return_exceptions=True)
+        lost = [answer for answer in answers if answer != 200]
+        assert not lost, f"{len(lost)} of {len(answers)}: {lost[:3]}"
+
+    with Fleet(1, **STEADY) as fleet:
+        asyncio.run(scenario(fleet))
+        assert fleet.drover.wait_exit() == 0
+
+
 def test_a_second_signal_ends_now() -> None:
     async def scenario(fleet: Fleet) -> None:
         outcome = Outcome()

@@ -92,6 +92,7 @@ TEST(Limits, HeadsOutOfBoundsHaveTheirStatus) {
       {std::string(kHead) + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
       {"\x16\x03\x01 no HTTP\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\n\r\n", 400},
+
       {"GET / HTTP/1.1\r\nHost: evil.com\r\n\r\n", 421},
       {std::string(kHead) + "Expect: miracles\r\nContent-Length: 1\r\n\r\n", 417},
       {std::string(kHead) + "Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\n", 415},
@@ -104,6 +105,17 @@ TEST(Limits, HeadsOutOfBoundsHaveTheirStatus) {
     expect_refused(world, world.ask(request), status);
   }
   world.expect_nothing_left();
+}
+
+TEST(Limits, ABrokenHeadIsAnsweredInTheDialectOfItsPath) {
+  World world({.instances = 1});
+  const std::string broken = " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: x, y\r\n\r\n";
+  const auto body = [&](std::string_view line) {
+    return world.closed(world.ask(std::string(line) + broken)).reply().body;
+  };
+  EXPECT_NE(json_text(body("POST /v1/chat/completions"), "error/type"), "");
+  EXPECT_EQ(json_text(body("POST /v1/messages?beta=true"), "type"), "error");
+  EXPECT_NE(json_text(body("POST /api/chat"), "error"), "");
 }
 
 TEST(Limits, ABrokenHeadBehindAHeadRequestIsAnsweredWithABody) {
@@ -240,9 +252,9 @@ TEST(Connections, WhenAllAreAtWorkTheNextOneIsTurnedAway) {
   World world(three_connections());
   Client* busy[] = {&world.chat(100), &world.chat(100), &world.chat(100)};
   world.pass(500ms);
-  Client& late = world.connect();
+  Client& late = world.chat();
   world.pass(100ms);
-  EXPECT_TRUE(late.closed());
+  EXPECT_TRUE(late.ended()) << "and is not reset, though its request was never read";
   EXPECT_EQ(late.reply().status, 503);
   EXPECT_TRUE(late.reply().complete);
   EXPECT_TRUE(is_json(late.reply().body));

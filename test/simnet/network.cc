@@ -34,14 +34,15 @@ class VirtualListener final : public net::Listener {
 
   net::Task<Result<StreamPtr>> accept(net::Cancel* cancel) override {
     for (;;) {
-      if (cancel != nullptr && cancel->triggered()) {
+      const bool waits = !pending_.empty() && !server_.is_silent();
+      if (!waits && cancel != nullptr && cancel->triggered()) {
         co_return Error{ErrorKind::kCancelled, Origin::kSelf, Retry::kNever, "accept cancelled"};
       }
       if (dead_) {
         co_return Error{ErrorKind::kSystem, Origin::kSelf, Retry::kNever,
                         fmt::format("accept on {}: killed", local_.to_string())};
       }
-      if (!pending_.empty() && !server_.is_silent()) {
+      if (waits) {
         StreamPtr stream = std::move(pending_.front());
         pending_.pop_front();
         co_return std::move(stream);
