@@ -58,6 +58,7 @@ void Metrics::record(const RequestRecord& record) {
   if (!record.backend.empty()) route.queued.observe(to_seconds(record.queued));
 
   retries_ += record.retries;
+  stale_connections_ += record.stale_connections;
   prompt_tokens_ += record.usage.prompt_tokens;
   output_tokens_ += record.usage.output_tokens;
 }

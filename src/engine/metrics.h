@@ -39,8 +39,9 @@ struct RequestRecord {
   Outcome outcome = Outcome::kServed;
   std::string_view reason;  // to_string(ErrorKind) with kRefused, kFailed and kBroken
   std::uint32_t retries = 0;
-  Duration queued{};      // until the (last) grant
-  Duration first_byte{};  // from arrival to the first content byte; zero when none
+  std::uint32_t stale_connections = 0;  // pooled ones that were replaced unseen
+  Duration queued{};                    // until the (last) grant
+  Duration first_byte{};                // from arrival to the first content byte; zero when none
   Duration total{};
   Usage usage;
 };
@@ -87,6 +88,7 @@ class Metrics {
   const Routes& routes() const { return routes_; }
   const HealthChanges& health_changes() const { return health_changes_; }  // {instance, state}
   std::uint64_t retries() const { return retries_; }
+  std::uint64_t stale_connections() const { return stale_connections_; }
   std::uint64_t revoked() const { return revoked_; }
   std::uint64_t prompt_tokens() const { return prompt_tokens_; }
   std::uint64_t output_tokens() const { return output_tokens_; }
@@ -108,6 +110,7 @@ class Metrics {
   HealthChanges health_changes_;
   std::set<std::string, std::less<>> models_;
   std::uint64_t retries_ = 0;
+  std::uint64_t stale_connections_ = 0;
   std::uint64_t revoked_ = 0;
   std::uint64_t prompt_tokens_ = 0;
   std::uint64_t output_tokens_ = 0;

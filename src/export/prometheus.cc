@@ -157,6 +157,9 @@ std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& me
   out.sample({{"direction", "prompt"}}, metrics.prompt_tokens());
   out.sample({{"direction", "output"}}, metrics.output_tokens());
   out.single("retries_total", "counter", "Further attempts of requests.", metrics.retries());
+  out.single("stale_connections_total", "counter",
+             "Kept connections to instances that turned out closed and were replaced unseen.",
+             metrics.stale_connections());
   out.single("leases_revoked_total", "counter",
              "Attempts taken back because their instance went down.", metrics.revoked());
   out.single("requests_active", "gauge", "Client requests under way.",

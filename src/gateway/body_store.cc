@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace drover::gateway {
 namespace {
@@ -32,8 +33,12 @@ int open_unlinked(const std::string& directory) {
 BodyStore::BodyStore(std::uint64_t spill_bytes, const std::string& spill_dir)
     : spill_bytes_(spill_bytes), spill_dir_(spill_dir) {}
 
-BodyStore::~BodyStore() {
-  if (file_ >= 0) ::close(file_);
+BodyStore::~BodyStore() { release(); }
+
+void BodyStore::release() {
+  std::string().swap(memory_);  // an assignment would keep the room
+  edits_ = {};
+  if (file_ >= 0) ::close(std::exchange(file_, -1));
 }
 
 void BodyStore::expect(std::uint64_t bytes) {
@@ -52,7 +57,7 @@ Result<void> BodyStore::spill() {
   file_ = open_unlinked(spill_dir_);
   if (file_ < 0) return disk_error(spill_dir_, errno);
   Result<void> written = write_file(memory_);
-  memory_ = std::string();
+  std::string().swap(memory_);
   return written;
 }
 

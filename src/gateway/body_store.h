@@ -1,5 +1,6 @@
 #pragma once
-// The body of one request, kept until its answer has begun so that it can be sent again. Small
+// The body of one request, kept until its answer has begun so that it can be sent again, and not a
+// moment longer: an answer may take minutes, and its client's neighbours need the room. Small
 // bodies stay in memory; larger ones live in an unlinked file, so memory stays flat whatever a
 // client sends. Edits are applied while reading: the stored bytes are never rewritten.
 
@@ -25,6 +26,8 @@ class BodyStore {
 
   // Errors: kUnavailable when the disk is full or the directory cannot be written to.
   Result<void> append(std::string_view piece);
+  // Nobody will read it again: its memory and its file are given back. received_bytes() stays.
+  void release();
   // A hint: this much will come.
   void expect(std::uint64_t bytes);
   // Sorted, not overlapping, inside the body.
@@ -33,6 +36,7 @@ class BodyStore {
   std::uint64_t received_bytes() const { return received_; }
   std::uint64_t sent_bytes() const;  // with the edits applied: the Content-Length to announce
   bool spilled() const { return file_ >= 0; }
+  std::size_t memory_bytes() const { return memory_.capacity(); }  // what it holds besides a file
 
   // A place in the edited body.
   struct Cursor {

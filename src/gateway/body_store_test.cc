@@ -54,6 +54,28 @@ const EditCase kEdits[] = {
     {"everything", {{0, 10, "new"}}, "new"},
 };
 
+std::size_t open_descriptors() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+TEST(BodyStore, WhatIsReleasedHoldsNeitherMemoryNorADescriptor) {
+  const std::string directory = ::testing::TempDir();
+  const std::size_t before = open_descriptors();
+  for (const std::uint64_t spill : {std::uint64_t{100'000}, std::uint64_t{0}}) {
+    BodyStore store(spill, directory);
+    ASSERT_TRUE(store.append(letters(50'000)).ok());
+    EXPECT_EQ(open_descriptors(), before + (store.spilled() ? 1 : 0));
+    if (store.spilled()) {
+      EXPECT_LT(store.memory_bytes(), 100U) << "the file has it";
+    }
+    store.release();
+    EXPECT_EQ(open_descriptors(), before);
+    EXPECT_LT(store.memory_bytes(), 100U);
+    EXPECT_EQ(store.received_bytes(), 50'000U);
+  }
+}
+
 TEST(BodyStore, EditsAreAppliedWhileReadingFromMemoryAndFromTheFile) {
   const std::string directory = ::testing::TempDir();
   for (const std::uint64_t spill : {std::uint64_t{100}, std::uint64_t{0}}) {

@@ -40,7 +40,7 @@ void Client::consume(std::size_t bytes) {
 }
 
 void Client::release_buffer() {
-  input_ = std::string();
+  std::string().swap(input_);  // an assignment would keep the room
   consumed_ = 0;
 }
 

@@ -13,6 +13,9 @@ namespace {
 
 constexpr int kMaxInformational = 8;  // 1xx before the answer: more is an attack
 constexpr std::size_t kSendPiece = 64 * 1024;
+// A connection that the instance has forgotten is answered by a reset within a round trip. Whatever
+// comes later ended a request that had begun, and begins once more only under the retry budget.
+constexpr Duration kStaleWithin = std::chrono::seconds(1);
 // The instance's terminal record has arrived; how long its framing may take to follow.
 constexpr Duration kTailWait = std::chrono::seconds(2);
 
@@ -55,9 +58,12 @@ net::Task<Result<void>> Relay::open(Upstream& up) {
   if (!opened) co_return opened;
   const bool reused = up.connection.reused;
   opened = co_await send_request(up);
+  const Instant sent = loop_.now();
   if (opened) opened = co_await read_head(up);
-  const bool stale = !opened && reused && !up.heard && opened.error().kind == ErrorKind::kClosed;
+  const bool stale = !opened && reused && !up.heard && opened.error().kind == ErrorKind::kClosed &&
+                     loop_.now() - sent < kStaleWithin;
   if (!stale) co_return opened;
+  ++exchange_.record.stale_connections;
   up = Upstream();
   opened = co_await connect(up, net::UpstreamPool::Freshness::kNew);
   if (opened) opened = co_await send_request(up);
@@ -143,11 +149,16 @@ net::Task<Result<bool>> Relay::wait_input(Upstream& up, Instant deadline) {
   }
 }
 
+// A stream begins with its first token; a document begins when it is complete; what no model
+// computes is there at once.
+Duration Relay::longest_wait() const {
+  if (!exchange_.route->inference) return settings_.deadlines.look_up;
+  return exchange_.ask.streaming ? settings_.deadlines.first_token : settings_.deadlines.document;
+}
+
 net::Task<Result<void>> Relay::read_head(Upstream& up) {
   wire::ResponseParser parser(settings_.limits.head);
-  // A stream begins with its first token; a document begins when it is complete.
-  const Instant deadline = loop_.now() + (exchange_.ask.streaming ? settings_.deadlines.first_token
-                                                                  : settings_.deadlines.document);
+  const Instant deadline = loop_.now() + longest_wait();
   for (int informational = 0; informational <= kMaxInformational;) {
     Result<std::optional<std::size_t>> parsed =
         up.input.empty() ? Result<std::optional<std::size_t>>(std::nullopt)
@@ -261,6 +272,7 @@ net::Task<Relay::StreamEnd> Relay::copy_stream(Upstream& up, StreamCopy& copy) {
 void Relay::cross_the_fence(const Upstream& up) {
   content_sent_ = true;
   lease_.first_byte();
+  exchange_.body.release();
   exchange_.record.first_byte = loop_.now() - exchange_.arrived;
   exchange_.record.status = up.head.status;
   // Declared down in the very moment of its first byte: that is not the time to let go.
@@ -364,8 +376,9 @@ Relayed Relay::failed(Error error) const {
     std::string detail = error.message;
     return Relayed{result, std::move(detail), false, false, {}, std::move(error)};
   }
-  const bool retryable = result != core::AttemptResult::kClientGone &&
-                         result != core::AttemptResult::kTimedOut &&
+  // Whoever waited for tokens that long is not made to wait once more; a look-up is short.
+  const bool late = result == core::AttemptResult::kTimedOut && exchange_.route->inference;
+  const bool retryable = result != core::AttemptResult::kClientGone && !late &&
                          cancel_.reason() != net::CancelReason::kShutdown;
   return Relayed{result, std::move(error.message), false, retryable, {}};
 }

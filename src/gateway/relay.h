@@ -53,6 +53,7 @@ class Relay {
   net::Task<Result<void>> read_head(Upstream& up);
   net::Task<Result<void>> open(Upstream& up);
   net::Task<Result<bool>> wait_input(Upstream& up, Instant deadline);
+  Duration longest_wait() const;
 
   net::Task<Relayed> relay_document(Upstream& up);
   net::Task<Relayed> relay_long_document(Upstream& up, wire::BodyDecoder& decoder,

@@ -1,6 +1,7 @@
 // The part of Relay that carries whole documents: held back, so that every failure of them can be
 // hidden; passed on as they come once they are too long for that.
 
+#include <algorithm>
 #include <array>
 
 #include "gateway/relay.h"
@@ -62,7 +63,8 @@ net::Task<Relayed> Relay::relay_document(Upstream& up) {
 
 // True: more of the document has arrived. False: it is complete, where only the close says so.
 net::Task<Result<bool>> Relay::more_of(Upstream& up, wire::BodyDecoder& decoder) {
-  Result<bool> more = co_await wait_input(up, loop_.now() + settings_.deadlines.token_gap);
+  const Duration gap = std::min(longest_wait(), settings_.deadlines.token_gap);
+  Result<bool> more = co_await wait_input(up, loop_.now() + gap);
   if (!more || *more) co_return more;
   Result<void> end = decoder.end();
   if (!end) co_return std::move(end).error();

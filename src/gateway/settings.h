@@ -33,6 +33,7 @@ struct Deadlines {
   Duration write_stall = std::chrono::seconds(60);  // a client that takes nothing
   Duration first_token = std::chrono::minutes(15);  // queue, load and prefill in an instance
   Duration document = std::chrono::hours(1);        // the same for an answer in one piece
+  Duration look_up = std::chrono::seconds(30);      // an answer that no model computes: /api/show
   Duration token_gap = std::chrono::seconds(180);   // tool calls are composed in silence
   Duration linger = std::chrono::seconds(2);        // for a refused body still on its way
 };

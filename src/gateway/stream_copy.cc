@@ -67,7 +67,7 @@ Result<void> StreamCopy::send(std::string_view head, const Pieces& pieces) {
   Result<void> sent = send_pieces(head, spans, end);
   if (whole > 0) mid_record_ = whole == held_.size() && !watch_.at_boundary();
   held_.erase(0, whole);
-  if (held_.empty()) held_ = std::string();
+  if (held_.empty()) std::string().swap(held_);
   return sent;
 }
 

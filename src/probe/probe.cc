@@ -66,6 +66,7 @@ net::Task<void> Probe::check_rounds(ProbeTarget target) {
 }
 
 net::Task<void> Probe::check(ProbeTarget target, Miss miss) {
+  const std::uint64_t begun_in = refreshes_;
   Result<GetAnswer> answer = co_await http_get(loop_, resolver_, target.address, "/api/tags",
                                                loop_.now() + settings_.check_timeout, &stop_);
   if (stop_.triggered()) co_return;
@@ -73,8 +74,11 @@ net::Task<void> Probe::check(ProbeTarget target, Miss miss) {
   if (answer) {
     Result<std::shared_ptr<const core::Catalogue>> catalogue = read_catalogue(*answer);
     if (catalogue) {
-      engine_.observe(
-          {target.id, Observed::Kind::kCatalogue, std::move(*catalogue), nullptr, {}, {}});
+      // Asked before a refresh began, it may not know what the refresh is about: it must not pass
+      // for that refresh's answer, which is on its way.
+      const bool outdated = begun_in != refreshes_;
+      const auto kind = outdated ? Observed::Kind::kAnswered : Observed::Kind::kCatalogue;
+      engine_.observe({target.id, kind, std::move(*catalogue), nullptr, {}, {}});
       co_await learn_version(target);
       co_return;
     }
@@ -132,6 +136,7 @@ net::Task<void> Probe::residency_rounds(ProbeTarget target) {
 }
 
 void Probe::refresh() {
+  ++refreshes_;
   auto outstanding = std::make_shared<std::size_t>(targets_.size());
   for (const ProbeTarget& target : targets_) loop_.spawn(refresh_one(target, outstanding));
   if (targets_.empty()) engine_.refresh_done();

@@ -62,6 +62,7 @@ class Probe {
   ProbeSettings settings_;
   std::vector<ProbeTarget> targets_;
   std::vector<bool> version_known_;  // asked again after every miss: it may be a newer one
+  std::uint64_t refreshes_ = 0;      // begun so far
   Rng rng_;
   net::Cancel stop_;
 };

@@ -40,14 +40,14 @@ struct RequestFacts {
 
 // Refused with kMalformed (each message names what and where, "byte 123"): anything that is not one
 // JSON object followed by white space only; depth over the limit; invalid UTF-8; a byte order
-// mark; half a surrogate pair in a key, "model" or "name" (elsewhere Ollama reads it); a control character in a string; a number Go would not take; a
-// known key twice in any spelling that Go's decoder folds together (ASCII case, U+017F long s,
-// U+212A Kelvin sign; escapes decoded first); "model" or "name" not a string, "stream" not a
-// boolean (null counts as absent for both). Known keys: model, name, stream, keep_alive, options,
-// prompt, messages, input, tools, format, stream_options, think, raw, template, system, context,
-// images, suffix, truncate, shift, max_tokens, _debug_render_only.
-// A duplicate of any other key at the top level is refused as well, and so is a duplicate (folded)
-// key inside "options" and "stream_options".
+// mark; half a surrogate pair in a key, "model" or "name" (elsewhere Ollama reads it); a control
+// character in a string; a number Go would not take; a known key twice in any spelling that Go's
+// decoder folds together (ASCII case, U+017F long s, U+212A Kelvin sign; escapes decoded first);
+// "model" or "name" not a string, "stream" not a boolean (null counts as absent for both). Known
+// keys: model, name, stream, keep_alive, options, prompt, messages, input, tools, format,
+// stream_options, think, raw, template, system, context, images, suffix, truncate, shift,
+// max_tokens, _debug_render_only. A duplicate of any other key at the top level is refused as well,
+// and so is a duplicate (folded) key inside "options" and "stream_options".
 class RequestInspector {
  public:
   explicit RequestInspector(JsonLimits limits = {});

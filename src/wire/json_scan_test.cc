@@ -215,8 +215,8 @@ TEST(RequestInspector, TakesHalfASurrogatePairInAValueButNotInAName) {
   for (const char* half : {R"(\ud800)", R"(\udc00)", R"(\ud83d cut)", R"(\ud83d\n)",
                            R"(\ud83d\ud83d\ude00)", R"(\udc00\ud800)", R"(\ud800\u0041)"}) {
     const std::string text(half);
-    const auto facts = inspect(R"({"model":"m","prompt":")" + text + R"(","x":[{"y":")" + text +
-                               R"("}]})");
+    const auto facts =
+        inspect(R"({"model":"m","prompt":")" + text + R"(","x":[{"y":")" + text + R"("}]})");
     ASSERT_TRUE(facts.ok()) << half;
     EXPECT_EQ(facts->model, "m");
     EXPECT_FALSE(facts->empty_prompt);

@@ -161,10 +161,14 @@ TEST(JsonScanner, RefusesWhatTheGrammarDoesNotAllow) {
 // The other parser refuses these; Go and Ollama read each lone half as U+FFFD.
 TEST(JsonScanner, ReadsHalfASurrogatePairAsTheReplacementCharacter) {
   const std::pair<std::string_view, std::string_view> rows[] = {
-      {R"("\ud800")", "\uFFFD"},           {R"("\ud800a")", "\uFFFDa"},
-      {R"("\ud800\n")", "\uFFFD\n"},       {R"("\ud800\u0041")", "\uFFFDA"},
-      {R"("\udc00")", "\uFFFD"},           {R"("\ud800\ud800")", "\uFFFD\uFFFD"},
-      {R"("\udc00\ud800")", "\uFFFD\uFFFD"}, {R"("\ud83d\ud83d\ude00")", "\uFFFD\U0001F600"},
+      {R"("\ud800")", "\uFFFD"},
+      {R"("\ud800a")", "\uFFFDa"},
+      {R"("\ud800\n")", "\uFFFD\n"},
+      {R"("\ud800\u0041")", "\uFFFDA"},
+      {R"("\udc00")", "\uFFFD"},
+      {R"("\ud800\ud800")", "\uFFFD\uFFFD"},
+      {R"("\udc00\ud800")", "\uFFFD\uFFFD"},
+      {R"("\ud83d\ud83d\ude00")", "\uFFFD\U0001F600"},
   };
   for (const auto& [text, read] : rows) {
     JsonScanner scanner({});

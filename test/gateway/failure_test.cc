@@ -202,6 +202,43 @@ TEST(Failure, AStalePooledConnectionIsReplacedUnseen) {
   EXPECT_EQ(retries(world, 1), "0");
   EXPECT_EQ(world.view(0).failed, 0U);
   EXPECT_GT(world.network().connects(world.at(0)), before);
+  EXPECT_EQ(world.metrics().stale_connections(), 1U);
+}
+
+TEST(Failure, AKeptConnectionThatBreaksLateWasNotStale) {
+  World world;
+  world.done(world.chat());
+  world.done(world.chat());
+  world.pass(10ms);
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    ASSERT_TRUE(world.instance(i).inject(R"({"kind":"hang"})"));
+  }
+  Client& client = world.chat();
+  world.pass(1500ms);
+  const std::uint32_t victim = world.busy_instance();
+  ASSERT_LT(victim, 2U);
+  world.instance(1 - victim).clear_faults();
+  world.network().fault_present(world.at(victim),
+                                {simnet::Fault::Kind::kReset, simnet::Towards::kClient, 0});
+  expect_served(world, world.done(client).reply());
+  EXPECT_EQ(retries(world, 2), "1") << "under the retry budget";
+  EXPECT_EQ(world.view(victim).failed, 1U);
+  EXPECT_EQ(world.metrics().stale_connections(), 0U);
+  world.expect_nothing_left();
+}
+
+TEST(Failure, ALookUpThatHangsIsAskedElsewhereSoon) {
+  World world;
+  inject_everywhere(world, 2, R"({"kind":"hang","match":"/api/show"})");
+  Client& client = world.post("/api/show", R"({"model":"llama3.2"})");
+  world.pass(100ms);
+  const std::uint32_t victim = world.busy_instance();
+  ASSERT_LT(victim, 2U);
+  world.instance(1 - victim).clear_faults();
+  world.pass(31s);
+  EXPECT_EQ(client.reply().status, 200) << client.raw();
+  EXPECT_EQ(retries(world), "1");
+  world.expect_nothing_left();
 }
 
 TEST(Failure, ARestartBetweenTwoRequestsIsNotSeen) {
@@ -293,6 +330,20 @@ TEST(Failure, ALongDocumentIsPassedOnWhole) {
   world.expect_nothing_left();
 }
 
+TEST(Failure, ACatalogueAskedForBeforeTheQuestionDoesNotAnswerIt) {
+  World world({.instances = 1});
+  world.pass(900ms);
+  world.freeze(0);
+  world.pass(1300ms);  // the periodic check is under way, unanswered
+  world.network().fault_next(world.at(0),
+                             {simnet::Fault::Kind::kReset, simnet::Towards::kClient, 0});
+  Client& client = world.post("/api/chat", R"({"model":"pulled-just-now","messages":[]})");
+  world.pass(10ms);
+  world.thaw(0);
+  EXPECT_EQ(world.done(client).reply().status, 503) << "its own refresh failed";
+  world.expect_nothing_left();
+}
+
 // --- drover's own shortages ---
 
 TEST(OwnFault, ADescriptorShortageIsNotNowAndBlamesNobody) {
@@ -312,6 +363,37 @@ TEST(OwnFault, ADescriptorShortageIsNotNowAndBlamesNobody) {
   EXPECT_EQ(world.metrics().retries(), 0U) << "a retry would want one more";
   for (std::uint32_t i = 0; i < 2; ++i) world.network().feed(world.at(i));
   expect_served(world, world.done(world.chat()).reply());
+  world.expect_nothing_left();
+}
+
+// How many kept bodies lie in files.
+std::size_t kept_files(const std::string& directory) {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+    count += target.starts_with(directory) && target.find("(deleted)") != std::string::npos;
+  }
+  return count;
+}
+
+TEST(OwnFault, AKeptBodyIsLetGoWithTheFirstContentByte) {
+  WorldOptions options{.instances = 1};
+  options.gateway.limits.spill_bytes = 100;
+  options.gateway.limits.spill_dir = std::filesystem::canonical(::testing::TempDir()).string();
+  options.fake.parallel = 3;
+  World world(options);
+  std::vector<Client*> clients;
+  for (int i = 0; i < 3; ++i) clients.push_back(&world.chat(1000, std::string(500, 'q')));
+  world.pass(1ms);
+  EXPECT_EQ(kept_files(options.gateway.limits.spill_dir), 3U);
+  world.pass(5s);
+  for (const Client* client : clients) {
+    ASSERT_NE(client->raw(), "");
+    ASSERT_FALSE(client->reply().complete);
+  }
+  EXPECT_EQ(kept_files(options.gateway.limits.spill_dir), 0U) << "while the answers go on";
+  for (Client* client : clients) EXPECT_EQ(world.done(*client).reply().status, 200);
   world.expect_nothing_left();
 }
 
