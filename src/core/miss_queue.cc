@@ -32,8 +32,7 @@ std::vector<Miss> MissQueue::expired(Instant now) {
   return take([now](const Miss& miss) { return miss.until <= now; });
 }
 
-std::vector<Miss> MissQueue::answered(
-    const std::function<bool(const RequestArrived&)>& is_answer) {
+std::vector<Miss> MissQueue::answered(const std::function<bool(const RequestArrived&)>& is_answer) {
   return take([&](const Miss& miss) { return is_answer(miss.request); });
 }
 

@@ -18,9 +18,7 @@ bool RetryBudget::allows(Attempt attempt) const {
   return retries_ < std::max(always_, share);
 }
 
-void RetryBudget::started(Attempt attempt) {
-  ++(attempt == Attempt::kRetry ? retries_ : clients_);
-}
+void RetryBudget::started(Attempt attempt) { ++(attempt == Attempt::kRetry ? retries_ : clients_); }
 
 void RetryBudget::ended(Attempt attempt) {
   std::uint32_t& under_way = attempt == Attempt::kRetry ? retries_ : clients_;

@@ -4,8 +4,8 @@
 //
 // Retries under way stay within a share of the requests under way that are no such retries (20 %),
 // so that failing instances see at most 1.2 times the clients' load; three are always allowed, so
-// that a quiet fleet can retry at all. Leaving retries out of what they are measured against is what
-// makes the bound 1.2: against all requests it would be 1 / (1 - 0.2) = 1.25.
+// that a quiet fleet can retry at all. Leaving retries out of what they are measured against is
+// what makes the bound 1.2: against all requests it would be 1 / (1 - 0.2) = 1.25.
 //
 // The first retry of a request that was lost with a dying instance is exempt: one death costs each
 // of its requests one retry, and cannot feed on itself. It stands in for the first try that it

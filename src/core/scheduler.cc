@@ -135,7 +135,8 @@ void Scheduler::State::decide(const RequestArrived& request, Attempt attempt, St
   Pick pick = picker.pick(instances, request, now);
   if (pick.backend) return grant(request, attempt, std::move(pick));
 
-  if (listed(request)) return refuse(refuse_unserved(situation(request), std::move(pick.why)), attempt);
+  if (listed(request))
+    return refuse(refuse_unserved(situation(request), std::move(pick.why)), attempt);
   if (stage == Stage::kLastLook) {
     return refuse(refuse_unlisted(situation(request), std::move(pick.why), needs), attempt);
   }
@@ -145,8 +146,8 @@ void Scheduler::State::decide(const RequestArrived& request, Attempt attempt, St
   misses.add(request, attempt, now + settings.refresh_wait);
 }
 
-// Does a catalogue list the model? That of an instance whose store has just denied it does not count,
-// if it was the one try; where another instance failed before, that one does have the model.
+// Does a catalogue list the model? That of an instance whose store has just denied it does not
+// count, if it was the one try; where another instance failed before, that one does have the model.
 bool Scheduler::State::listed(const RequestArrived& request) const {
   const bool denied = request.cause == RetryCause::kNoModel && request.tried.size() == 1;
   return std::ranges::any_of(instances, [&](const Instance& instance) {
