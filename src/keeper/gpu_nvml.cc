@@ -305,14 +305,18 @@ std::map<std::uint32_t, std::uint64_t> NvmlReader::xids(const std::string& whole
   return sum;
 }
 
-// Whoever was at this index in an earlier reading is what was lost; a GPU that was never seen has
-// no identity to report.
-void NvmlReader::lose(unsigned index, Return code, GpuReport& report) const {
-  report.problems.push_back(fmt::format("NVIDIA GPU {}: {}", index, explain(code)));
-  for (const Gpu& gpu : last_) {
-    if (gpu.index != index) continue;
-    report.gpus.push_back(without_readings(gpu, condition_of(code), explain(code)));
+// Whoever was at this index in an earlier reading is what was lost: the GPU or its slices. One that
+// was never seen and does not even tell its UUID has no identity to report.
+void NvmlReader::lose(const Gpu& gpu, Return code, GpuReport& report) const {
+  const std::string why = explain(code);
+  report.problems.push_back(fmt::format("NVIDIA GPU {}: {}", gpu.index, why));
+  const std::size_t before = report.gpus.size();
+  for (const Gpu& last : last_) {
+    if (last.index != gpu.index) continue;
+    report.gpus.push_back(without_readings(last, condition_of(code), why));
   }
+  if (report.gpus.size() > before || gpu.uuid.empty()) return;
+  report.gpus.push_back(without_readings(gpu, condition_of(code), why));
 }
 
 // Whether it could be read at all.
@@ -325,7 +329,7 @@ bool NvmlReader::read_index(unsigned index, GpuReport& report) {
   unsigned pending = 0;
   const Return mig_code = ask(call_.mig_mode, handle, &mig, &pending);
   if (gpu.uuid.empty() || mig_code == nvml::kGpuIsLost) {
-    lose(index, code == nvml::kSuccess ? nvml::kGpuIsLost : code, report);
+    lose(gpu, code == nvml::kSuccess ? nvml::kGpuIsLost : code, report);
     return false;
   }
   gpu.name = text<nvml::kNameBytes>(call_.name, handle);

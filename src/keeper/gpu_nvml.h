@@ -45,7 +45,7 @@ class NvmlReader final : public GpuReader {
   void watch_events();
   void poll_events();
   bool read_index(unsigned index, GpuReport& report);
-  void lose(unsigned index, nvml::Return code, GpuReport& report) const;
+  void lose(const Gpu& gpu, nvml::Return code, GpuReport& report) const;
   void read_slices(nvml::Device parent, const Gpu& whole, GpuReport& report);
   void read_sensors(nvml::Device handle, Gpu& gpu) const;
   std::map<std::uint32_t, std::uint64_t> xids(const std::string& whole, unsigned instance) const;
