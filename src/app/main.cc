@@ -33,6 +33,12 @@ struct Runner {
     return cli::print(app::run_version(version));
   }
   int operator()(const cli::DemoCommand& demo) const { return app::run_demo(demo); }
+  int operator()(const cli::SystemdCommand& systemd) const {
+    return cli::print(app::run_systemd(systemd, environment, app::no_gpu_source));
+  }
+  int operator()(const cli::CompletionCommand& completion) const {
+    return cli::print(app::run_completion(completion));
+  }
 };
 
 }  // namespace

@@ -135,10 +135,11 @@ SystemCallFilter=~@privileged @resources
 WantedBy=multi-user.target
 )";
 
-// KillMode: a server that dies by SIGKILL leaves its runner behind, with the GPU's memory; the whole
-// group ends with it. OOMPolicy: Ollama survives the death of a runner by itself. ExecStartPre: the
-// CUDA library would load the kernel module and make its device nodes with a set-user-ID helper,
-// which NoNewPrivileges forbids; without the nodes an instance silently computes on the CPU.
+// KillMode: a server that dies by SIGKILL leaves its runner behind, with the GPU's memory; the
+// whole group ends with it. OOMPolicy: Ollama survives the death of a runner by itself.
+// ExecStartPre: the CUDA library would load the kernel module and make its device nodes with a
+// set-user-ID helper, which NoNewPrivileges forbids; without the nodes an instance silently
+// computes on the CPU.
 inline constexpr char kInstance[] =
     R"([Unit]
 Description=drover: Ollama instance %i

@@ -1,6 +1,7 @@
 #pragma once
 // drover as services of systemd: every file of the installation as a text, made from plain values.
-// Nothing is read or written here, so `drover systemd print` and a test see what would be installed.
+// Nothing is read or written here, so `drover systemd print` and a test see what would be
+// installed.
 //
 //   drover.socket, drover-admin.socket   bind the addresses and keep them while the gateway is away
 //   drover.service                       the gateway: parses and relays, sees no device
@@ -26,10 +27,10 @@ using Variable = std::pair<std::string, std::string>;  // name and value
 
 // One Ollama and the devices it may see.
 struct SystemdInstance {
-  std::string name;                 // "gpu0": the part of the unit's name after the @
-  std::optional<GpuVendor> vendor;  // of its GPUs; absent: not pinned
-  std::vector<std::string> gpus;    // UUIDs
-  std::uint16_t port = 0;           // on 127.0.0.1
+  std::string name;                   // "gpu0": the part of the unit's name after the @
+  std::optional<GpuVendor> vendor;    // of its GPUs; absent: not pinned
+  std::vector<std::string> gpus;      // UUIDs
+  std::uint16_t port = 0;             // on 127.0.0.1
   std::vector<Variable> environment;  // on top; wins over what drover sets, except the address
 };
 
@@ -60,12 +61,17 @@ struct SystemdLayout {
 struct SystemdFile {
   std::string path;
   std::string text;
+  unsigned mode = 0644;  // 0600 for variables: there may be a proxy's password among them
   friend bool operator==(const SystemdFile&, const SystemdFile&) = default;
 };
 
-// All files, in the order in which a reader wants to see them. Error kConfig: a value that cannot be
-// written into a unit file (a relative path, a line break, a name that is none), with the remedy.
+// All files, in the order in which a reader wants to see them. Error kConfig: a value that cannot
+// be written into a unit file (a relative path, a line break, a name that is none), with the
+// remedy.
 Result<std::vector<SystemdFile>> systemd_files(const SystemdLayout& layout);
+
+// Below /home or another directory that the services do not see (ProtectHome=).
+bool is_in_a_home(std::string_view path);
 
 // "drover-ollama@gpu0.service".
 std::string instance_unit(std::string_view name);

@@ -146,7 +146,8 @@ TEST(SystemdUnits, APackageHasItsFilesInUsr) {
   layout.home = SystemdHome::kPackage;
   const auto files = systemd_files(layout);
   ASSERT_TRUE(files);
-  for (const SystemdFile& file : *files) EXPECT_THAT(file.path, Not(HasSubstr("/etc/"))) << file.path;
+  for (const SystemdFile& file : *files)
+    EXPECT_THAT(file.path, Not(HasSubstr("/etc/"))) << file.path;
 }
 
 TEST(SystemdUnits, WhatCannotBeWrittenIsRefusedWithTheRemedy) {
@@ -156,8 +157,7 @@ TEST(SystemdUnits, WhatCannotBeWrittenIsRefusedWithTheRemedy) {
             "the name 'gpu[0]' cannot be part of a unit's name; use letters, digits and _ - . :");
   layout = three_gpus();
   layout.instances[1].port = 11440;
-  EXPECT_EQ(refusal(layout),
-            "gpu0 and gpu1 share a name or the port 11440; give each its own");
+  EXPECT_EQ(refusal(layout), "gpu0 and gpu1 share a name or the port 11440; give each its own");
   layout = three_gpus();
   layout.ollama = "ollama";
   EXPECT_EQ(refusal(layout), "the ollama program must be an absolute path, not 'ollama'");

@@ -93,9 +93,8 @@ Result<std::vector<PassedSocket>> read_passed_sockets(const ActivationValues& va
 }
 
 Result<std::vector<PassedSocket>> take_passed_sockets() {
-  return read_passed_sockets({.pid = take("LISTEN_PID"),
-                              .count = take("LISTEN_FDS"),
-                              .names = take("LISTEN_FDNAMES")});
+  return read_passed_sockets(
+      {.pid = take("LISTEN_PID"), .count = take("LISTEN_FDS"), .names = take("LISTEN_FDNAMES")});
 }
 
 }  // namespace drover::net

@@ -1,7 +1,7 @@
 #pragma once
-// Sockets that a manager has bound for us (systemd's socket activation): descriptors from 3 on, with
-// names that the socket units give them (FileDescriptorName=). While we are away the kernel queues
-// the connections on them.
+// Sockets that a manager has bound for us (systemd's socket activation): descriptors from 3 on,
+// with names that the socket units give them (FileDescriptorName=). While we are away the kernel
+// queues the connections on them.
 
 #include <string>
 #include <string_view>
