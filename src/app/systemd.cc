@@ -15,7 +15,7 @@ namespace drover::app {
 namespace {
 
 using keeper::InstallSite;
-using keeper::OllamaService;
+using keeper::OllamaUnit;
 using keeper::SystemdFile;
 using keeper::SystemdLayout;
 
@@ -58,7 +58,7 @@ bool systemd_runs() { return std::filesystem::is_directory("/run/systemd/system"
 // What is to be installed, and what stands in its place.
 struct Intent {
   SystemdLayout layout;
-  OllamaService service;
+  OllamaUnit service;
 };
 
 Result<Intent> intend(const cli::SystemdCommand& command, const config::Environment& environment,
@@ -76,8 +76,8 @@ Result<Intent> intend(const cli::SystemdCommand& command, const config::Environm
   std::error_code error;
   facts.drover = std::filesystem::read_symlink("/proc/self/exe", error).string();
   if (!command.root && systemd_runs()) {
-    const Result<std::string> answer = keeper::run_program(keeper::ollama_service_question());
-    if (answer) facts.service = keeper::read_ollama_service(*answer);
+    const Result<std::string> answer = keeper::run_program(keeper::ollama_unit_question());
+    if (answer) facts.service = keeper::read_ollama_unit(*answer);
   }
   const bool default_address = config.listen == config::Config{}.listen;
   Result<SystemdLayout> layout = systemd_layout(config, effective.file, facts);
@@ -129,7 +129,7 @@ bool is_hidden(const std::string& path) {
 }
 
 Result<void> fits(const cli::SystemdCommand& command, const Intent& intent) {
-  const OllamaService& service = intent.service;
+  const OllamaUnit& service = intent.service;
   if (command.take_over == cli::TakeOver::kYes && (!service.found || service.masked)) {
     return wrong(service.masked ? "ollama.service is masked already, so there is nothing to take "
                                   "over; leave --take-over out"
@@ -169,17 +169,23 @@ cli::Printed install(const cli::SystemdCommand& command, const Intent& intent) {
   if (Result<void> fine = fits(command, intent); !fine) return failure(fine.error().message);
   const Result<std::vector<SystemdFile>> files = keeper::systemd_files(intent.layout);
   if (!files) return failure(files.error().message);
-  std::optional<OllamaService> take_over;
+  std::optional<OllamaUnit> take_over;
   if (command.take_over == cli::TakeOver::kYes) take_over = intent.service;
   const Result<void> done =
       keeper::install(site_of(command), *files, units_of(intent.layout), take_over);
   if (!done) return failure(done.error().message);
   if (command.root) return {cli::kDone, "The files are written; nothing was started.\n", ""};
+  std::string warning;
+  if (!std::filesystem::exists("/usr/lib/polkit-1/polkitd")) {
+    warning =
+        "warning: polkit is not installed, so the keeper may not restart an instance that hangs; "
+        "systemd restarts those that end. Install the package polkitd.\n";
+  }
   return {cli::kDone,
           fmt::format("drover serves on {} with {} instances. See drover status, and journalctl "
                       "-u 'drover*'.\n",
                       fmt::join(intent.layout.client, ", "), intent.layout.instances.size()),
-          ""};
+          std::move(warning)};
 }
 
 }  // namespace

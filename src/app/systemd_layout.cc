@@ -10,7 +10,7 @@
 namespace drover::app {
 namespace {
 
-using keeper::OllamaService;
+using keeper::OllamaUnit;
 using keeper::SystemdInstance;
 using keeper::SystemdLayout;
 using keeper::Variable;
@@ -25,7 +25,7 @@ constexpr std::array<std::string_view, 8> kNotKept = {
     "OLLAMA_HOST",          "OLLAMA_MODELS", "CUDA_VISIBLE_DEVICES",    "CUDA_DEVICE_ORDER",
     "ROCR_VISIBLE_DEVICES", "OLLAMA_VULKAN", "GGML_VK_VISIBLE_DEVICES", "HOME"};
 
-std::vector<Variable> kept_of(const OllamaService& service) {
+std::vector<Variable> kept_of(const OllamaUnit& service) {
   std::vector<Variable> kept;
   for (const Variable& variable : service.environment) {
     if (std::find(kNotKept.begin(), kNotKept.end(), variable.first) == kNotKept.end()) {
@@ -43,7 +43,7 @@ Variable variable_of(const std::string& text) {
 
 // For every instance: what the old service had, then the configuration.
 std::vector<Variable> shared_environment(const config::OllamaSettings& settings,
-                                         const OllamaService& service) {
+                                         const OllamaUnit& service) {
   std::vector<Variable> shared = kept_of(service);
   if (settings.parallel) {
     shared.emplace_back("OLLAMA_NUM_PARALLEL", std::to_string(*settings.parallel));
@@ -152,7 +152,7 @@ Result<std::string> find_program(const config::OllamaSettings& settings,
 }
 
 Result<void> choose_user(SystemdLayout& layout, const MachineFacts& facts) {
-  const OllamaService& service = facts.service;
+  const OllamaUnit& service = facts.service;
   if (facts.user) {
     layout.user = layout.group = *facts.user;
   } else if (service.found) {
@@ -171,8 +171,6 @@ Result<void> choose_user(SystemdLayout& layout, const MachineFacts& facts) {
 }
 
 }  // namespace
-
-GpuReport no_gpu_source() { return {}; }
 
 Result<SystemdLayout> systemd_layout(const config::Config& config,
                                      const std::optional<std::string>& config_file,

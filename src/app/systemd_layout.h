@@ -10,7 +10,7 @@
 #include "base/gpu.h"
 #include "base/result.h"
 #include "config/config.h"
-#include "keeper/ollama_service.h"
+#include "keeper/ollama_unit.h"
 #include "keeper/systemd_units.h"
 
 namespace drover::app {
@@ -18,12 +18,9 @@ namespace drover::app {
 // Where the list of GPUs comes from. One function, so that tests name GPUs that no machine has.
 using GpuSource = std::function<GpuReport()>;
 
-// Knows of no GPU: instances are those that the configuration names.
-GpuReport no_gpu_source();
-
 struct MachineFacts {
   GpuReport gpus;
-  keeper::OllamaService service;    // as systemd describes it
+  keeper::OllamaUnit service;       // as systemd describes it
   std::string drover;               // this program
   std::optional<std::string> user;  // of the instances, when the operator named one
   std::function<std::optional<std::string>(const std::string& user)> home_of;

@@ -53,7 +53,7 @@ TEST(SystemdLayout, EachGpuGetsAnInstanceOfItsOwn) {
 
 TEST(SystemdLayout, WithoutGpusOneInstanceIsNotPinned) {
   MachineFacts facts = two_gpus();
-  facts.gpus = no_gpu_source();
+  facts.gpus = {};
   const keeper::SystemdLayout layout = layout_of({}, facts);
   ASSERT_EQ(layout.instances.size(), 1U);
   EXPECT_EQ(layout.instances[0].name, "cpu0");

@@ -18,6 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kUnitFolder = "/etc/systemd/system/";
+
 Error failure(std::string message) {
   return {ErrorKind::kSystem, Origin::kSelf, Retry::kNever, std::move(message)};
 }
@@ -27,7 +29,7 @@ enum class Did {
   kFolder,  // made a directory            → remove it, if it is empty
   kFile,    // wrote a file                → remove it
   kAside,   // renamed a unit's file       → rename it back
-  kMask,    // masked a unit               → unmask it
+  kMask,    // linked a unit to /dev/null  → remove the link
   kStop,    // stopped a unit that ran     → start it
   kEnable,  // enabled and started a unit  → stop and disable it
   kReload,  // changes units from here on  → once they are back, systemd reads them again
@@ -136,17 +138,17 @@ class Installer {
   explicit Installer(const InstallSite& site) : site_(site), journal_(site) {}
 
   Result<void> install(const std::vector<SystemdFile>& files, const std::vector<std::string>& units,
-                       const std::optional<OllamaService>& take_over);
+                       const std::optional<OllamaUnit>& take_over);
   Result<void> go_back();
 
  private:
   Result<void> steps(const std::vector<SystemdFile>& files, const std::vector<std::string>& units,
-                     const std::optional<OllamaService>& take_over);
+                     const std::optional<OllamaUnit>& take_over);
   Result<void> none_is_foreign(const std::vector<SystemdFile>& files) const;
   Result<void> put(const SystemdFile& file);
   Result<void> make_folders(const fs::path& folder);
   Result<void> make_users(const std::vector<SystemdFile>& files);
-  Result<void> silence(const OllamaService& service);
+  Result<void> silence(const OllamaUnit& service);
   Result<void> take_back(const Step& step);
   Result<void> move(const std::string& from, const std::string& to) const;
 
@@ -169,7 +171,7 @@ class Installer {
 
 Result<void> Installer::install(const std::vector<SystemdFile>& files,
                                 const std::vector<std::string>& units,
-                                const std::optional<OllamaService>& take_over) {
+                                const std::optional<OllamaUnit>& take_over) {
   DROVER_STEP(none_is_foreign(files));
   DROVER_STEP(journal_.begin());
   Result<void> outcome = steps(files, units, take_over);
@@ -182,7 +184,7 @@ Result<void> Installer::install(const std::vector<SystemdFile>& files,
 
 Result<void> Installer::steps(const std::vector<SystemdFile>& files,
                               const std::vector<std::string>& units,
-                              const std::optional<OllamaService>& take_over) {
+                              const std::optional<OllamaUnit>& take_over) {
   DROVER_STEP(journal_.add({Did::kReload, ""}));
   for (const SystemdFile& file : files) DROVER_STEP(put(file));
   if (!site_.run) return {};
@@ -239,20 +241,24 @@ Result<void> Installer::make_users(const std::vector<SystemdFile>& files) {
   return {};
 }
 
-// A unit file in /etc stands where the mask has to be, so it is put aside. Whether the service is
-// enabled is not touched: those links wait for its return.
-Result<void> Installer::silence(const OllamaService& service) {
+// A unit file in /etc stands where the mask has to be, so it is put aside. The mask is made by
+// hand: `systemctl mask` refuses while the file is there, and `systemctl unmask` would remove the
+// links that enable the service as well. Those are not touched; they wait for its return.
+Result<void> Installer::silence(const OllamaUnit& service) {
   if (service.active) {
-    DROVER_STEP(journal_.add({Did::kStop, kOllamaUnit}));
-    DROVER_STEP(run({"systemctl", "stop", kOllamaUnit}));
+    DROVER_STEP(journal_.add({Did::kStop, kOllamaUnitName}));
+    DROVER_STEP(run({"systemctl", "stop", kOllamaUnitName}));
   }
   DROVER_STEP(journal_.add({Did::kReload, ""}));
   if (service.unit_file.starts_with("/etc/")) {
     DROVER_STEP(journal_.add({Did::kAside, service.unit_file}));
     DROVER_STEP(move(service.unit_file, service.unit_file + kAside));
   }
-  DROVER_STEP(journal_.add({Did::kMask, kOllamaUnit}));
-  return run({"systemctl", "mask", kOllamaUnit});
+  const std::string mask = std::string(kUnitFolder) + kOllamaUnitName;
+  DROVER_STEP(journal_.add({Did::kMask, mask}));
+  site_.say(fmt::format("mask    {}", kOllamaUnitName));
+  if (::symlink("/dev/null", (site_.root + mask).c_str()) == 0) return {};
+  return failure(fmt::format("cannot link {} to /dev/null: {}", mask, std::strerror(errno)));
 }
 
 Result<void> Installer::move(const std::string& from, const std::string& to) const {
@@ -305,11 +311,19 @@ Result<void> Installer::take_back(const Step& step) {
       if (!fs::exists(path + kAside)) return {};
       return move(step.what + kAside, step.what);
     case Did::kMask:
-      return run({"systemctl", "unmask", step.what});
+      // Noted before it was made; what is there instead is somebody else's.
+      if (fs::read_symlink(path, error) != "/dev/null") return {};
+      site_.say(fmt::format("unmask  {}", step.what));
+      fs::remove(path, error);
+      return {};
     case Did::kStop:
       return run({"systemctl", "start", step.what});
-    case Did::kEnable:
-      return run({"systemctl", "disable", "--now", step.what});
+    case Did::kEnable: {
+      Result<void> disabled = run({"systemctl", "disable", "--now", step.what});
+      // One that has failed would be listed for ever; one that has not makes this fail, rightly.
+      (void)run({"systemctl", "reset-failed", step.what});
+      return disabled;
+    }
     case Did::kReload:
       return run({"systemctl", "daemon-reload"});
   }
@@ -322,7 +336,7 @@ Result<void> Installer::take_back(const Step& step) {
 
 Result<void> install(const InstallSite& site, const std::vector<SystemdFile>& files,
                      const std::vector<std::string>& units,
-                     const std::optional<OllamaService>& take_over) {
+                     const std::optional<OllamaUnit>& take_over) {
   if (is_installed(site)) {
     return Error{ErrorKind::kConfig, Origin::kSelf, Retry::kNever,
                  "drover's services are installed already, or half of them after a crash; run "

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "keeper/ollama_service.h"
+#include "keeper/ollama_unit.h"
 #include "keeper/systemd_units.h"
 
 namespace drover::keeper {
@@ -38,7 +38,7 @@ struct InstallSite {
 // anything was changed; after any other failure everything is put back as it was.
 Result<void> install(const InstallSite& site, const std::vector<SystemdFile>& files,
                      const std::vector<std::string>& units,
-                     const std::optional<OllamaService>& take_over);
+                     const std::optional<OllamaUnit>& take_over);
 
 // Takes everything back that the journal names. Error kConfig: nothing was installed. Steps that
 // fail are said and left in the journal, so that it can be called again.

@@ -24,21 +24,16 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-// As the real one: it refuses to mask a unit whose file stands where the mask belongs.
 constexpr char kSystemctl[] = R"SH(#!/bin/sh
 printf '%s\n' "$*" >> "$WORLD/calls"
 if [ "$*" = "$(cat "$WORLD/fails" 2>/dev/null)" ]; then echo "Job failed."; exit 1; fi
 for unit; do :; done
-mask="$WORLD/root/etc/systemd/system/$unit"
 case $1 in
   show) cat "$WORLD/show" ;;
   start) touch "$WORLD/state/active-$unit" ;;
   stop) rm -f "$WORLD/state/active-$unit" ;;
   enable) touch "$WORLD/state/active-$unit" "$WORLD/state/enabled-$unit" ;;
   disable) rm -f "$WORLD/state/active-$unit" "$WORLD/state/enabled-$unit" ;;
-  mask) if [ -e "$mask" ]; then echo "File $mask already exists."; exit 1; fi
-    ln -s /dev/null "$mask" ;;
-  unmask) rm -f "$mask" ;;
 esac
 )SH";
 
@@ -81,7 +76,7 @@ class SystemdInstall : public testing::Test {
   static void write(const fs::path& path, std::string_view text) { std::ofstream(path) << text; }
 
   // The service that Ollama's installer makes: unit in /etc, a drop-in, enabled and running.
-  OllamaService an_ollama_runs() {
+  OllamaUnit an_ollama_runs() {
     const fs::path units = world_ / "root/etc/systemd/system";
     write(units / "ollama.service", "[Service]\nExecStart=/usr/local/bin/ollama serve\n");
     fs::create_directories(units / "ollama.service.d");
@@ -93,9 +88,9 @@ class SystemdInstall : public testing::Test {
     write(world_ / "show",
           "LoadState=loaded\nActiveState=active\n"
           "FragmentPath=/etc/systemd/system/ollama.service\nUser=ollama\nGroup=ollama\n");
-    const Result<std::string> answer = run_program(ollama_service_question());
+    const Result<std::string> answer = run_program(ollama_unit_question());
     EXPECT_TRUE(answer);
-    return read_ollama_service(*answer);
+    return read_ollama_unit(*answer);
   }
 
   // Every path with its kind and content: what a round trip must leave as it was.
@@ -144,13 +139,15 @@ TEST_F(SystemdInstall, WritesEnablesAndTakesEverythingBack) {
   ASSERT_TRUE(uninstall(site_)) << said_;
   EXPECT_EQ(tree(), before);
   EXPECT_FALSE(is_installed(site_));
-  EXPECT_THAT(calls(), ElementsAre("daemon-reload", "enable --now drover-ollama@gpu0.service",
-                                   "enable --now drover.service", "disable --now drover.service",
-                                   "disable --now drover-ollama@gpu0.service", "daemon-reload"));
+  EXPECT_THAT(calls(),
+              ElementsAre("daemon-reload", "enable --now drover-ollama@gpu0.service",
+                          "enable --now drover.service", "disable --now drover.service",
+                          "reset-failed drover.service", "disable --now drover-ollama@gpu0.service",
+                          "reset-failed drover-ollama@gpu0.service", "daemon-reload"));
 }
 
 TEST_F(SystemdInstall, TakesOverAndGivesBackToTheByte) {
-  const OllamaService service = an_ollama_runs();
+  const OllamaUnit service = an_ollama_runs();
   const auto before = tree();
   ASSERT_TRUE(install(site_, files_, units_, service)) << said_;
   const fs::path unit = world_ / "root/etc/systemd/system/ollama.service";
@@ -162,7 +159,7 @@ TEST_F(SystemdInstall, TakesOverAndGivesBackToTheByte) {
 }
 
 TEST_F(SystemdInstall, AServiceThatWasStoppedStaysStopped) {
-  OllamaService service = an_ollama_runs();
+  OllamaUnit service = an_ollama_runs();
   service.active = false;
   fs::remove(world_ / "state/active-ollama.service");
   const auto before = tree();
@@ -173,7 +170,7 @@ TEST_F(SystemdInstall, AServiceThatWasStoppedStaysStopped) {
 }
 
 TEST_F(SystemdInstall, AUnitOfAPackageIsMaskedWhereItIs) {
-  OllamaService service = an_ollama_runs();
+  OllamaUnit service = an_ollama_runs();
   const fs::path units = world_ / "root/etc/systemd/system";
   fs::remove(units / "ollama.service");
   service.unit_file = "/lib/systemd/system/ollama.service";
@@ -186,9 +183,9 @@ TEST_F(SystemdInstall, AUnitOfAPackageIsMaskedWhereItIs) {
 
 TEST_F(SystemdInstall, AFailureAnywhereLeavesEverythingAsItWas) {
   for (const char* step :
-       {"stop ollama.service", "mask ollama.service", "daemon-reload",
-        "enable --now drover-ollama@gpu0.service", "enable --now drover.service"}) {
-    const OllamaService service = an_ollama_runs();
+       {"stop ollama.service", "daemon-reload", "enable --now drover-ollama@gpu0.service",
+        "enable --now drover.service"}) {
+    const OllamaUnit service = an_ollama_runs();
     const auto before = tree();
     write(world_ / "fails", step);
     const Result<void> outcome = install(site_, files_, units_, service);
@@ -258,8 +255,8 @@ TEST(RunProgram, SaysWhatTheProgramSaid) {
               HasSubstr("killed by signal 9"));
 }
 
-TEST(OllamaService, IsReadFromWhatSystemctlShows) {
-  const OllamaService service = read_ollama_service(
+TEST(OllamaUnit, IsReadFromWhatSystemctlShows) {
+  const OllamaUnit service = read_ollama_unit(
       "Environment=PATH=/usr/local/bin:/usr/bin OLLAMA_MODELS=/data/models \"NOTE=two words\" "
       "$'QUOTE=it\\'s'\n"
       "EnvironmentFiles=/etc/default/ollama (ignore_errors=yes)\n"
@@ -277,16 +274,16 @@ TEST(OllamaService, IsReadFromWhatSystemctlShows) {
   EXPECT_EQ(service.variable("QUOTE"), "it's");
 }
 
-TEST(OllamaService, NoSuchUnitIsNotFound) {
-  const OllamaService service =
-      read_ollama_service("LoadState=not-found\nActiveState=inactive\nFragmentPath=\n");
+TEST(OllamaUnit, NoSuchUnitIsNotFound) {
+  const OllamaUnit service =
+      read_ollama_unit("LoadState=not-found\nActiveState=inactive\nFragmentPath=\n");
   EXPECT_FALSE(service.found);
-  EXPECT_TRUE(read_ollama_service("LoadState=masked\n").masked);
+  EXPECT_TRUE(read_ollama_unit("LoadState=masked\n").masked);
 }
 
-TEST(OllamaService, ItsAddressIsThatOfItsClients) {
+TEST(OllamaUnit, ItsAddressIsThatOfItsClients) {
   const auto address = [](const char* host) {
-    OllamaService service;
+    OllamaUnit service;
     if (*host != '\0') service.environment = {{"OLLAMA_HOST", host}};
     return service.address();
   };

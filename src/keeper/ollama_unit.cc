@@ -1,4 +1,4 @@
-#include "keeper/ollama_service.h"
+#include "keeper/ollama_unit.h"
 
 #include <algorithm>
 
@@ -57,7 +57,7 @@ std::string program_of(std::string_view text) {
   return std::string(text.substr(0, text.find(" ;")));
 }
 
-void take(OllamaService& service, std::string_view key, std::string_view value) {
+void take(OllamaUnit& service, std::string_view key, std::string_view value) {
   if (key == "LoadState") {
     service.masked = value == "masked";
     service.found = !value.empty() && value != "not-found";
@@ -81,14 +81,14 @@ void take(OllamaService& service, std::string_view key, std::string_view value) 
 
 }  // namespace
 
-std::optional<std::string> OllamaService::variable(std::string_view name) const {
+std::optional<std::string> OllamaUnit::variable(std::string_view name) const {
   // Of a variable that is set twice the last value holds.
   const auto last = std::find_if(environment.rbegin(), environment.rend(),
                                  [&](const Variable& v) { return v.first == name; });
   return last == environment.rend() ? std::nullopt : std::optional(last->second);
 }
 
-std::string OllamaService::address() const {
+std::string OllamaUnit::address() const {
   std::string host = variable("OLLAMA_HOST").value_or("");
   const std::size_t scheme = host.find("://");
   if (scheme != std::string::npos) host.erase(0, scheme + 3);
@@ -106,14 +106,14 @@ std::string OllamaService::address() const {
   return host + ":" + port;
 }
 
-std::vector<std::string> ollama_service_question() {
+std::vector<std::string> ollama_unit_question() {
   return {"systemctl", "show", "--property",
           "LoadState,ActiveState,FragmentPath,User,Group,ExecStart,Environment,EnvironmentFiles",
-          kOllamaUnit};
+          kOllamaUnitName};
 }
 
-OllamaService read_ollama_service(std::string_view answer) {
-  OllamaService service;
+OllamaUnit read_ollama_unit(std::string_view answer) {
+  OllamaUnit service;
   while (!answer.empty()) {
     const std::string_view line = answer.substr(0, answer.find('\n'));
     answer.remove_prefix(std::min(line.size() + 1, answer.size()));

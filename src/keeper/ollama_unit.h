@@ -12,9 +12,9 @@
 
 namespace drover::keeper {
 
-inline constexpr char kOllamaUnit[] = "ollama.service";
+inline constexpr char kOllamaUnitName[] = "ollama.service";
 
-struct OllamaService {
+struct OllamaUnit {
   bool found = false;     // systemd knows the unit
   bool masked = false;    // by somebody else: it cannot start
   bool active = false;    // it runs, or is about to
@@ -31,9 +31,9 @@ struct OllamaService {
   std::string address() const;
 };
 
-// The question whose answer read_ollama_service() reads.
-std::vector<std::string> ollama_service_question();
+// The question whose answer read_ollama_unit() reads.
+std::vector<std::string> ollama_unit_question();
 
-OllamaService read_ollama_service(std::string_view answer);
+OllamaUnit read_ollama_unit(std::string_view answer);
 
 }  // namespace drover::keeper
