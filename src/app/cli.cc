@@ -68,11 +68,32 @@ constexpr char kDemoExamples[] =
     "drover\n"
     "are started on free ports, loaded, killed and started again; the terminal tells the story.";
 
+constexpr char kSystemdExamples[] =
+    "Examples:\n"
+    "  drover systemd print                         every file, each after a line \"# PATH\"\n"
+    "  sudo drover systemd install --take-over      replace ollama.service; models are kept\n"
+    "  sudo drover systemd uninstall                everything as it was before\n"
+    "\n"
+    "One Ollama for each GPU, owned and restarted by systemd, and drover in front of them.";
+
+constexpr char kCompletionExamples[] =
+    "Examples:\n"
+    "  drover completion bash > ~/.local/share/bash-completion/completions/drover\n"
+    "  drover completion zsh > ~/.zfunc/_drover\n"
+    "  drover completion fish > ~/.config/fish/completions/drover.fish";
+
+const std::vector<std::string> kSystemdWords = {"print", "install", "uninstall"};
+const std::vector<std::string> kShellWords = {"bash", "zsh", "fish"};
+
 // CLI11 writes into these while it parses; `chosen` is filled by the verb's callback.
 struct Inputs {
   ConfigOptions config;
   bool json = false;
   bool schema = false;
+  std::string word;  // the plain argument of a verb that takes one
+  SystemdCommand systemd;
+  bool take_over = false;
+  bool package = false;
   std::optional<Command> chosen;
 
   Output output() const { return json ? Output::kJson : Output::kText; }
@@ -115,6 +136,58 @@ void add_json(CLI::App& verb, Inputs& inputs) {
   verb.add_flag("--json", inputs.json, "Print JSON for programs");
 }
 
+// The one plain argument of a verb, out of a few words.
+void add_word(CLI::App& verb, const char* name, std::string& into,
+              const std::vector<std::string>& words) {
+  verb.add_option(name, into, fmt::format("One of {}", fmt::join(words, ", ")))
+      ->required()
+      ->check(CLI::IsMember(words))
+      ->type_name("");
+}
+
+// Precondition: `word` is among them; the check above has seen to it.
+std::size_t place_of(const std::string& word, const std::vector<std::string>& words) {
+  return static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
+}
+
+void choose_systemd(Inputs& inputs) {
+  SystemdCommand systemd = inputs.systemd;
+  systemd.config = inputs.config;
+  systemd.what = static_cast<SystemdWhat>(place_of(inputs.word, kSystemdWords));
+  if (inputs.take_over) systemd.take_over = TakeOver::kYes;
+  if (inputs.package) systemd.paths = Paths::kPackage;
+  if (inputs.take_over && systemd.what != SystemdWhat::kInstall) {
+    throw CLI::ValidationError("--take-over belongs to drover systemd install");
+  }
+  if (inputs.take_over && systemd.root) {
+    throw CLI::ValidationError("--take-over changes this machine; it cannot go with --root");
+  }
+  if (inputs.package && systemd.what != SystemdWhat::kPrint) {
+    throw CLI::ValidationError("--package belongs to drover systemd print");
+  }
+  if (systemd.root && systemd.what == SystemdWhat::kPrint) {
+    throw CLI::ValidationError("--root belongs to drover systemd install and uninstall");
+  }
+  inputs.chosen = std::move(systemd);
+}
+
+void add_systemd(CLI::App& app, Inputs& inputs) {
+  CLI::App* verb = app.add_subcommand("systemd", "Run drover and its instances as services");
+  add_word(*verb, "what", inputs.word, kSystemdWords);
+  add_config_file(*verb, inputs.config);
+  verb->add_option("--user", inputs.systemd.user,
+                   "Who the instances run as (default: the user of ollama.service, else ollama)")
+      ->type_name("NAME");
+  verb->add_flag("--take-over", inputs.take_over,
+                 "install: stop and mask ollama.service, keep its models and settings");
+  verb->add_option("--root", inputs.systemd.root,
+                   "install, uninstall: only the files, below this directory")
+      ->type_name("DIR");
+  verb->add_flag("--package", inputs.package, "print: the files of a distribution's package");
+  verb->footer(kSystemdExamples);
+  verb->callback([&] { choose_systemd(inputs); });
+}
+
 void add_verbs(CLI::App& app, Inputs& inputs) {
   CLI::App* serve = app.add_subcommand("serve", "Serve clients in the foreground");
   add_config_options(*serve, inputs.config);
@@ -153,6 +226,26 @@ void add_verbs(CLI::App& app, Inputs& inputs) {
   CLI::App* demo = app.add_subcommand("demo", "Show drover at work with simulated instances");
   demo->footer(kDemoExamples);
   demo->callback([&] { inputs.chosen = DemoCommand{}; });
+
+  add_systemd(app, inputs);
+
+  CLI::App* completion = app.add_subcommand("completion", "Print completions for a shell");
+  add_word(*completion, "shell", inputs.word, kShellWords);
+  completion->footer(kCompletionExamples);
+  completion->callback([&] {
+    inputs.chosen = CompletionCommand{static_cast<Shell>(place_of(inputs.word, kShellWords))};
+  });
+}
+
+// The whole definition, before anything is read with it.
+void define(CLI::App& app, Inputs& inputs) {
+  app.require_subcommand(0, 1);
+  app.set_help_flag("-h,--help", "Print this help and leave");
+  add_verbs(app, inputs);
+  app.get_formatter()->label("SUBCOMMAND", "VERB");
+  for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    verb->group("Verbs");
+  }
 }
 
 Printed wrong_use(std::string_view message, std::string_view help_of) {
@@ -220,17 +313,30 @@ int print(const Printed& printed) {
   return printed.exit_code;
 }
 
+std::vector<VerbText> describe() {
+  CLI::App app(kIntro, "drover");
+  Inputs inputs;
+  define(app, inputs);
+  std::vector<VerbText> verbs;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
+    VerbText text{verb->get_name(), verb->get_description(), {}, {}};
+    for (const CLI::Option* option : verb->get_options()) {
+      if (option->get_lnames().empty()) continue;
+      text.options.push_back({"--" + option->get_lnames().front(),
+                              option->get_expected_min() == 0 ? "" : option->get_type_name(),
+                              option->get_description()});
+    }
+    if (text.name == "systemd") text.words = kSystemdWords;
+    if (text.name == "completion") text.words = kShellWords;
+    verbs.push_back(std::move(text));
+  }
+  return verbs;
+}
+
 std::variant<Command, Printed> read(const std::vector<std::string>& arguments) {
   CLI::App app(kIntro, "drover");
   Inputs inputs;
-  app.require_subcommand(0, 1);
-  app.set_help_flag("-h,--help", "Print this help and leave");
-  add_verbs(app, inputs);
-  app.get_formatter()->label("SUBCOMMAND", "VERB");
-  for (CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) {
-    verb->group("Verbs");
-  }
-
+  define(app, inputs);
   if (arguments.empty()) return Printed{kWrongUse, "", app.help()};
   const std::string& first = arguments.front();
   if (first == "--version") return Command{VersionCommand{}};

@@ -53,8 +53,25 @@ struct VersionCommand {
 
 struct DemoCommand {};
 
+enum class SystemdWhat : std::uint8_t { kPrint, kInstall, kUninstall };
+enum class TakeOver : std::uint8_t { kNo, kYes };  // of the ollama.service that is there
+enum class Paths : std::uint8_t { kAdministrator, kPackage };
+struct SystemdCommand {
+  SystemdWhat what = SystemdWhat::kPrint;
+  ConfigOptions config;             // only `file` can be given
+  std::optional<std::string> user;  // of the instances
+  std::optional<std::string> root;  // write below it, and start nothing
+  TakeOver take_over = TakeOver::kNo;
+  Paths paths = Paths::kAdministrator;
+};
+
+enum class Shell : std::uint8_t { kBash, kZsh, kFish };
+struct CompletionCommand {
+  Shell shell = Shell::kBash;
+};
+
 using Command = std::variant<ServeCommand, CheckCommand, StatusCommand, GpusCommand, VersionCommand,
-                             DemoCommand>;
+                             DemoCommand, SystemdCommand, CompletionCommand>;
 
 // What a verb (or a refusal, or --help) has to say. print() writes both texts and returns the code.
 struct Printed {
@@ -63,6 +80,20 @@ struct Printed {
   std::string err;
 };
 int print(const Printed& printed);
+
+// The command line as data, from the same definition that reads it: for completion and the manual.
+struct OptionText {
+  std::string name;     // "--config"
+  std::string value;    // "FILE"; empty: a flag
+  std::string meaning;  // one line
+};
+struct VerbText {
+  std::string name;
+  std::string meaning;
+  std::vector<OptionText> options;
+  std::vector<std::string> words;  // what its plain argument can be; empty: it takes none
+};
+std::vector<VerbText> describe();
 
 // Arguments without the program's name.
 std::variant<Command, Printed> read(const std::vector<std::string>& arguments);

@@ -59,6 +59,30 @@ TEST(Cli, CheckStatusVersionAndDemoTakeTheirOptions) {
   command<DemoCommand>({"demo"});
 }
 
+TEST(Cli, SystemdAndCompletionTakeOneWord) {
+  const auto install =
+      command<SystemdCommand>({"systemd", "install", "--take-over", "--user", "llm"});
+  EXPECT_EQ(install.what, SystemdWhat::kInstall);
+  EXPECT_EQ(install.take_over, TakeOver::kYes);
+  EXPECT_EQ(install.user, "llm");
+  EXPECT_EQ(command<SystemdCommand>({"systemd", "uninstall", "--root", "d"}).root, "d");
+  EXPECT_EQ(command<SystemdCommand>({"systemd", "print", "--package"}).paths, Paths::kPackage);
+  EXPECT_EQ(command<CompletionCommand>({"completion", "fish"}).shell, Shell::kFish);
+}
+
+TEST(Cli, OptionsOfAnotherSystemdWordAreWrongUse) {
+  const Printed said = printed({"systemd", "print", "--take-over"});
+  EXPECT_EQ(said.exit_code, kWrongUse);
+  EXPECT_EQ(said.err,
+            "drover: --take-over belongs to drover systemd install\nTry: drover systemd --help\n");
+  EXPECT_EQ(printed({"systemd", "install", "--take-over", "--root", "d"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"systemd", "install", "--package"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"systemd", "print", "--root", "d"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"systemd", "reinstall"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"systemd"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"completion", "tcsh"}).exit_code, kWrongUse);
+}
+
 TEST(Cli, AnUnknownVerbNamesTheNearestOne) {
   const Printed said = printed({"sevre"});
   EXPECT_EQ(said.exit_code, kWrongUse);
@@ -90,7 +114,8 @@ TEST(Cli, NothingAtAllShowsTheHelp) {
 }
 
 TEST(Cli, EveryVerbTeachesByExample) {
-  for (const char* verb : {"serve", "check", "status", "gpus", "version", "demo"}) {
+  for (const char* verb :
+       {"serve", "check", "status", "gpus", "version", "demo", "systemd", "completion"}) {
     const Printed said = printed({verb, "--help"});
     EXPECT_EQ(said.exit_code, kDone) << verb;
     EXPECT_NE(said.out.find("Usage: drover " + std::string(verb)), std::string::npos) << said.out;

@@ -28,18 +28,6 @@ cli::Printed failure(std::string message) {
 // Without its daemon for persistence the driver wakes each GPU first, which takes seconds.
 constexpr Duration kReadPatience = std::chrono::seconds(30);
 
-GpuReport read_here(const config::Environment& environment) {
-  net::EpollLoop loop;
-  std::shared_ptr<const GpuReport> report;
-  keeper::GpuWatch watch(loop, keeper::make_gpu_reader(gpu_places(environment)),
-                         {.deadline = kReadPatience}, [&](std::shared_ptr<const GpuReport> read) {
-                           report = std::move(read);
-                           loop.stop();
-                         });
-  loop.run();
-  return *report;
-}
-
 // As ps shows it, fifteen bytes at most.
 std::string process_name(std::int64_t pid) {
   std::ifstream in(fmt::format("/proc/{}/comm", pid));
@@ -71,7 +59,7 @@ Result<Seen> look(const AdminTarget& target, const config::Environment& environm
   if (answer && answer->status == 200 && has_gpus(answer->body)) {
     return Seen{std::move(answer->body), true, is_here(target.admin)};
   }
-  if (!target.named) return Seen{exporter::gpus_json(read_here(environment)), false, true};
+  if (!target.named) return Seen{exporter::gpus_json(read_gpus_here(environment)), false, true};
   Error error{ErrorKind::kUpstream, Origin::kInstance, Retry::kNever, ""};
   error.message = answer ? fmt::format("{} reads no GPUs; without --admin they are read here",
                                        target.admin.to_string())
@@ -91,6 +79,18 @@ std::string show(const Seen& seen, cli::Output output) {
 }
 
 }  // namespace
+
+GpuReport read_gpus_here(const config::Environment& environment) {
+  net::EpollLoop loop;
+  std::shared_ptr<const GpuReport> report;
+  keeper::GpuWatch watch(loop, keeper::make_gpu_reader(gpu_places(environment)),
+                         {.deadline = kReadPatience}, [&](std::shared_ptr<const GpuReport> read) {
+                           report = std::move(read);
+                           loop.stop();
+                         });
+  loop.run();
+  return *report;
+}
 
 keeper::GpuPlaces gpu_places(const config::Environment& environment) {
   return {.nvml_library = environment("DROVER_NVML_LIBRARY")};

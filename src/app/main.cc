@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "app/cli.h"
+#include "app/gpus.h"
 #include "app/run_demo.h"
 #include "app/run_gateway.h"
 #include "app/run_serve.h"
@@ -33,6 +34,13 @@ struct Runner {
     return cli::print(app::run_version(version));
   }
   int operator()(const cli::DemoCommand& demo) const { return app::run_demo(demo); }
+  int operator()(const cli::SystemdCommand& systemd) const {
+    return cli::print(app::run_systemd(systemd, environment,
+                                       [this] { return app::read_gpus_here(environment); }));
+  }
+  int operator()(const cli::CompletionCommand& completion) const {
+    return cli::print(app::run_completion(completion));
+  }
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 // The verbs that do their work and end. Each returns what it has to say; main prints it.
 
 #include "app/cli.h"
+#include "app/systemd_layout.h"
 #include "config/discover.h"
 
 namespace drover::app {
@@ -17,5 +18,11 @@ cli::Printed run_status(const cli::StatusCommand& command, const config::Environ
 cli::Printed run_gpus(const cli::GpusCommand& command, const config::Environment& environment);
 
 cli::Printed run_version(const cli::VersionCommand& command);
+
+// Prints the units, or installs or uninstalls them; says each step as it is done.
+cli::Printed run_systemd(const cli::SystemdCommand& command, const config::Environment& environment,
+                         const GpuSource& gpus);
+
+cli::Printed run_completion(const cli::CompletionCommand& command);
 
 }  // namespace drover::app
