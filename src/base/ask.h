@@ -27,8 +27,9 @@ struct Ask {
   ModelName model;            // canonical
   std::string model_as_sent;  // for messages: a client recognises its own spelling
   Dialect dialect = Dialect::kNative;
-  bool streaming = false;        // the answer was asked for as a stream
-  std::uint64_t body_bytes = 0;  // size of the request body as received
+  bool streaming = false;                // the answer was asked for as a stream
+  std::optional<std::uint64_t> num_ctx;  // of its options; absent: the instance's default
+  std::uint64_t body_bytes = 0;          // size of the request body as received
 };
 
 // What a finished answer reported about itself. Zero means "not said".

@@ -32,6 +32,8 @@ std::string_view to_string(ErrorKind kind) {
       return "no_such_model";
     case ErrorKind::kUnavailable:
       return "unavailable";
+    case ErrorKind::kTooBig:
+      return "too_big";
     case ErrorKind::kBusy:
       return "busy";
     case ErrorKind::kUpstream:

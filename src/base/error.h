@@ -24,6 +24,7 @@ enum class ErrorKind : std::uint8_t {
   kMethodNotAllowed,  // the path exists, the method does not
   kNoSuchModel,       // every catalogue is known and none has it
   kUnavailable,       // not now: holders away, catalogue unknown, queue full
+  kTooBig,            // the model fits into no GPU memory of this fleet
   kBusy,              // an instance said that it is full
   kUpstream,          // an instance failed before the first content byte, retries spent
   kTimeout,           // a deadline passed while waiting for an instance

@@ -31,6 +31,9 @@ enum class Filtered : std::uint8_t {
   kNoModel,    // its store does not have the model
   kFull,       // max_in_flight reached
   kTried,      // this request failed there already
+  kTooLarge,   // the model is larger than all memory of its GPUs
+  kReserved,   // spans GPUs for models that fit on no single one; this one does
+  kCrowded,    // memory of its GPUs has to be made free first, or is being made free for another
 };
 std::string_view to_string(Filtered reason);
 
@@ -65,6 +68,15 @@ struct RequestGone {  // while waiting for a decision
 };
 struct LeaseFirstByte {  // the client was sent content: no retry from here on
   LeaseId lease;
+};
+struct LeaseProgress {  // its stream went on; at most one a second
+  LeaseId lease;
+  std::uint64_t tokens = 0;  // records so far
+};
+// The instance's answer waits because the client takes nothing: its silence is not the instance's.
+struct LeaseHeldUp {
+  LeaseId lease;
+  bool by_client = false;
 };
 
 // How one attempt at one instance ended.
@@ -123,10 +135,24 @@ struct DrainChanged {
   BackendId backend;
   bool draining = false;
 };
+// For a supervised instance only: see restart.h.
+struct RestartRequested {
+  BackendId backend;
+  RestartCause cause = RestartCause::kOperator;
+  std::string reason;             // one sentence
+  std::optional<Duration> grace;  // for what is under way; absent: Settings::drain_grace
+};
+// The one reply to each Canary.
+struct CanaryDone {
+  BackendId backend;
+  bool answered = false;  // a token came in time
+  std::string detail;     // why not; one sentence
+};
 struct Tick {};
 
-using Event = std::variant<RequestArrived, RequestGone, LeaseFirstByte, LeaseSettled, Observed,
-                           RefreshDone, GpusObserved, ProcessObserved, DrainChanged, Tick>;
+using Event = std::variant<RequestArrived, RequestGone, LeaseFirstByte, LeaseProgress, LeaseHeldUp,
+                           LeaseSettled, Observed, RefreshDone, GpusObserved, ProcessObserved,
+                           DrainChanged, RestartRequested, CanaryDone, Tick>;
 
 // --- effects ---
 
@@ -139,7 +165,7 @@ struct Grant {
 };
 struct Refuse {
   RequestId request;
-  Error error;                          // kNoSuchModel, kUnavailable, kUpstream
+  Error error;                          // kNoSuchModel, kUnavailable, kTooBig, kUpstream
   std::optional<Duration> retry_after;  // with kUnavailable
   Explanation why;
 };
@@ -153,11 +179,38 @@ struct HealthChanged {        // for the log and metrics
   HealthState to = HealthState::kUnknown;
   std::string reason;
 };
+// Whoever runs the instance ends its process and starts a new one. Nothing that can still be saved
+// is under way there.
+struct RestartInstance {
+  BackendId backend;
+  RestartCause cause = RestartCause::kOperator;
+  std::string reason;
+};
+struct Canary {  // ask it for one token of a model that it has loaded, then CanaryDone
+  BackendId backend;
+  ModelName model;
+  std::optional<std::uint64_t> num_ctx;  // as it was loaded, when that was said; else a reload
+};
+enum class UnloadReason : std::uint8_t { kRoom, kCpuFallback };
+std::string_view to_string(UnloadReason reason);  // "room", "cpu_fallback"
+struct Unload {  // take an idle model out of memory, then look at what is loaded
+  BackendId backend;
+  ModelName model;
+  UnloadReason reason = UnloadReason::kRoom;
+};
+// Something that an operator wants to hear of, for the log and metrics.
+struct Incident {
+  enum class Kind : std::uint8_t { kHang, kCpuFallback };
+  BackendId backend;
+  Kind kind = Kind::kHang;
+  std::string detail;
+};
 struct WakeAt {  // send Tick then; a later WakeAt replaces it
   Instant when;
 };
 
-using Effect = std::variant<Grant, Refuse, RevokeLease, RefreshCatalogues, HealthChanged, WakeAt>;
+using Effect = std::variant<Grant, Refuse, RevokeLease, RefreshCatalogues, HealthChanged,
+                            RestartInstance, Canary, Unload, Incident, WakeAt>;
 using Effects = std::vector<Effect>;
 
 }  // namespace drover::core

@@ -52,6 +52,12 @@ std::string_view to_string(Filtered reason) {
       return "full";
     case Filtered::kTried:
       return "failed this request";
+    case Filtered::kTooLarge:
+      return "its GPUs are too small for the model";
+    case Filtered::kReserved:
+      return "kept for models that fit on no single GPU";
+    case Filtered::kCrowded:
+      return "its GPU memory is in use by another instance";
   }
   return "unknown";
 }
@@ -92,6 +98,28 @@ std::string_view to_string(Placement placement) {
       return "spanning";
   }
   return "";
+}
+
+std::string_view to_string(RestartCause cause) {
+  switch (cause) {
+    case RestartCause::kOperator:
+      return "operator";
+    case RestartCause::kHang:
+      return "hang";
+    case RestartCause::kCpuFallback:
+      return "cpu_fallback";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(UnloadReason reason) {
+  switch (reason) {
+    case UnloadReason::kRoom:
+      return "room";
+    case UnloadReason::kCpuFallback:
+      return "cpu_fallback";
+  }
+  return "unknown";
 }
 
 std::string_view to_string(HealthState state) {

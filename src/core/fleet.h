@@ -38,6 +38,10 @@ enum class Placement : std::uint8_t {
 };
 std::string_view to_string(Placement placement);  // "unknown", "pinned", "spanning"
 
+// Why an instance is restarted.
+enum class RestartCause : std::uint8_t { kOperator, kHang, kCpuFallback };
+std::string_view to_string(RestartCause cause);  // "operator", "hang", "cpu_fallback"
+
 // An instance as configured.
 struct BackendSpec {
   BackendId id;
@@ -67,6 +71,7 @@ struct BackendView {
   Placement placement = Placement::kUnknown;
   std::vector<std::string> gpus;           // UUIDs
   std::optional<InstanceProcess> process;  // of a supervised one, once heard of
+  bool restarting = false;                 // from the request until the new process answers
 };
 
 struct FleetView {

@@ -9,7 +9,8 @@ namespace drover::core {
 void Health::heard(Instant now) {
   misses_ = 0;
   if (state_ == HealthState::kUnknown) return move(HealthState::kUp, "", now);
-  if (state_ != HealthState::kDown || cause_ == DownCause::kWedged) return;
+  if (state_ != HealthState::kDown) return;
+  if (cause_ == DownCause::kWedged || cause_ == DownCause::kHung) return;
   answers_ = true;
   time_passed(now);
 }
@@ -87,6 +88,28 @@ void Health::request_failed(std::uint32_t term, std::string_view detail, Instant
   // Down: a last resort failed. It is let through once a second anyway, so the wait stands.
   if (state_ != HealthState::kUp || ++failures_ < rules_.failures_to_down) return;
   go_down(DownCause::kRequests, "requests fail: " + std::string(detail), jittered(wait_, rng), now);
+}
+
+// --- what watching it showed ---
+
+void Health::put_out(std::string_view reason, Instant now) {
+  go_down(DownCause::kRequests, reason, rules_.probation_wait_min, now);
+}
+
+void Health::hung(std::string_view reason, Instant now) {
+  go_down(DownCause::kHung, reason, rules_.probation_wait_min, now);
+}
+
+void Health::canary_served(Instant now) {
+  if (cause_ != DownCause::kHung) return;
+  answers_ = true;
+  time_passed(now);
+}
+
+void Health::started_anew(Trust trust, Instant now) {
+  const std::string_view reason = "was started anew; has not answered yet";
+  go_down(DownCause::kUnreachable, reason, rules_.probation_wait_min, now);
+  if (trust == Trust::kFull) move(HealthState::kUnknown, reason, now);
 }
 
 // --- time ---

@@ -36,6 +36,7 @@ enum class DownCause : std::uint8_t {
   kRequests,     // it answers, but requests failed
   kUnreachable,  // it refuses connections or misses checks
   kWedged,       // it answers, but not on /api/ps: only an answer there brings it back
+  kHung,         // it answers, but computes nothing: only a canary or a new process brings it back
 };
 
 class Health {
@@ -61,6 +62,15 @@ class Health {
   void request_answered(std::uint32_t term);  // busy, or no such model: no illness
   void request_refused(std::uint32_t term, std::string_view detail, Instant now);
   void request_failed(std::uint32_t term, std::string_view detail, Instant now, Rng& rng);
+
+  // --- what watching it showed ---
+  void put_out(std::string_view reason, Instant now);  // as if requests had failed
+  void hung(std::string_view reason, Instant now);
+  void canary_served(Instant now);
+  // Another process runs there, started on purpose. After an operator's restart nothing speaks
+  // against it: its first answer makes it up. After a repair one request has to be served first.
+  enum class Trust : std::uint8_t { kFull, kOneVisitor };
+  void started_anew(Trust trust, Instant now);
 
   // The wait may be over. Due at next_change().
   void time_passed(Instant now);

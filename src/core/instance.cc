@@ -16,28 +16,38 @@ const InstalledModel* find(const Catalogue* catalogue, const ModelName& model) {
 
 }  // namespace
 
+// While an operator's restart runs, that the old process goes away is no news. After a hang or a
+// fallback to the CPU it is the illness that people want to see.
 HealthState Instance::shown_state() const {
-  return draining ? HealthState::kDraining : health.state();
+  const bool wanted = restart.under_way() && restart.cause() != RestartCause::kHang;
+  return draining || wanted ? HealthState::kDraining : health.state();
 }
 
 std::string Instance::shown_reason() const {
+  if (restart.under_way()) {
+    if (restart.cause() == RestartCause::kHang) return health.reason() + "; is being restarted";
+    return "is being restarted: " + restart.reason();
+  }
   if (!draining) return health.reason();
   if (health.reason().empty()) return "drained by an operator";
   return "drained by an operator; " + health.reason();
 }
 
-bool Instance::lists(const ModelName& model) const {
-  return find(catalogue.get(), model) != nullptr;
+bool Instance::lists(const ModelName& model) const { return installed(model) != nullptr; }
+
+const InstalledModel* Instance::installed(const ModelName& model) const {
+  return find(catalogue.get(), model);
 }
 
-bool Instance::has_loaded(const ModelName& model) const {
-  if (!residency || residency->empty()) return false;
-  const InstalledModel* installed = find(catalogue.get(), model);
-  return std::any_of(residency->begin(), residency->end(), [&](const LoadedModel& loaded) {
+const LoadedModel* Instance::loaded_entry(const ModelName& model) const {
+  if (!residency || residency->empty()) return nullptr;
+  const InstalledModel* entry = find(catalogue.get(), model);
+  const auto found = std::ranges::find_if(*residency, [&](const LoadedModel& loaded) {
     const bool same_weights =
-        installed != nullptr && !loaded.digest.empty() && loaded.digest == installed->digest;
+        entry != nullptr && !loaded.digest.empty() && loaded.digest == entry->digest;
     return loaded.name == model || same_weights;
   });
+  return found == residency->end() ? nullptr : &*found;
 }
 
 }  // namespace drover::core

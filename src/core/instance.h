@@ -7,18 +7,24 @@
 #include <optional>
 #include <string>
 
+#include "core/fallback_watch.h"
 #include "core/fleet.h"
+#include "core/hang_watch.h"
 #include "core/health.h"
+#include "core/restart.h"
 
 namespace drover::core {
 
 struct Instance {
   Instance(BackendSpec configured, const Settings& settings)
-      : spec(std::move(configured)), health(settings) {}
+      : spec(std::move(configured)), health(settings), hang(settings.hang, spec), fallback(spec) {}
 
   BackendSpec spec;
   Health health;
-  bool draining = false;
+  bool draining = false;  // by an operator's word
+  Restart restart;
+  HangWatch hang;
+  FallbackWatch fallback;
 
   std::uint32_t in_flight = 0;
   std::uint32_t awaiting_first = 0;
@@ -37,9 +43,12 @@ struct Instance {
   // What people see: an operator's drain covers what the checks say.
   HealthState shown_state() const;
   std::string shown_reason() const;
+  bool taken_out() const { return draining || restart.under_way(); }
   bool lists(const ModelName& model) const;  // false while the catalogue is unknown
-  bool has_loaded(
-      const ModelName& model) const;  // by name, or under another name of the same digest
+  const InstalledModel* installed(const ModelName& model) const;  // null: not listed
+  // By name, or under another name of the same digest; null: not loaded, or not known.
+  const LoadedModel* loaded_entry(const ModelName& model) const;
+  bool has_loaded(const ModelName& model) const { return loaded_entry(model) != nullptr; }
 };
 
 }  // namespace drover::core

@@ -9,42 +9,46 @@ namespace {
 
 // --- filters ---
 
-bool unknown(const Instance& instance, const RequestArrived&) {
-  return instance.health.state() == HealthState::kUnknown || !instance.catalogue;
+struct Question {
+  const Instance& instance;
+  const RequestArrived& request;
+  Filtered memory;  // what Room says
+};
+
+bool unknown(const Question& q) {
+  return q.instance.health.state() == HealthState::kUnknown || !q.instance.catalogue;
 }
-bool has_no_model(const Instance& instance, const RequestArrived& request) {
-  return !instance.lists(request.ask.model);
+bool has_no_model(const Question& q) { return !q.instance.lists(q.request.ask.model); }
+bool too_large(const Question& q) { return q.memory == Filtered::kTooLarge; }
+bool reserved(const Question& q) { return q.memory == Filtered::kReserved; }
+bool tried(const Question& q) {
+  return std::ranges::find(q.request.tried, q.instance.spec.id) != q.request.tried.end();
 }
-bool tried(const Instance& instance, const RequestArrived& request) {
-  return std::ranges::find(request.tried, instance.spec.id) != request.tried.end();
+bool draining(const Question& q) { return q.instance.taken_out(); }
+bool down(const Question& q) { return q.instance.health.state() == HealthState::kDown; }
+bool probation_taken(const Question& q) {
+  return q.instance.health.state() == HealthState::kProbation && q.instance.in_flight_of_term > 0;
 }
-bool draining(const Instance& instance, const RequestArrived&) { return instance.draining; }
-bool down(const Instance& instance, const RequestArrived&) {
-  return instance.health.state() == HealthState::kDown;
-}
-bool probation_taken(const Instance& instance, const RequestArrived&) {
-  return instance.health.state() == HealthState::kProbation && instance.in_flight_of_term > 0;
-}
-bool full(const Instance& instance, const RequestArrived&) {
-  return instance.in_flight >= instance.spec.max_in_flight;
-}
+bool full(const Question& q) { return q.instance.in_flight >= q.instance.spec.max_in_flight; }
+bool crowded(const Question& q) { return q.memory == Filtered::kCrowded; }
 
 struct Filter {
   Filtered reason;
-  bool (*rejects)(const Instance&, const RequestArrived&);
+  bool (*rejects)(const Question&);
 };
 
 // The first that rejects is the reason shown, so the lasting reasons stand before the passing ones.
 constexpr Filter kFilters[] = {
-    {Filtered::kUnknown, unknown}, {Filtered::kNoModel, has_no_model},
-    {Filtered::kTried, tried},     {Filtered::kDraining, draining},
-    {Filtered::kDown, down},       {Filtered::kProbation, probation_taken},
-    {Filtered::kFull, full},
+    {Filtered::kUnknown, unknown},    {Filtered::kNoModel, has_no_model},
+    {Filtered::kTooLarge, too_large}, {Filtered::kReserved, reserved},
+    {Filtered::kTried, tried},        {Filtered::kDraining, draining},
+    {Filtered::kDown, down},          {Filtered::kProbation, probation_taken},
+    {Filtered::kFull, full},          {Filtered::kCrowded, crowded},
 };
 
-Filtered filter(const Instance& instance, const RequestArrived& request) {
+Filtered filter(const Question& question) {
   for (const Filter& each : kFilters) {
-    if (each.rejects(instance, request)) return each.reason;
+    if (each.rejects(question)) return each.reason;
   }
   return Filtered::kNot;
 }
@@ -96,6 +100,8 @@ bool stands_aside(const Instance& instance, Filtered reason) {
     case Filtered::kUnknown:
     case Filtered::kNoModel:
     case Filtered::kDraining:
+    case Filtered::kTooLarge:
+    case Filtered::kReserved:
       return true;
     case Filtered::kDown:
       return instance.health.cause() != DownCause::kRequests;
@@ -121,14 +127,21 @@ std::vector<bool> last_resorts(std::span<const Instance> instances,
 
 }  // namespace
 
+bool Pick::crowded() const {
+  return !backend && std::ranges::any_of(why.candidates, [](const Candidate& candidate) {
+    return candidate.filtered == Filtered::kCrowded;
+  });
+}
+
 Pick Picker::pick(std::span<const Instance> instances, const RequestArrived& request,
-                  Instant now) const {
+                  const Room& room, Instant now) const {
   Pick pick;
   pick.why.policy = to_string(policy_);
   pick.why.candidates.reserve(instances.size());
   bool any_eligible = false;
   for (const Instance& instance : instances) {
-    const Filtered reason = filter(instance, request);
+    const Filtered memory = room.verdict(instances, instance, request.ask.model);
+    const Filtered reason = filter({instance, request, memory});
     pick.why.candidates.push_back(
         {instance.spec.id, reason, instance.has_loaded(request.ask.model), instance.in_flight});
     any_eligible |= reason == Filtered::kNot;
@@ -143,7 +156,12 @@ Pick Picker::pick(std::span<const Instance> instances, const RequestArrived& req
   Cost lowest{};
   for (std::size_t i = 0; i < instances.size(); ++i) {
     const Candidate& candidate = pick.why.candidates[i];
-    if (candidate.filtered != Filtered::kNot && (open.empty() || !open[i])) continue;
+    const bool resort = candidate.filtered != Filtered::kNot;
+    if (resort && (open.empty() || !open[i])) continue;
+    // A last resort may be ill; it may not be given memory that others use.
+    if (resort && room.verdict(instances, instances[i], request.ask.model) != Filtered::kNot) {
+      continue;
+    }
     const Cost price = cost({instances[i], candidate.model_loaded, turns[i]});
     if (pick.backend && price >= lowest) continue;
     lowest = price;

@@ -33,6 +33,7 @@
 
 #include "core/events.h"
 #include "core/instance.h"
+#include "core/room.h"
 #include "core/settings.h"
 
 namespace drover::core {
@@ -64,6 +65,8 @@ struct Pick {
   std::optional<BackendId> backend;
   bool model_loaded = false;
   Explanation why;
+  // Nothing was picked, and memory is all that stands in somebody's way: worth a wait.
+  bool crowded() const;
 };
 
 class Picker {
@@ -71,7 +74,8 @@ class Picker {
   Picker(PolicyName policy, std::size_t instances) : policy_(policy), rotation_(instances) {}
 
   // Changes nothing.
-  Pick pick(std::span<const Instance> instances, const RequestArrived& request, Instant now) const;
+  Pick pick(std::span<const Instance> instances, const RequestArrived& request, const Room& room,
+            Instant now) const;
   // The pick was carried out.
   void granted(Instance& instance, const ModelName& model, const Pick& pick, Instant now,
                Duration last_resort_interval);

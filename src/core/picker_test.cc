@@ -48,6 +48,12 @@ TEST(Picker, EveryFilterSaysItsReason) {
   EXPECT_EQ(reason(why, 6), Filtered::kTried);
 }
 
+TEST(Picker, ReasonsOfMemoryHaveWordsOfTheirOwn) {
+  for (const Filtered reason : {Filtered::kTooLarge, Filtered::kReserved, Filtered::kCrowded}) {
+    EXPECT_NE(to_string(reason).find("GPU"), std::string_view::npos);
+  }
+}
+
 TEST(RoundRobin, NineHundredRequestsOverThreeEqualInstances) {
   Script fleet(3, with(PolicyName::kRoundRobin));
   fleet.all_have({"m"});

@@ -35,6 +35,10 @@ Refuse unavailable(const Situation& situation, std::string message, Instant agai
   return {situation.request.request, std::move(error), wait, std::move(why)};
 }
 
+std::string gib(std::uint64_t bytes) {
+  return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / static_cast<double>(1ULL << 30));
+}
+
 std::string trouble(const Instance& instance, Filtered reason) {
   const std::string& name = instance.spec.name;
   switch (reason) {
@@ -49,6 +53,9 @@ std::string trouble(const Instance& instance, Filtered reason) {
     case Filtered::kDown:
       return fmt::format("{} is down ({})", name, instance.health.reason());
     case Filtered::kDraining:
+      if (instance.restart.under_way()) {
+        return fmt::format("{} is being restarted ({})", name, instance.restart.reason());
+      }
       return fmt::format("{} is drained by an operator", name);
     case Filtered::kProbation:
       return fmt::format("{} is being tried out again", name);
@@ -58,6 +65,12 @@ std::string trouble(const Instance& instance, Filtered reason) {
       return fmt::format("{} failed this request", name);
     case Filtered::kNoModel:
       return fmt::format("{} could not be asked", name);
+    case Filtered::kTooLarge:
+      return fmt::format("the GPUs of {} are too small for it", name);
+    case Filtered::kReserved:
+      return fmt::format("{} is kept for models that fit on no single GPU", name);
+    case Filtered::kCrowded:
+      return fmt::format("GPU memory of {} is in use by another instance", name);
     case Filtered::kNot:
       break;
   }
@@ -185,6 +198,35 @@ Refuse refuse_waiting_full(const Situation& situation, Explanation why) {
                   "instances to list their models",
                   situation.request.ask.model_as_sent, situation.settings.max_waiting),
       situation.now, std::move(why));
+}
+
+// Said once and for good, or until the fleet changes: 503 without a time to come back.
+Refuse refuse_too_large(const Situation& situation, Explanation why, Sizes sizes) {
+  Error error{
+      ErrorKind::kTooBig, Origin::kSelf, Retry::kNever,
+      fmt::format("model '{}' needs about {} of GPU memory, and the most that an instance "
+                  "has is {}: use a smaller quantisation of it, or add a machine with "
+                  "larger GPUs",
+                  situation.request.ask.model_as_sent, gib(sizes.need), gib(sizes.largest))};
+  return {situation.request.request, std::move(error), std::nullopt, std::move(why)};
+}
+
+Refuse refuse_no_room(const Situation& situation, Explanation why, Sizes sizes, NoRoom cause) {
+  const Settings& settings = situation.settings;
+  const auto crowded = [](const Instance&, const Candidate& candidate) {
+    return candidate.filtered == Filtered::kCrowded;
+  };
+  const auto wait = std::chrono::duration_cast<std::chrono::seconds>(settings.room_wait).count();
+  const std::string what =
+      cause == NoRoom::kQueueFull
+          ? fmt::format("{} requests wait for that already", settings.max_waiting)
+          : fmt::format("it was not made free within {} s", wait);
+  std::string message = fmt::format("model '{}' needs about {} of GPU memory: {}, and {}",
+                                    situation.request.ask.model_as_sent, gib(sizes.need),
+                                    troubles(situation, why, crowded), what);
+  // What runs there takes as long as it takes; half a minute is a short answer and a long poll.
+  constexpr Duration kLater = std::chrono::seconds(30);
+  return unavailable(situation, std::move(message), situation.now + kLater, std::move(why));
 }
 
 }  // namespace drover::core

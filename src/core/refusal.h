@@ -6,6 +6,7 @@
 // after the request came and none has the model; whenever some instance could not be asked, or has
 // the model and cannot take the request, the answer is kUnavailable.
 
+#include <cstdint>
 #include <span>
 
 #include "core/events.h"
@@ -34,5 +35,16 @@ Refuse refuse_retries_spent(const Situation& situation);
 Refuse refuse_over_budget(const Situation& situation);
 // More requests wait for catalogues than max_waiting allows.
 Refuse refuse_waiting_full(const Situation& situation, Explanation why);
+
+// The GPUs of every instance that has the model are too small for it. `need` and `largest` are
+// bytes: what it takes, and the most that one instance has.
+struct Sizes {
+  std::uint64_t need = 0;
+  std::uint64_t largest = 0;
+};
+Refuse refuse_too_large(const Situation& situation, Explanation why, Sizes sizes);
+// GPU memory was not made free in time, or too many wait for that already.
+enum class NoRoom : std::uint8_t { kWaitOver, kQueueFull };
+Refuse refuse_no_room(const Situation& situation, Explanation why, Sizes sizes, NoRoom cause);
 
 }  // namespace drover::core

@@ -1,27 +1,11 @@
 #include "core/scheduler.h"
 
 #include <algorithm>
-#include <map>
 
-#include "base/check.h"
-#include "base/rng.h"
-#include "core/instance.h"
-#include "core/miss_queue.h"
-#include "core/picker.h"
-#include "core/refusal.h"
-#include "core/retry_budget.h"
+#include "core/scheduler_state.h"
 
 namespace drover::core {
 namespace {
-
-struct OpenLease {
-  BackendId backend;
-  ModelName model;
-  Attempt attempt = Attempt::kFirst;
-  std::uint32_t term = 0;  // of the instance's health, when granted
-  bool awaiting_first = true;
-  bool revoked = false;
-};
 
 // Shared when it is sorted already, which is what a probe should send.
 std::shared_ptr<const Catalogue> sorted(std::shared_ptr<const Catalogue> catalogue) {
@@ -44,64 +28,12 @@ std::string sentence(const LeaseSettled& settled) {
 
 }  // namespace
 
-struct Scheduler::State {
-  State(Settings chosen, std::vector<BackendSpec> backends);
-
-  // One per kind of event.
-  void on(const RequestArrived& arrived);
-  void on(const RequestGone& gone);
-  void on(const LeaseFirstByte& first);
-  void on(const LeaseSettled& settled);
-  void on(const Observed& observed);
-  void on(const RefreshDone&);
-  void on(const GpusObserved& observed) { gpus = observed.report; }
-  void on(const ProcessObserved& observed) {
-    instance_of(observed.backend).process = observed.process;
-  }
-  void on(const DrainChanged& changed);
-  void on(const Tick&) { armed = kNever; }
-
-  enum class Stage { kFirstLook, kLastLook };  // before, and after waiting for catalogues
-  void decide(const RequestArrived& request, Attempt attempt, Stage stage, std::uint64_t needs);
-  void decide_last(const std::vector<Miss>& misses_due);
-  bool listed(const RequestArrived& request) const;
-  void grant(const RequestArrived& request, Attempt attempt, Pick pick);
-  void refuse(Refuse refusal, Attempt attempt);
-
-  void judge(Instance& instance, const OpenLease& lease, const LeaseSettled& settled);
-  void look(Instance& instance, const Observed& observed);
-  template <class Change>
-  void change_health(Instance& instance, Change change);
-  void take_back_leases(const Instance& instance);
-  bool others_serve(const ModelName& model, BackendId except) const;
-  void time_passes();
-  void arm();
-
-  Instance& instance_of(BackendId backend) {
-    DROVER_ASSERT(backend.value < instances.size());
-    return instances[backend.value];
-  }
-  Situation situation(const RequestArrived& request) const {
-    return {request, instances, settings, now};
-  }
-
-  Settings settings;
-  Rng rng;
-  std::vector<Instance> instances;
-  std::shared_ptr<const GpuReport> gpus;  // null: nobody reads them
-  Picker picker;
-  RetryBudget budget;
-  MissQueue misses;
-  std::map<LeaseId, OpenLease> leases;  // ordered: what is done to all of them has one order
-  std::uint64_t last_lease = 0;
-  std::uint64_t generation = 0;
-  Instant now{};
-  Instant armed = kNever;  // the WakeAt that is outstanding
-  Effects* out = nullptr;  // of the event being handled
-};
-
 Scheduler::State::State(Settings chosen, std::vector<BackendSpec> backends)
-    : settings(chosen), rng(chosen.seed), picker(chosen.policy, backends.size()), budget(chosen) {
+    : settings(chosen),
+      rng(chosen.seed),
+      picker(chosen.policy, backends.size()),
+      budget(chosen),
+      room(backends) {
   instances.reserve(backends.size());
   for (BackendSpec& spec : backends) {
     DROVER_ASSERT(spec.id.value == instances.size());
@@ -128,15 +60,19 @@ void Scheduler::State::on(const RequestArrived& arrived) {
 void Scheduler::State::on(const RequestGone& gone) {
   const std::optional<Miss> miss = misses.remove(gone.request);
   if (miss) budget.ended(miss->attempt);
+  const std::optional<Room::Waiting> waiting = room.remove(gone.request);
+  if (!waiting) return;
+  budget.ended(waiting->attempt);
+  room_changed = true;  // the claim was made for it, perhaps
 }
 
 void Scheduler::State::decide(const RequestArrived& request, Attempt attempt, Stage stage,
                               std::uint64_t needs) {
-  Pick pick = picker.pick(instances, request, now);
+  Pick pick = picker.pick(instances, request, room, now);
   if (pick.backend) return grant(request, attempt, std::move(pick));
+  if (pick.crowded()) return wait_for_room(request, attempt, std::move(pick));
 
-  if (listed(request))
-    return refuse(refuse_unserved(situation(request), std::move(pick.why)), attempt);
+  if (listed(request)) return refuse(refuse_listed(request, std::move(pick.why)), attempt);
   if (stage == Stage::kLastLook) {
     return refuse(refuse_unlisted(situation(request), std::move(pick.why), needs), attempt);
   }
@@ -167,8 +103,13 @@ void Scheduler::State::grant(const RequestArrived& request, Attempt attempt, Pic
   ++instance.in_flight_of_term;
   ++instance.awaiting_first;
   const LeaseId lease{++last_lease};
+  const ModelName& model = request.ask.model;
+  const LoadedModel* loaded = instance.loaded_entry(model);
+  const ModelName& held_as = loaded == nullptr ? model : loaded->name;
+  room.memory().granted(instance.spec.id, held_as, room.need(instance, model));
+  instance.hang.granted(lease, request.ask, now);
   leases.emplace(lease,
-                 OpenLease{instance.spec.id, request.ask.model, attempt, instance.health.term()});
+                 OpenLease{instance.spec.id, model, held_as, attempt, instance.health.term()});
   out->push_back(
       Grant{request.request, lease, instance.spec.id, pick.model_loaded, std::move(pick.why)});
 }
@@ -185,7 +126,21 @@ void Scheduler::State::on(const LeaseFirstByte& first) {
   DROVER_ASSERT(found != leases.end());
   if (!found->second.awaiting_first) return;
   found->second.awaiting_first = false;
-  --instance_of(found->second.backend).awaiting_first;
+  Instance& instance = instance_of(found->second.backend);
+  --instance.awaiting_first;
+  instance.hang.first_byte(first.lease, now);
+}
+
+void Scheduler::State::on(const LeaseProgress& progress) {
+  const auto found = leases.find(progress.lease);
+  DROVER_ASSERT(found != leases.end());
+  instance_of(found->second.backend).hang.progressed(now);
+}
+
+void Scheduler::State::on(const LeaseHeldUp& held) {
+  const auto found = leases.find(held.lease);
+  DROVER_ASSERT(found != leases.end());
+  instance_of(found->second.backend).hang.held_up(held.lease, held.by_client, now);
 }
 
 void Scheduler::State::on(const LeaseSettled& settled) {
@@ -200,7 +155,14 @@ void Scheduler::State::on(const LeaseSettled& settled) {
   if (lease.awaiting_first) --instance.awaiting_first;
   if (lease.term == instance.health.term()) --instance.in_flight_of_term;
   budget.ended(lease.attempt);
+  room_changed |= room.memory().ended(lease.backend, lease.held_as);
+  const bool served = settled.result == AttemptResult::kServed;
+  const bool answered =
+      served || settled.result == AttemptResult::kBusy || settled.result == AttemptResult::kNoModel;
+  instance.hang.ended(settled.lease, answered, settled.usage, now);
   change_health(instance, [&] { judge(instance, lease, settled); });
+  if (served) fell_back(instance, instance.fallback.answered(lease.held_as, settled.usage, now));
+  advance_restart(instance);
 }
 
 // What the end of a request says about its instance.
@@ -244,6 +206,7 @@ void Scheduler::State::judge(Instance& instance, const OpenLease& lease,
 void Scheduler::State::on(const Observed& observed) {
   Instance& instance = instance_of(observed.backend);
   change_health(instance, [&] { look(instance, observed); });
+  if (observed.kind == Observed::Kind::kResidency) look_for_a_fallback(instance);
   if (observed.kind != Observed::Kind::kCatalogue) return;
   // Who waits for a model that has just turned up need not wait for the rest of the refresh; who
   // was there already learns nothing from it.
@@ -256,17 +219,23 @@ void Scheduler::State::on(const Observed& observed) {
 void Scheduler::State::look(Instance& instance, const Observed& observed) {
   switch (observed.kind) {
     case Observed::Kind::kAnswered:
+      instance.restart.answered();
       return instance.health.heard(now);
     case Observed::Kind::kRefused:
+      room.memory().emptied(instance.spec.id);
+      room_changed = true;
       return instance.health.refused(observed.detail, now);
     case Observed::Kind::kMissed:
       return instance.health.missed(observed.detail, now);
     case Observed::Kind::kCatalogue:
       instance.catalogue = sorted(observed.catalogue);
       instance.catalogue_refresh = misses.refresh();
+      instance.restart.answered();
       return instance.health.heard(now);
     case Observed::Kind::kResidency:
       instance.residency = observed.residency;
+      room.memory().looked(instance.spec.id, *observed.residency);
+      room_changed = true;
       return instance.health.heard_residency(now);
     case Observed::Kind::kResidencyMissed:
       return instance.health.residency_missed(now);
@@ -280,38 +249,23 @@ void Scheduler::State::on(const RefreshDone&) { decide_last(misses.refresh_done(
 
 void Scheduler::State::on(const DrainChanged& changed) {
   Instance& instance = instance_of(changed.backend);
-  change_health(instance, [&] { instance.draining = changed.draining; });
+  change_health(instance, [&] {
+    instance.draining = changed.draining;
+    // Back to work also means: not restarted after all, where that is still possible.
+    if (!changed.draining) instance.restart.call_off();
+  });
 }
 
 // --- health ---
 
-// Every change of an instance's state goes through here, so that none is left untold.
-template <class Change>
-void Scheduler::State::change_health(Instance& instance, Change change) {
-  const HealthState before = instance.shown_state();
-  const std::uint32_t term = instance.health.term();
-  change();
-  const HealthState after = instance.shown_state();
-  if (before != after) {
-    out->push_back(HealthChanged{instance.spec.id, before, after, instance.shown_reason()});
-  }
-  if (term == instance.health.term()) return;
-  instance.in_flight_of_term = 0;
-  // What was loaded there died with the process, or is not to be relied on.
-  instance.residency = nullptr;
-  take_back_leases(instance);
-}
-
-// The requests that the instance owes a first byte may go elsewhere. Where it still answers, those
-// stay that nobody else is sure to serve: they have nothing to win, and two bad requests must not
-// throw out everybody's on a lone instance.
-void Scheduler::State::take_back_leases(const Instance& instance) {
-  const bool answers = instance.health.cause() == DownCause::kRequests;
+// The requests that the instance owes a first byte may go elsewhere.
+void Scheduler::State::take_back_leases(const Instance& instance, Stay stay) {
   for (auto& [id, lease] : leases) {
     if (lease.backend != instance.spec.id || !lease.awaiting_first || lease.revoked) continue;
     // Only a first try is sure of its retry: the budget may be short of another one.
-    const bool certain = lease.attempt == Attempt::kFirst;
-    if (answers && !(certain && others_serve(lease.model, lease.backend))) continue;
+    const bool sure =
+        lease.attempt == Attempt::kFirst && others_serve(lease.model, lease.backend);
+    if (stay == Stay::kWhereNobodyElseServes && !sure) continue;
     lease.revoked = true;
     out->push_back(RevokeLease{id});
   }
@@ -327,16 +281,23 @@ bool Scheduler::State::others_serve(const ModelName& model, BackendId except) co
 
 void Scheduler::State::time_passes() {
   for (Instance& instance : instances) {
-    if (instance.health.next_change() > now) continue;
-    change_health(instance, [&] { instance.health.time_passed(now); });
+    if (instance.health.next_change() <= now) {
+      change_health(instance, [&] { instance.health.time_passed(now); });
+    }
+    if (next_care(instance) <= now) look_after(instance);
   }
   if (misses.next_deadline() <= now) decide_last(misses.expired(now));
+  room_changed |= room.next_deadline() <= now;
 }
 
 void Scheduler::State::arm() {
-  Instant next = misses.next_deadline();
-  for (const Instance& instance : instances) next = std::min(next, instance.health.next_change());
+  Instant next = std::min(misses.next_deadline(), room.next_deadline());
+  for (const Instance& instance : instances) {
+    next = std::min({next, instance.health.next_change(), next_care(instance)});
+  }
   if (next == kNever || next == armed) return;
+  // What became due by this very event is looked at in the next one.
+  next = std::max(next, now + std::chrono::milliseconds(1));
   armed = next;
   out->push_back(WakeAt{next});
 }
@@ -357,6 +318,7 @@ void Scheduler::handle(const Event& event, Instant now, Effects& out) {
   // Time first: a request that comes at the very end of a wait finds the wait over.
   state.time_passes();
   std::visit([&](const auto& each) { state.on(each); }, event);
+  state.reconsider_waiting();
   if (state.misses.start_refresh()) out.push_back(RefreshCatalogues{});
   state.arm();
   state.out = nullptr;
@@ -384,7 +346,8 @@ FleetView Scheduler::view() const {
                              .supervised = instance.spec.supervised,
                              .placement = instance.spec.placement,
                              .gpus = instance.spec.gpus,
-                             .process = instance.process});
+                             .process = instance.process,
+                             .restarting = instance.restart.under_way()});
   }
   view.gpus = state_->gpus;
   return view;

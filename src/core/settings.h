@@ -13,6 +13,29 @@ namespace drover::core {
 enum class PolicyName : std::uint8_t { kRoundRobin, kLeastLoaded };
 std::string_view to_string(PolicyName policy);
 
+// When silence is suspicious: see hang_watch.h.
+struct HangRules {
+  // GPUs below 2 % for so long, with requests under way: a healthy runner is never idle for
+  // seconds. With a report every 2 s and the canary's own deadline a hung runner is found within 30
+  // s.
+  double idle_below = 0.02;
+  Duration idle_for = std::chrono::seconds(20);
+  Duration report_fresh = std::chrono::seconds(6);  // older readings say nothing
+  // Prefill: estimated tokens / learned rate * margin + extra, within these bounds.
+  double prefill_margin = 3.0;
+  Duration prefill_extra = std::chrono::seconds(5);
+  Duration prefill_min = std::chrono::seconds(20);
+  Duration prefill_max = std::chrono::minutes(15);
+  Duration foreign_min = std::chrono::minutes(2);  // others may use it, unseen by drover
+  // Tool calls are composed in silence; a document is silent until its end. Both are the gateway's
+  // own deadlines.
+  Duration token_gap = std::chrono::minutes(3);
+  Duration document = std::chrono::hours(1);
+  // A load: neither GPU memory nor CPU time move. Ollama's own stall timer is as long.
+  Duration load_stall = std::chrono::minutes(5);
+  Duration canary_interval = std::chrono::minutes(1);  // a canary may stand in users' way
+};
+
 struct Settings {
   PolicyName policy = PolicyName::kLeastLoaded;
 
@@ -31,6 +54,19 @@ struct Settings {
   std::uint32_t max_waiting = 4096;                 // requests that wait for catalogues
   // How often the probe asks. Only used to tell clients when coming back makes sense.
   Duration check_interval = std::chrono::seconds(2);
+
+  // What is under way at an instance that is to be restarted may take this long to end.
+  Duration drain_grace = std::chrono::minutes(10);
+  // After the order to restart, a newer process has to show up within this time. Loading a driver
+  // takes half a minute at worst, and a supervisor that backs off waits 60 s.
+  Duration restart_patience = std::chrono::minutes(5);
+
+  // Requests whose model needs GPU memory that others use wait this long at most, max_waiting of
+  // them. While they wait, so do requests to those others, so this is also the longest pause that a
+  // very large model can cause.
+  Duration room_wait = std::chrono::minutes(2);
+
+  HangRules hang;
 
   std::uint64_t seed = 1;
 };

@@ -74,6 +74,8 @@ class Script {
   explicit Script(std::uint32_t instances, Settings settings = {},
                   std::uint32_t max_in_flight = 512)
       : scheduler_(settings, specs(instances, max_in_flight)) {}
+  explicit Script(std::vector<BackendSpec> specs, Settings settings = {})
+      : scheduler_(settings, std::move(specs)) {}
 
   Instant now = Instant(1000s);
   Effects effects;  // of the latest event
@@ -114,12 +116,31 @@ class Script {
     return found == answers_.end() ? Asked{request, {}, {}} : found->second;
   }
   void gone(const Asked& asked) { send(RequestGone{asked.request}); }
+  void progress(const Asked& asked, std::uint64_t tokens = 1) {
+    send(LeaseProgress{asked.granted->lease, tokens});
+  }
+  void served(const Asked& asked, Usage usage) {
+    send(LeaseSettled{asked.granted->lease, AttemptResult::kServed, {}, usage});
+  }
   void first_byte(const Asked& asked) { send(LeaseFirstByte{asked.granted->lease}); }
   void ends(const Asked& asked, AttemptResult result) {
     send(LeaseSettled{asked.granted->lease, result, "it " + std::string(to_string(result)), {}});
   }
   void served(const Asked& asked) { ends(asked, AttemptResult::kServed); }
   void failed(const Asked& asked) { ends(asked, AttemptResult::kFailed); }
+
+  // --- the keeper's side ---
+  void process(std::uint32_t backend, std::uint64_t starts, Duration cpu = {}) {
+    send(
+        ProcessObserved{BackendId{backend},
+                        {.state = ProcessState::kRunning, .pid = 1, .starts = starts, .cpu = cpu}});
+  }
+  void restart(std::uint32_t backend, std::optional<Duration> grace = {}) {
+    send(RestartRequested{BackendId{backend}, RestartCause::kOperator, "asked for", grace});
+  }
+  void canary(std::uint32_t backend, bool answered) {
+    send(CanaryDone{BackendId{backend}, answered, answered ? "" : "no answer in 4 s"});
+  }
 
   // --- everything else ---
   void drain(std::uint32_t backend, bool draining) {
@@ -154,6 +175,17 @@ class Script {
   HealthState health(std::uint32_t backend) const { return view(backend).health; }
   FleetView fleet() const { return scheduler_.view(); }
   int refreshes() const { return refreshes_; }
+  // Since the last call of forget().
+  const std::vector<RestartInstance>& restarts() const { return restarts_; }
+  const std::vector<Canary>& canaries() const { return canaries_; }
+  const std::vector<Unload>& unloads() const { return unloads_; }
+  const std::vector<Incident>& incidents() const { return incidents_; }
+  void forget() {
+    restarts_.clear();
+    canaries_.clear();
+    unloads_.clear();
+    incidents_.clear();
+  }
   const std::vector<LeaseId>& revoked() const { return revoked_; }
 
  private:
@@ -166,6 +198,14 @@ class Script {
       revoked_.push_back(revoke->lease);
     } else if (std::holds_alternative<RefreshCatalogues>(effect)) {
       ++refreshes_;
+    } else if (const auto* restart = std::get_if<RestartInstance>(&effect)) {
+      restarts_.push_back(*restart);
+    } else if (const auto* canary = std::get_if<Canary>(&effect)) {
+      canaries_.push_back(*canary);
+    } else if (const auto* unload = std::get_if<Unload>(&effect)) {
+      unloads_.push_back(*unload);
+    } else if (const auto* incident = std::get_if<Incident>(&effect)) {
+      incidents_.push_back(*incident);
     } else if (const auto* wake = std::get_if<WakeAt>(&effect)) {
       wake_at_ = wake->when;
     }
@@ -175,6 +215,10 @@ class Script {
   std::uint64_t last_request_ = 0;
   std::map<RequestId, Asked> answers_;
   std::vector<LeaseId> revoked_;
+  std::vector<RestartInstance> restarts_;
+  std::vector<Canary> canaries_;
+  std::vector<Unload> unloads_;
+  std::vector<Incident> incidents_;
   int refreshes_ = 0;
   Instant wake_at_ = kNever;
 };

@@ -49,10 +49,34 @@ void Engine::set_draining(BackendId backend, bool draining) {
   });
 }
 
+void Engine::request_restart(BackendId backend, core::RestartCause cause, std::string reason,
+                             std::optional<Duration> grace) {
+  state_->home.post([state = state_, backend, cause, reason = std::move(reason), grace]() mutable {
+    state->dispatch(core::RestartRequested{backend, cause, std::move(reason), grace});
+  });
+}
+
+void Engine::canary_done(core::CanaryDone done) {
+  state_->home.post(
+      [state = state_, done = std::move(done)]() mutable { state->dispatch(std::move(done)); });
+}
+
 void Engine::on_refresh(std::function<void()> refresh) { state_->refresh = std::move(refresh); }
 
 void Engine::on_health(std::function<void(const core::HealthChanged&)> changed) {
   state_->health_changed = std::move(changed);
+}
+
+void Engine::on_restart(std::function<void(const core::RestartInstance&)> restart) {
+  state_->restart = std::move(restart);
+}
+
+void Engine::on_canary(std::function<void(const core::Canary&)> canary) {
+  state_->canary = std::move(canary);
+}
+
+void Engine::on_unload(std::function<void(const core::Unload&)> unload) {
+  state_->unload = std::move(unload);
 }
 
 Metrics& Engine::metrics() { return state_->metrics; }
@@ -84,6 +108,14 @@ void Engine::State::withdraw(Ticket ticket, RequestId request) {
 
 void Engine::State::first_byte(LeaseId lease) {
   if (leases.contains(lease)) dispatch(core::LeaseFirstByte{lease});
+}
+
+void Engine::State::progress(core::LeaseProgress progress) {
+  if (leases.contains(progress.lease)) dispatch(progress);
+}
+
+void Engine::State::held_up(core::LeaseHeldUp held) {
+  if (leases.contains(held.lease)) dispatch(held);
 }
 
 void Engine::State::settle(core::LeaseSettled settled) {
@@ -163,8 +195,7 @@ void Engine::State::perform(core::RefreshCatalogues&) {
 }
 
 void Engine::State::perform(core::HealthChanged& changed) {
-  const auto snapshot = view.get();
-  const std::string& name = snapshot->backends[changed.backend.value].name;
+  const std::string name = name_of(changed.backend);
   metrics.count_health_change(name, to_string(changed.to));
   const bool bad = changed.to == core::HealthState::kDown;
   const LogField fields[] = {{"instance", std::string_view(name)},
@@ -173,6 +204,46 @@ void Engine::State::perform(core::HealthChanged& changed) {
                              {"reason", std::string_view(changed.reason)}};
   log.write(bad ? LogLevel::kWarn : LogLevel::kInfo, "instance health", fields);
   if (health_changed) health_changed(changed);
+}
+
+void Engine::State::perform(core::RestartInstance& order) {
+  const std::string name = name_of(order.backend);
+  metrics.count_restart(name, to_string(order.cause));
+  log.warn("instance restart", {{"instance", std::string_view(name)},
+                                {"cause", to_string(order.cause)},
+                                {"reason", std::string_view(order.reason)}});
+  if (restart) restart(order);
+}
+
+void Engine::State::perform(core::Canary& wanted) {
+  const std::string name = name_of(wanted.backend);
+  metrics.count_canary(name);
+  log.info("instance canary", {{"instance", std::string_view(name)},
+                               {"model", std::string_view(wanted.model.text())}});
+  if (canary) return canary(wanted);
+  dispatch(core::CanaryDone{wanted.backend, true, {}});
+}
+
+void Engine::State::perform(core::Unload& wanted) {
+  const std::string name = name_of(wanted.backend);
+  metrics.count_unload(name, to_string(wanted.reason));
+  log.info("model unload", {{"instance", std::string_view(name)},
+                            {"model", std::string_view(wanted.model.text())},
+                            {"reason", to_string(wanted.reason)}});
+  if (unload) unload(wanted);
+}
+
+void Engine::State::perform(core::Incident& incident) {
+  const std::string name = name_of(incident.backend);
+  const bool hang = incident.kind == core::Incident::Kind::kHang;
+  if (hang) metrics.count_hang(name);
+  if (!hang) metrics.count_fallback(name);
+  log.warn(hang ? "instance hung" : "instance fell back to the cpu",
+           {{"instance", std::string_view(name)}, {"detail", std::string_view(incident.detail)}});
+}
+
+std::string Engine::State::name_of(BackendId backend) const {
+  return view.get()->backends[backend.value].name;
 }
 
 void Engine::State::perform(core::WakeAt& wake) { wake_at = wake.when; }
@@ -208,6 +279,9 @@ void Engine::State::shut() {
   leases.clear();
   refresh = nullptr;
   health_changed = nullptr;
+  restart = nullptr;
+  canary = nullptr;
+  unload = nullptr;
 }
 
 }  // namespace drover::engine

@@ -57,6 +57,10 @@ class Lease {
 
   // Content reached the client; idempotent. From here on the lease is not revoked.
   void first_byte();
+  // The stream goes on; `tokens` so far. Its holder calls it at most once a second.
+  void progress(std::uint64_t tokens);
+  // While the client takes nothing, the instance is not to blame for the silence.
+  void held_up_by_client(bool held_up);
   // Gives the slot back; the lease is empty afterwards. Precondition: not empty.
   void settle(core::AttemptResult result, std::string detail, const Usage& usage);
 
@@ -122,12 +126,16 @@ class Engine {
   // The newest snapshot: at most one turn of the home loop old.
   std::shared_ptr<const core::FleetView> view() const;
   RequestId next_request_id();
-  // These five are carried out in the order of the calls, in the home loop's next turn.
+  // These seven are carried out in the order of the calls, in the home loop's next turn.
   void observe(core::Observed observed);
   void refresh_done();
   void observe_gpus(std::shared_ptr<const GpuReport> report);
   void observe_process(BackendId backend, InstanceProcess process);
   void set_draining(BackendId backend, bool draining);
+  // Of a supervised instance. `grace` is for what is under way; absent: Settings::drain_grace.
+  void request_restart(BackendId backend, core::RestartCause cause, std::string reason,
+                       std::optional<Duration> grace);
+  void canary_done(core::CanaryDone done);
 
   // --- home loop only, or before it runs ---
   // `refresh` is called when every catalogue shall be asked for at once; whoever sets it answers
@@ -135,6 +143,13 @@ class Engine {
   void on_refresh(std::function<void()> refresh);
   // Called after HealthChanged: pools forget connections of an instance that went down.
   void on_health(std::function<void(const core::HealthChanged&)> changed);
+  // The process of this instance shall be ended and started anew, now. Unset: nobody can, and the
+  // order is given up after Settings::restart_patience.
+  void on_restart(std::function<void(const core::RestartInstance&)> restart);
+  // Each call is answered with canary_done(). Unset: every canary sings.
+  void on_canary(std::function<void(const core::Canary&)> canary);
+  // The model shall leave the memory of the instance, and /api/ps be read after that.
+  void on_unload(std::function<void(const core::Unload&)> unload);
   // The cells that it marks "any loop" may be touched from there.
   Metrics& metrics();
   net::Loop& home();

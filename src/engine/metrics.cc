@@ -69,4 +69,16 @@ void Metrics::count_health_change(std::string_view backend, std::string_view to)
   ++health_changes_[{std::string(backend), std::string(to)}];
 }
 
+void Metrics::count_restart(std::string_view backend, std::string_view cause) {
+  ++restarts_[{std::string(backend), std::string(cause)}];
+}
+
+void Metrics::count_unload(std::string_view backend, std::string_view reason) {
+  ++unloads_[{std::string(backend), std::string(reason)}];
+}
+
+void Metrics::count_canary(std::string_view backend) { ++cell(canaries_, backend); }
+void Metrics::count_hang(std::string_view backend) { ++cell(hangs_, backend); }
+void Metrics::count_fallback(std::string_view backend) { ++cell(fallbacks_, backend); }
+
 }  // namespace drover::engine

@@ -72,13 +72,18 @@ class Metrics {
   using Requests = std::map<RequestKey, std::uint64_t, KeyOrder>;
   using ByName = std::map<std::string, std::uint64_t, std::less<>>;
   using Routes = std::map<std::string, PerRoute, std::less<>>;
-  using HealthChanges = std::map<std::pair<std::string, std::string>, std::uint64_t>;
+  using ByPair = std::map<std::pair<std::string, std::string>, std::uint64_t>;
 
   // --- home loop: counting ---
   void record(const RequestRecord& record);
   void count_malformed(std::string_view reason);  // before a request existed
   void count_health_change(std::string_view backend, std::string_view to);
   void count_revoked() { ++revoked_; }
+  void count_restart(std::string_view backend, std::string_view cause);
+  void count_canary(std::string_view backend);
+  void count_unload(std::string_view backend, std::string_view reason);
+  void count_hang(std::string_view backend);
+  void count_fallback(std::string_view backend);
 
   // --- home loop: reading ---
   const Requests& requests() const { return requests_; }
@@ -86,7 +91,12 @@ class Metrics {
   const ByName& refusals() const { return refusals_; }    // by reason
   const ByName& malformed() const { return malformed_; }  // by reason
   const Routes& routes() const { return routes_; }
-  const HealthChanges& health_changes() const { return health_changes_; }  // {instance, state}
+  const ByPair& health_changes() const { return health_changes_; }  // {instance, state}
+  const ByPair& restarts() const { return restarts_; }              // {instance, cause}
+  const ByPair& unloads() const { return unloads_; }                // {instance, reason}
+  const ByName& canaries() const { return canaries_; }              // these three by instance
+  const ByName& hangs() const { return hangs_; }
+  const ByName& fallbacks() const { return fallbacks_; }
   std::uint64_t retries() const { return retries_; }
   std::uint64_t stale_connections() const { return stale_connections_; }
   std::uint64_t revoked() const { return revoked_; }
@@ -107,7 +117,12 @@ class Metrics {
   ByName refusals_;
   ByName malformed_;
   Routes routes_;
-  HealthChanges health_changes_;
+  ByPair health_changes_;
+  ByPair restarts_;
+  ByPair unloads_;
+  ByName canaries_;
+  ByName hangs_;
+  ByName fallbacks_;
   std::set<std::string, std::less<>> models_;
   std::uint64_t retries_ = 0;
   std::uint64_t stale_connections_ = 0;

@@ -63,6 +63,14 @@ void Lease::first_byte() {
   port_->state_->first_byte(id_);
 }
 
+void Lease::progress(std::uint64_t tokens) {
+  if (port_ != nullptr) port_->state_->progress(id_, tokens);
+}
+
+void Lease::held_up_by_client(bool held_up) {
+  if (port_ != nullptr) port_->state_->held_up(id_, held_up);
+}
+
 void Lease::settle(core::AttemptResult result, std::string detail, const Usage& usage) {
   DROVER_ASSERT(port_ != nullptr);
   Port* port = std::exchange(port_, nullptr);
@@ -159,6 +167,14 @@ void Port::State::first_byte(LeaseId lease) {
   DROVER_ASSERT(found != leases.end());
   found->second.content_sent = true;
   tell([lease](Engine::State& to) { to.first_byte(lease); });
+}
+
+void Port::State::progress(LeaseId lease, std::uint64_t tokens) {
+  tell([lease, tokens](Engine::State& to) { to.progress({lease, tokens}); });
+}
+
+void Port::State::held_up(LeaseId lease, bool by_client) {
+  tell([lease, by_client](Engine::State& to) { to.held_up({lease, by_client}); });
 }
 
 void Port::State::settle(core::LeaseSettled settled) {

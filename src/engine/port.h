@@ -49,6 +49,8 @@ struct Port::State : std::enable_shared_from_this<Port::State> {
   void ask(Ticket ticket, core::RequestArrived request);
   void withdraw(Ticket ticket, RequestId request);
   void first_byte(LeaseId lease);
+  void progress(LeaseId lease, std::uint64_t tokens);
+  void held_up(LeaseId lease, bool by_client);
   void settle(core::LeaseSettled settled);
   void close();
   template <class Message>
@@ -76,6 +78,8 @@ struct Engine::State {
   void ask(std::shared_ptr<Port::State> port, Ticket ticket, core::RequestArrived request);
   void withdraw(Ticket ticket, RequestId request);
   void first_byte(LeaseId lease);
+  void progress(core::LeaseProgress progress);
+  void held_up(core::LeaseHeldUp held);
   void settle(core::LeaseSettled settled);
   void close(const Port::State& port);
 
@@ -86,7 +90,12 @@ struct Engine::State {
   void perform(core::RevokeLease& revoke);
   void perform(core::RefreshCatalogues&);
   void perform(core::HealthChanged& changed);
+  void perform(core::RestartInstance& order);
+  void perform(core::Canary& wanted);
+  void perform(core::Unload& wanted);
+  void perform(core::Incident& incident);
   void perform(core::WakeAt& wake);
+  std::string name_of(BackendId backend) const;
   void deliver(RequestId request, Answer answer);
   template <class Message>
   void send(std::shared_ptr<Port::State> port, Message message);  // runs it on the port's loop
@@ -101,6 +110,9 @@ struct Engine::State {
   Metrics metrics;
   std::function<void()> refresh;
   std::function<void(const core::HealthChanged&)> health_changed;
+  std::function<void(const core::RestartInstance&)> restart;
+  std::function<void(const core::Canary&)> canary;
+  std::function<void(const core::Unload&)> unload;
 
   std::unordered_map<RequestId, Asker> waiting;
   std::unordered_map<LeaseId, std::shared_ptr<Port::State>> leases;

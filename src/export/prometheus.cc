@@ -260,6 +260,23 @@ void write_processes(Writer& out, const core::FleetView& fleet) {
   }
 }
 
+void write_care(Writer& out, const engine::Metrics& metrics) {
+  out.family("restarts_requested_total", "counter", "Restarts of instances, by cause.");
+  for (const auto& [key, count] : metrics.restarts()) {
+    out.sample({{"backend", key.first}, {"cause", key.second}}, count);
+  }
+  out.family("instance_hangs_total", "counter", "Instances found hung.");
+  for (const auto& [name, count] : metrics.hangs()) out.sample({{"backend", name}}, count);
+  out.family("canaries_total", "counter", "Tests of one token sent to suspicious instances.");
+  for (const auto& [name, count] : metrics.canaries()) out.sample({{"backend", name}}, count);
+  out.family("cpu_fallbacks_total", "counter", "Instances found computing on the CPU.");
+  for (const auto& [name, count] : metrics.fallbacks()) out.sample({{"backend", name}}, count);
+  out.family("unloads_total", "counter", "Models taken out of memory, by reason.");
+  for (const auto& [key, count] : metrics.unloads()) {
+    out.sample({{"backend", key.first}, {"reason", key.second}}, count);
+  }
+}
+
 }  // namespace
 
 std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& metrics,
@@ -292,6 +309,7 @@ std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& me
              metrics.connections_accepted.value());
   out.single("log_lines_dropped_total", "counter", "Log lines lost to a slow log.",
              metrics.log_lines_dropped.value());
+  write_care(out, metrics);
   return out.take();
 }
 

@@ -172,6 +172,11 @@ TEST(Prometheus, SaysWhatHappened) {
   metrics.count_malformed("bad_method");
   metrics.count_health_change("gpu1", "down");
   metrics.count_revoked();
+  metrics.count_restart("gpu1", "hang");
+  metrics.count_hang("gpu1");
+  metrics.count_canary("gpu1");
+  metrics.count_fallback("gpu0");
+  metrics.count_unload("gpu0", "room");
   metrics.connections_open.add(3);
   const Reader read(metrics_text(fleet.fleet(), metrics, "0.1.0"));
   EXPECT_EQ(read.at("drover_build_info{version=\"0.1.0\",policy=\"least_loaded\"}"), 1);
@@ -192,6 +197,11 @@ TEST(Prometheus, SaysWhatHappened) {
   EXPECT_EQ(read.at("drover_tokens_total{direction=\"output\"}"), 100);
   EXPECT_EQ(read.at("drover_retries_total"), 2);
   EXPECT_EQ(read.at("drover_leases_revoked_total"), 1);
+  EXPECT_EQ(read.at("drover_restarts_requested_total{backend=\"gpu1\",cause=\"hang\"}"), 1);
+  EXPECT_EQ(read.at("drover_instance_hangs_total{backend=\"gpu1\"}"), 1);
+  EXPECT_EQ(read.at("drover_canaries_total{backend=\"gpu1\"}"), 1);
+  EXPECT_EQ(read.at("drover_cpu_fallbacks_total{backend=\"gpu0\"}"), 1);
+  EXPECT_EQ(read.at("drover_unloads_total{backend=\"gpu0\",reason=\"room\"}"), 1);
   EXPECT_EQ(read.at("drover_connections_open"), 3);
   const Family& duration = read.families.at("drover_request_duration_seconds");
   EXPECT_EQ(duration.samples.at(

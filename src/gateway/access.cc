@@ -111,4 +111,28 @@ Result<void> check_origin(std::string_view origin, std::string_view authority,
                "allowed_origins in drover's configuration"};
 }
 
+Result<void> check_own_page(const Asker& asker, std::string_view authority) {
+  const auto forbidden = [](std::string why) {
+    return Error{ErrorKind::kForbidden, Origin::kClient, Retry::kNever, std::move(why)};
+  };
+  const std::string page = lower(asker.origin);
+  const std::string_view at = after_http(page);
+  if (!page.empty() && (at.empty() || at != lower(authority))) {
+    return forbidden(
+        "pages of another origin may change nothing here; use this address's own page, or drover "
+        "backends on a terminal");
+  }
+  const std::string site = lower(asker.fetch_site);
+  if (!site.empty() && site != "same-origin" && site != "none") {
+    return forbidden("the browser says that another site caused this request (Sec-Fetch-Site)");
+  }
+  for (std::string_view form :
+       {"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}) {
+    if (lower(asker.content_type).starts_with(form)) {
+      return forbidden("forms are not taken here; send no body, or application/json");
+    }
+  }
+  return {};
+}
+
 }  // namespace drover::gateway

@@ -20,4 +20,15 @@ Result<void> check_host(std::string_view authority, const AccessPolicy& policy);
 Result<void> check_origin(std::string_view origin, std::string_view authority,
                           const AccessPolicy& policy);
 
+// For what changes something on the admin side, where no key is asked for: a browser on this
+// machine must not be made to do it by a page of somebody else. Allowed: programs (no Origin, no
+// Sec-Fetch-Site), and drover's own pages. Not even other pages of this machine are, and no
+// content type that a plain form can send, since old browsers send forms without an Origin.
+struct Asker {
+  std::string_view origin;      // each of these is empty when absent
+  std::string_view fetch_site;  // Sec-Fetch-Site
+  std::string_view content_type;
+};
+Result<void> check_own_page(const Asker& asker, std::string_view authority);
+
 }  // namespace drover::gateway

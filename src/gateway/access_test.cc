@@ -114,5 +114,22 @@ TEST(Access, ConfiguredOriginsAreAllowedWithoutRegardToCase) {
   EXPECT_EQ(check_origin("http://evil.com", "x", policy()).error().kind, ErrorKind::kForbidden);
 }
 
+TEST(Access, OnlyProgramsAndDroversOwnPagesMayChangeSomething) {
+  const std::string_view at = "localhost:11436";
+  EXPECT_TRUE(check_own_page({}, at).ok());
+  EXPECT_TRUE(check_own_page({.origin = "http://LOCALHOST:11436"}, at).ok());
+  EXPECT_TRUE(check_own_page({.fetch_site = "same-origin"}, at).ok());
+  EXPECT_TRUE(check_own_page({.fetch_site = "none"}, at).ok());
+  EXPECT_TRUE(check_own_page({.content_type = "application/json"}, at).ok());
+  for (std::string_view origin : {"null", "http://localhost", "http://localhost:3000", "file://",
+                                  "http://localhost:11436.evil.com"}) {
+    EXPECT_FALSE(check_own_page({.origin = origin}, at).ok()) << origin;
+  }
+  EXPECT_FALSE(check_own_page({.origin = "null"}, "").ok());
+  EXPECT_FALSE(check_own_page({.fetch_site = "cross-site"}, at).ok());
+  EXPECT_FALSE(check_own_page({.content_type = "Text/Plain"}, at).ok());
+  EXPECT_FALSE(check_own_page({.content_type = "multipart/form-data; boundary=x"}, at).ok());
+}
+
 }  // namespace
 }  // namespace drover::gateway

@@ -5,7 +5,6 @@
 #include "gateway/access.h"
 #include "gateway/read_request.h"
 #include "gateway/refusal.h"
-#include "wire/dialect.h"
 
 namespace drover::gateway {
 namespace {
@@ -21,13 +20,6 @@ constexpr std::string_view kSafety =
     "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
     "frame-ancestors 'none'\r\n";
-
-// RFC 9457: what programs that speak to an admin interface expect.
-std::string problem(int status, std::string_view detail) {
-  return fmt::format("{{\"type\":\"about:blank\",\"title\":{},\"status\":{},\"detail\":{}}}",
-                     wire::json_quote(wire::reason_phrase(status)), status,
-                     wire::json_quote(detail));
-}
 
 }  // namespace
 
@@ -61,7 +53,7 @@ net::Task<void> Admin::serve_connection(std::unique_ptr<net::Stream> stream) {
     wire::RequestHead head;
     Result<void> arrived = co_await read_head(client, head, settings_, &stop_);
     if (!arrived && arrived.error().kind == ErrorKind::kClosed) co_return;
-    Page page;
+    AdminPage page;
     if (arrived) {
       client.begin_request(head);
       page = render(head);
@@ -70,11 +62,11 @@ net::Task<void> Admin::serve_connection(std::unique_ptr<net::Stream> stream) {
       client.consume(head.bytes);
     } else {
       const int status = status_of(arrived.error().kind);
-      page = {status, "application/problem+json", problem(status, arrived.error().message)};
+      page = problem_page(status, arrived.error().message);
       client.close_after_answer();
     }
     Answer answer{page.status, page.content_type, std::string(kSafety)};
-    if (page.status == 405) answer.fields += "Allow: GET, HEAD\r\n";
+    if (page.status == 405) answer.fields += fmt::format("Allow: {}\r\n", page.allow);
     Result<void> sent = co_await client.send_whole(std::move(answer), page.body,
                                                    settings_.deadlines.write_stall, &stop_);
     if (!sent) co_return;
@@ -82,7 +74,7 @@ net::Task<void> Admin::serve_connection(std::unique_ptr<net::Stream> stream) {
   }
 }
 
-Admin::Page Admin::readiness() const {
+AdminPage Admin::readiness() const {
   if (draining_) return {503, kText, "draining\n"};
   const std::shared_ptr<const core::FleetView> fleet = engine_.view();
   for (const core::BackendView& backend : fleet->backends) {
@@ -93,18 +85,20 @@ Admin::Page Admin::readiness() const {
   return {503, kText, "no instance is up\n"};
 }
 
-Admin::Page Admin::render(const wire::RequestHead& head) const {
-  constexpr std::string_view kProblem = "application/problem+json";
+AdminPage Admin::render(const wire::RequestHead& head) const {
   Result<void> host = check_host(head.authority, settings_.access);
-  if (!host) return {421, kProblem, problem(421, host.error().message)};
+  if (!host) return problem_page(421, host.error().message);
+  if (std::optional<AdminPage> page = answer_instances(engine_, head)) return *std::move(page);
   const bool reads = head.method == wire::Method::kGet || head.method == wire::Method::kHead;
-  if (!reads) return {405, kProblem, problem(405, "this address answers GET and HEAD")};
+  if (!reads) return problem_page(405, "this address answers GET and HEAD", "GET, HEAD");
   if (head.path == "/livez") return {200, kText, "alive\n"};
   if (head.path == "/readyz") return readiness();
   if (head.path == "/metrics") return {200, kPrometheus, views_.metrics()};
   if (head.path == "/api/v1/status") return {200, kJson, views_.status()};
   if (head.path == "/") return {200, kHtml, views_.page()};
-  return {404, kProblem, problem(404, "known here: /, /livez, /readyz, /metrics, /api/v1/status")};
+  return problem_page(404,
+                      "known here: /, /livez, /readyz, /metrics, /api/v1/status, "
+                      "/api/v1/instances");
 }
 
 }  // namespace drover::gateway

@@ -1,6 +1,7 @@
 #pragma once
-// The admin listener: liveness, readiness, metrics, status as JSON, and one plain page. GET and
-// HEAD only; the same Host check as the clients' side, since a browser can reach it too.
+// The admin listener: liveness, readiness, metrics, status as JSON, one plain page, and what
+// operators do to instances (admin_instances.h). The same Host check as the clients' side, since a
+// browser can reach it too; whatever changes something is checked for its origin as well.
 
 #include <functional>
 #include <memory>
@@ -8,6 +9,7 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
+#include "gateway/admin_instances.h"
 #include "gateway/client.h"
 #include "gateway/settings.h"
 
@@ -30,16 +32,11 @@ class Admin {
   void stop();
 
  private:
-  struct Page {
-    int status = 200;
-    std::string_view content_type;
-    std::string body;
-  };
   net::Task<void> accept_clients(std::unique_ptr<net::Listener> listener);
   net::Task<void> count_connection(std::unique_ptr<net::Stream> stream);
   net::Task<void> serve_connection(std::unique_ptr<net::Stream> stream);
-  Page render(const wire::RequestHead& head) const;
-  Page readiness() const;
+  AdminPage render(const wire::RequestHead& head) const;
+  AdminPage readiness() const;
 
   net::Loop& loop_;
   engine::Engine& engine_;

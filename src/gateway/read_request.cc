@@ -137,6 +137,7 @@ class BodyIntake {
     exchange_.body.set_edits(std::move(facts->edits));
     ask.streaming = exchange_.route->shape != StreamShape::kNone &&
                     facts->stream.value_or(exchange_.route->streams_by_default);
+    ask.num_ctx = facts->num_ctx;
     return set_model(facts->model.value_or(""));
   }
 

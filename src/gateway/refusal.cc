@@ -56,6 +56,7 @@ int status_of(ErrorKind kind) {
     case ErrorKind::kNoSuchModel:
       return 404;
     case ErrorKind::kUnavailable:
+    case ErrorKind::kTooBig:
       return 503;
     case ErrorKind::kBusy:
       return 503;
@@ -79,14 +80,16 @@ net::Task<void> refuse(Client& client, Exchange& exchange, Error error,
                        std::optional<Duration> retry_after, Duration stall, net::Cancel* cancel) {
   const int status = status_of(error.kind);
   Answer answer{status, "application/json; charset=utf-8", exchange.answer_fields};
-  if (status == 503 && !retry_after) retry_after = std::chrono::seconds(1);
+  // What fits into no GPU today does not fit in a second: coming back is no remedy.
+  const bool hopeless = error.kind == ErrorKind::kTooBig;
+  if (status == 503 && !retry_after && !hopeless) retry_after = std::chrono::seconds(1);
   if (retry_after) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(*retry_after).count();
     fmt::format_to(std::back_inserter(answer.fields), "Retry-After: {}\r\n",
                    std::max<std::int64_t>(1, seconds));
   }
   // Official clients try again by themselves; drover has already spent the tries that make sense.
-  if (status == 502) answer.fields += "x-should-retry: false\r\n";
+  if (status == 502 || hopeless) answer.fields += "x-should-retry: false\r\n";
   if (exchange.explain && !exchange.why.empty()) {
     fmt::format_to(std::back_inserter(answer.fields), "X-Drover-Why: {}\r\n", exchange.why);
   }

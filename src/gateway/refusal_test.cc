@@ -32,7 +32,7 @@ constexpr Row kTable[] = {
     {ErrorKind::kTimeout, 504, false},     {ErrorKind::kRefused, 502, false},
     {ErrorKind::kClosed, 502, false},      {ErrorKind::kCancelled, 499, false},
     {ErrorKind::kResolve, 502, false},     {ErrorKind::kSystem, 500, false},
-    {ErrorKind::kConfig, 500, false},
+    {ErrorKind::kConfig, 500, false},      {ErrorKind::kTooBig, 503, false},
 };
 
 struct Refused {
@@ -122,7 +122,8 @@ TEST(Refusal, SpentRetriesTellClientsNotToTryAgain) {
   for (const Row& row : kTable) {
     Refused refused(Dialect::kOpenAi);
     refused.say(row.kind, "x");
-    EXPECT_EQ(refused.has("x-should-retry: false"), row.status == 502) << to_string(row.kind);
+    const bool final = row.status == 502 || row.kind == ErrorKind::kTooBig;
+    EXPECT_EQ(refused.has("x-should-retry: false"), final) << to_string(row.kind);
   }
 }
 

@@ -242,6 +242,7 @@ net::Task<Relay::StreamEnd> Relay::copy_stream(Upstream& up, StreamCopy& copy) {
     Result<void> took = copy.take(input, [this, &up] { return answer_head(up); });
     up.input.clear();
     if (copy.content_sent() && !content_sent_) cross_the_fence(up);
+    note_progress(copy);
     pending_ = copy.take_pending();
     const bool client_lost = !took && took.error().origin == Origin::kClient;
     Result<void> flushed = co_await flush();
@@ -268,11 +269,22 @@ net::Task<Relay::StreamEnd> Relay::copy_stream(Upstream& up, StreamCopy& copy) {
   }
 }
 
+// One message a second is enough to see that an instance lives; one a token would be the busiest
+// traffic of the home loop.
+void Relay::note_progress(const StreamCopy& copy) {
+  constexpr Duration kInterval = std::chrono::seconds(1);
+  const Instant now = loop_.now();
+  if (!content_sent_ || now - progress_told_ < kInterval) return;
+  progress_told_ = now;
+  lease_.progress(copy.records());
+}
+
 // From here on the client has seen content: no retry, and the lease can not be revoked any more.
 void Relay::cross_the_fence(const Upstream& up) {
   content_sent_ = true;
   lease_.first_byte();
   exchange_.body.release();
+  progress_told_ = loop_.now();
   exchange_.record.first_byte = loop_.now() - exchange_.arrived;
   exchange_.record.status = up.head.status;
   // Declared down in the very moment of its first byte: that is not the time to let go.
@@ -346,9 +358,12 @@ net::Task<Relayed> Relay::end_broken(std::string detail, core::AttemptResult res
 
 net::Task<Result<void>> Relay::flush() {
   if (pending_.empty()) co_return Result<void>();
-  // Back-pressure: while the client takes nothing, nothing is read from the instance.
+  // Back-pressure: while the client takes nothing, nothing is read from the instance, and its
+  // silence must not be taken for a hang.
+  lease_.held_up_by_client(true);
   Result<void> sent = co_await client_.send_rest(std::exchange(pending_, {}),
                                                  settings_.deadlines.write_stall, &cancel_);
+  lease_.held_up_by_client(false);
   co_return sent;
 }
 

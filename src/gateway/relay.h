@@ -70,6 +70,7 @@ class Relay {
   net::Task<StreamEnd> copy_stream(Upstream& up, StreamCopy& copy);
   net::Task<bool> send_last(Upstream& up, StreamCopy& copy);
   net::Task<Relayed> end_complete(Upstream& up, StreamCopy& copy);
+  void note_progress(const StreamCopy& copy);
   void cross_the_fence(const Upstream& up);
   StreamEnd called_off(net::WaitResult result) const;
   std::string without_final_record() const;
@@ -95,6 +96,7 @@ class Relay {
   std::string_view record_prefix_;  // ends the record that an error record would fall into
   std::string pending_;             // framed for the client, refused by its kernel buffer so far
   bool content_sent_ = false;
+  Instant progress_told_{};  // when the lease last heard that the stream goes on
 };
 
 }  // namespace drover::gateway

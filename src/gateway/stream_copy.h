@@ -3,6 +3,7 @@
 // Never suspends; what the client's kernel buffer refuses is kept for the caller to flush.
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -55,6 +56,7 @@ class StreamCopy {
   bool content_sent() const { return content_sent_; }
   // The client has the beginning of a record that was too long to hold, and not its end.
   bool mid_record() const { return mid_record_; }
+  std::uint64_t records() const { return watch_.records(); }
   bool terminal() const { return watch_.terminal(); }
   bool failed() const { return watch_.failed(); }
   const std::string& error() const { return watch_.error(); }

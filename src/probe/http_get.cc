@@ -95,18 +95,12 @@ class AnswerReader {
   std::string body_;
 };
 
-}  // namespace
-
-net::Task<Result<GetAnswer>> http_get(net::Loop& loop, net::Resolver& resolver,
-                                      net::HostPort address, std::string path, Instant deadline,
-                                      net::Cancel* cancel) {
+net::Task<Result<GetAnswer>> ask(net::Loop& loop, net::Resolver& resolver, net::HostPort address,
+                                 std::string request, Instant deadline, net::Cancel* cancel) {
   Result<std::unique_ptr<net::Stream>> dialled =
       co_await dial(loop, resolver, address, deadline, cancel);
   if (!dialled) co_return std::move(dialled).error();
   net::Stream& stream = **dialled;
-  const std::string request =
-      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: drover\r\nConnection: close\r\n\r\n",
-                  path, address.to_string());
   const std::array<std::string_view, 1> parts = {request};
   Result<void> sent = co_await net::write_all(stream, parts, deadline - loop.now(), cancel);
   if (!sent) co_return bad(sent.error().kind, std::move(sent).error().message);
@@ -123,6 +117,31 @@ net::Task<Result<GetAnswer>> http_get(net::Loop& loop, net::Resolver& resolver,
   Result<void> end = reader.end();
   if (!end) co_return std::move(end).error();
   co_return std::move(reader).answer();
+}
+
+}  // namespace
+
+net::Task<Result<GetAnswer>> http_get(net::Loop& loop, net::Resolver& resolver,
+                                      net::HostPort address, std::string path, Instant deadline,
+                                      net::Cancel* cancel) {
+  std::string request =
+      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: drover\r\nConnection: close\r\n\r\n",
+                  path, address.to_string());
+  Result<GetAnswer> answer =
+      co_await ask(loop, resolver, std::move(address), std::move(request), deadline, cancel);
+  co_return answer;
+}
+
+net::Task<Result<GetAnswer>> http_post(net::Loop& loop, net::Resolver& resolver,
+                                       net::HostPort address, std::string path, std::string body,
+                                       Instant deadline, net::Cancel* cancel) {
+  std::string request = fmt::format(
+      "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: drover\r\nContent-Type: application/json\r\n"
+      "Content-Length: {}\r\nConnection: close\r\n\r\n{}",
+      path, address.to_string(), body.size(), body);
+  Result<GetAnswer> answer =
+      co_await ask(loop, resolver, std::move(address), std::move(request), deadline, cancel);
+  co_return answer;
 }
 
 }  // namespace drover::probe

@@ -1,5 +1,5 @@
 #pragma once
-// One small GET on a fresh connection, with one deadline for everything: what a check needs. A
+// One small request on a fresh connection, with one deadline for everything: what a check needs. A
 // fresh connection is the point: it also proves that somebody still listens.
 
 #include <cstddef>
@@ -22,5 +22,10 @@ inline constexpr std::size_t kMaxProbeBody = 64 * 1024 * 1024;  // a tags list o
 net::Task<Result<GetAnswer>> http_get(net::Loop& loop, net::Resolver& resolver,
                                       net::HostPort address, std::string path, Instant deadline,
                                       net::Cancel* cancel);
+
+// The same with a JSON document as its body.
+net::Task<Result<GetAnswer>> http_post(net::Loop& loop, net::Resolver& resolver,
+                                       net::HostPort address, std::string path, std::string body,
+                                       Instant deadline, net::Cancel* cancel);
 
 }  // namespace drover::probe

@@ -6,6 +6,7 @@
 
 #include "probe/http_get.h"
 #include "wire/catalogue.h"
+#include "wire/dialect.h"
 
 namespace drover::probe {
 namespace {
@@ -107,32 +108,80 @@ net::Task<void> Probe::learn_version(ProbeTarget target) {
 net::Task<void> Probe::residency_rounds(ProbeTarget target) {
   while (!stop_.triggered()) {
     const Instant next = next_round();
-    Result<GetAnswer> answer = co_await http_get(loop_, resolver_, target.address, "/api/ps",
-                                                 loop_.now() + settings_.residency_timeout, &stop_);
-    if (stop_.triggered()) co_return;
-    // A server without this route is not wedged; what it has loaded stays unknown.
-    const bool has_route = !answer || answer->status != 404;
-    const bool asked = answer || answer.error().origin != Origin::kSelf;
-    Result<std::vector<LoadedModel>> models =
-        answer ? wire::read_ps(answer->body) : Result<std::vector<LoadedModel>>(answer.error());
-    if (has_route && models) {
-      engine_.observe({target.id,
-                       Observed::Kind::kResidency,
-                       nullptr,
-                       std::make_shared<const core::Residency>(std::move(*models)),
-                       {},
-                       {}});
-    } else if (has_route && asked && models.error().kind != ErrorKind::kRefused) {
-      // A refused connection is the check's to tell.
-      engine_.observe({target.id,
-                       Observed::Kind::kResidencyMissed,
-                       nullptr,
-                       nullptr,
-                       {},
-                       models.error().message});
-    }
+    co_await look_at_residency(target);
     co_await loop_.sleep_until(next, &stop_);
   }
+}
+
+net::Task<void> Probe::look_at_residency(ProbeTarget target) {
+  Result<GetAnswer> answer = co_await http_get(loop_, resolver_, target.address, "/api/ps",
+                                               loop_.now() + settings_.residency_timeout, &stop_);
+  if (stop_.triggered()) co_return;
+  // A server without this route is not wedged; what it has loaded stays unknown.
+  const bool has_route = !answer || answer->status != 404;
+  const bool asked = answer || answer.error().origin != Origin::kSelf;
+  Result<std::vector<LoadedModel>> models =
+      answer ? wire::read_ps(answer->body) : Result<std::vector<LoadedModel>>(answer.error());
+  if (has_route && models) {
+    engine_.observe({target.id,
+                     Observed::Kind::kResidency,
+                     nullptr,
+                     std::make_shared<const core::Residency>(std::move(*models)),
+                     {},
+                     {}});
+  } else if (has_route && asked && models.error().kind != ErrorKind::kRefused) {
+    // A refused connection is the check's to tell.
+    engine_.observe({target.id,
+                     Observed::Kind::kResidencyMissed,
+                     nullptr,
+                     nullptr,
+                     {},
+                     models.error().message});
+  }
+}
+
+// --- what the core wants said ---
+
+void Probe::canary(const core::Canary& wanted) {
+  loop_.spawn(sing(targets_[wanted.backend.value], wanted));
+}
+
+// Only options that do not belong to the load, or the instance would load the model anew; so the
+// context is named exactly when clients name it. No keep_alive either: it would change everybody's.
+net::Task<void> Probe::sing(ProbeTarget target, core::Canary wanted) {
+  const std::string context =
+      wanted.num_ctx ? fmt::format(",\"num_ctx\":{}", *wanted.num_ctx) : std::string();
+  std::string body = fmt::format(
+      "{{\"model\":{},\"prompt\":\"1\",\"stream\":false,\"options\":{{\"num_predict\":1{}}}}}",
+      wire::json_quote(wanted.model.text()), context);
+  Result<GetAnswer> answer =
+      co_await http_post(loop_, resolver_, target.address, "/api/generate", std::move(body),
+                         loop_.now() + settings_.canary_timeout, &stop_);
+  if (stop_.triggered()) co_return;
+  // What drover itself could not send proves nothing about the instance either.
+  const bool asked = answer || answer.error().origin != Origin::kSelf;
+  core::CanaryDone done{target.id, answer || !asked, answer ? "" : answer.error().message};
+  // A token, or an answer that proves nothing about the runner: a model that cannot generate (400),
+  // a full queue (503). Nobody is restarted for want of a proof.
+  if (answer && answer->status >= 500 && answer->status != 503) {
+    done = {target.id, false, fmt::format("status {}", answer->status)};
+  }
+  engine_.canary_done(std::move(done));
+}
+
+void Probe::unload(const core::Unload& wanted) {
+  loop_.spawn(take_out(targets_[wanted.backend.value], wanted));
+}
+
+// Whether it worked is what /api/ps says afterwards.
+net::Task<void> Probe::take_out(ProbeTarget target, core::Unload wanted) {
+  std::string body = fmt::format("{{\"model\":{},\"keep_alive\":0,\"stream\":false}}",
+                                 wire::json_quote(wanted.model.text()));
+  Result<GetAnswer> answer =
+      co_await http_post(loop_, resolver_, target.address, "/api/generate", std::move(body),
+                         loop_.now() + settings_.unload_timeout, &stop_);
+  if (stop_.triggered()) co_return;
+  co_await look_at_residency(target);
 }
 
 void Probe::refresh() {

@@ -1,6 +1,7 @@
 #pragma once
-// Asks every instance how it is and what it has, and tells the engine what it saw. Decides nothing.
-// Lives on the engine's home loop.
+// Asks every instance how it is and what it has, and tells the engine what it saw; says to one what
+// the core wants said (one token, please; unload this). Decides nothing. Lives on the engine's home
+// loop.
 //
 // Two rounds per instance run beside each other: /api/tags, which is also the health check, and
 // /api/ps, which a wedged instance stops answering while everything else still looks well.
@@ -24,6 +25,11 @@ struct ProbeSettings {
   Duration interval = std::chrono::seconds(2);
   Duration check_timeout = std::chrono::seconds(2);
   Duration residency_timeout = std::chrono::seconds(5);
+  // One token of a loaded model takes milliseconds. Longer, and a hang would be found later than
+  // the 30 s that are promised; see core::HangRules.
+  Duration canary_timeout = std::chrono::seconds(4);
+  // Ollama waits up to 5 s for memory to come back before it answers anything else.
+  Duration unload_timeout = std::chrono::seconds(10);
   double jitter = 0.1;  // of the interval, either way: instances are not asked in step
   std::uint64_t seed = 1;
 };
@@ -46,9 +52,17 @@ class Probe {
   // timed out.
   void refresh();
 
+  // Asks for one token; engine.canary_done() follows.
+  void canary(const core::Canary& wanted);
+  // Takes a model out of an instance's memory, then looks at what is loaded there.
+  void unload(const core::Unload& wanted);
+
  private:
   net::Task<void> check_rounds(ProbeTarget target);
   net::Task<void> residency_rounds(ProbeTarget target);
+  net::Task<void> look_at_residency(ProbeTarget target);
+  net::Task<void> sing(ProbeTarget target, core::Canary wanted);
+  net::Task<void> take_out(ProbeTarget target, core::Unload wanted);
   net::Task<void> refresh_one(ProbeTarget target, std::shared_ptr<std::size_t> outstanding);
   // A refresh runs beside the periodic check; if both miss in the same pause that is one miss.
   enum class Miss : std::uint8_t { kTold, kKept };

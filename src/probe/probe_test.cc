@@ -29,6 +29,7 @@ struct Scripted {
   std::map<std::string, std::string, std::less<>> answers;
   bool closes = false;  // behind the answer
   int asked = 0;
+  std::vector<std::string> requests;  // as they came
 };
 
 net::Task<void> answer_one(net::Loop& loop, std::unique_ptr<net::Stream> stream,
@@ -42,7 +43,9 @@ net::Task<void> answer_one(net::Loop& loop, std::unique_ptr<net::Stream> stream,
     request.append(loop.scratch().data(), io.bytes);
   }
   ++scripted.asked;
-  const std::string path = request.substr(4, request.find(' ', 4) - 4);
+  scripted.requests.push_back(request);
+  const std::size_t at = request.find(' ') + 1;
+  const std::string path = request.substr(at, request.find(' ', at) - at);
   const auto found = scripted.answers.find(path);
   if (found != scripted.answers.end()) {
     const std::string bytes = found->second;
@@ -276,6 +279,38 @@ TEST_F(ProbeRounds, ANewVersionIsLearnedAfterARestart) {
   scripted.answers["/api/version"] = whole(R"({"version":"0.10.0"})");
   loop.run_for(10s);
   EXPECT_EQ(view().version, "0.10.0");
+}
+
+TEST_F(ProbeRounds, ACanaryNamesNothingThatWouldLoadTheModelAnew) {
+  serve();
+  start();
+  loop.run_for(100ms);
+  scripted.requests.clear();
+  probe->canary({BackendId{0}, ModelName::canonical("m"), std::nullopt});
+  probe->canary({BackendId{0}, ModelName::canonical("m"), 8192});
+  loop.run_for(1s);
+  ASSERT_EQ(scripted.requests.size(), 2U);
+  EXPECT_TRUE(scripted.requests[0].starts_with("POST /api/generate HTTP/1.1\r\n"));
+  EXPECT_TRUE(scripted.requests[0].ends_with(
+      R"({"model":"m:latest","prompt":"1","stream":false,"options":{"num_predict":1}})"))
+      << scripted.requests[0];
+  EXPECT_TRUE(scripted.requests[1].ends_with(R"("options":{"num_predict":1,"num_ctx":8192}})"))
+      << scripted.requests[1];
+}
+
+TEST_F(ProbeRounds, AnUnloadIsFollowedByALookAtWhatIsLoaded) {
+  serve();
+  scripted.answers["/api/generate"] = whole("{}");
+  start();
+  loop.run_for(100ms);
+  scripted.requests.clear();
+  probe->unload({BackendId{0}, ModelName::canonical("m")});
+  loop.run_for(100ms);
+  ASSERT_EQ(scripted.requests.size(), 2U);
+  EXPECT_TRUE(
+      scripted.requests[0].ends_with(R"({"model":"m:latest","keep_alive":0,"stream":false})"))
+      << scripted.requests[0];
+  EXPECT_TRUE(scripted.requests[1].starts_with("GET /api/ps "));
 }
 
 TEST_F(ProbeRounds, NothingIsAskedAfterStop) {

@@ -128,6 +128,7 @@ struct RequestInspector::State {
   KeySet inner_keys;
   Key current = Key::kOther;
   bool inner_is_usage = false;
+  bool inner_is_num_ctx = false;
 };
 
 RequestInspector::RequestInspector(JsonLimits limits) : state_(std::make_unique<State>(limits)) {}
@@ -225,6 +226,7 @@ void RequestInspector::State::inner_key() {
   const auto added = inner_keys.add(folded);
   if (added != KeySet::Added::kNew) duplicate(added, {}, scanner.token_offset());
   inner_is_usage = current == Key::kStreamOptions && folded == "include_usage";
+  inner_is_num_ctx = current == Key::kOptions && folded == "num_ctx";
 }
 
 void RequestInspector::State::value(Event event) {
@@ -288,6 +290,13 @@ void RequestInspector::State::inner_value(Event event) {
     case Key::kStreamOptions:
       if (inner_is_usage) facts.include_usage = event == Event::kTrue;
       inner_is_usage = false;
+      return;
+    case Key::kOptions:
+      if (inner_is_num_ctx && event == Event::kNumber) {
+        const std::uint64_t number = whole_number(scanner.text());
+        if (number > 0) facts.num_ctx = number;
+      }
+      inner_is_num_ctx = false;
       return;
     default:
       return;

@@ -85,6 +85,12 @@ TEST(RequestInspector, UnescapesTheModel) {
 TEST(RequestInspector, CountsNullAsAbsent) {
   EXPECT_EQ(inspect(R"({"stream":null})")->stream, std::nullopt);
   EXPECT_FALSE(inspect(R"({"stream_options":null})")->include_usage);
+  EXPECT_EQ(inspect(R"({"options":{"seed":7,"num_ctx":8192}})")->num_ctx, 8192U);
+  EXPECT_EQ(inspect(R"({"options":{"NUM_CTX":4096,"stop":["8"]}})")->num_ctx, 4096U);
+  for (const char* none : {R"({"options":{"num_ctx":"8192"}})", R"({"options":{"num_ctx":-1}})",
+                           R"({"options":{"x":{"num_ctx":7}}})", R"({"num_ctx":8192})"}) {
+    EXPECT_FALSE(inspect(none)->num_ctx) << none;
+  }
   EXPECT_FALSE(inspect(R"({"stream_options":{"include_usage":null}})")->include_usage);
 }
 

@@ -7,8 +7,8 @@
 namespace drover::wire {
 namespace {
 
-constexpr std::size_t kMaxBoundary = 70;          // RFC 2046 5.1.1
-constexpr std::size_t kMaxHeaders = 8 * 1024;     // of one part
+constexpr std::size_t kMaxBoundary = 70;       // RFC 2046 5.1.1
+constexpr std::size_t kMaxHeaders = 8 * 1024;  // of one part
 constexpr std::size_t kMaxModel = 512;
 constexpr std::uint32_t kMaxParts = 64;
 
@@ -35,8 +35,7 @@ bool names_model(std::string_view block) {
     const std::size_t end = block.find("\r\n");
     const std::string_view line = block.substr(0, end);
     const std::size_t colon = line.find(':');
-    if (colon != std::string_view::npos &&
-        field_is(line.substr(0, colon), "content-disposition")) {
+    if (colon != std::string_view::npos && field_is(line.substr(0, colon), "content-disposition")) {
       return part_name(line.substr(colon + 1)) == "model";
     }
     if (end == std::string_view::npos) break;
@@ -62,11 +61,16 @@ Result<void> MultipartModel::feed(std::string_view piece) {
 // Bytes of `input_` dealt with; 0: more are needed.
 Result<std::size_t> MultipartModel::step() {
   switch (state_) {
-    case State::kFirstLine: return first_line();
-    case State::kAfter: return after_boundary();
-    case State::kHeaders: return headers();
-    case State::kContent: return content();
-    case State::kEpilogue: break;
+    case State::kFirstLine:
+      return first_line();
+    case State::kAfter:
+      return after_boundary();
+    case State::kHeaders:
+      return headers();
+    case State::kContent:
+      return content();
+    case State::kEpilogue:
+      break;
   }
   return std::size_t{0};
 }

@@ -23,11 +23,11 @@ class MultipartModel {
 
  private:
   enum class State : std::uint8_t {
-    kFirstLine,     // "--BOUNDARY"
-    kAfter,         // behind a boundary: CRLF begins a part, "--" ends the body
-    kHeaders,       // up to an empty line
-    kContent,       // of a part, up to the next boundary
-    kEpilogue,      // behind the closing boundary
+    kFirstLine,  // "--BOUNDARY"
+    kAfter,      // behind a boundary: CRLF begins a part, "--" ends the body
+    kHeaders,    // up to an empty line
+    kContent,    // of a part, up to the next boundary
+    kEpilogue,   // behind the closing boundary
   };
   Result<std::size_t> step();
   Result<std::size_t> first_line();

@@ -36,8 +36,7 @@ TEST(MultipartModel, IsFoundBehindTheFileInPiecesOfAnySize) {
 }
 
 TEST(MultipartModel, AnUnquotedNameIsReadToo) {
-  const std::string body =
-      form("--b\nContent-Disposition: form-data; name=model\n\nw\n--b--\n");
+  const std::string body = form("--b\nContent-Disposition: form-data; name=model\n\nw\n--b--\n");
   EXPECT_EQ(*read(body, 7), "w");
 }
 

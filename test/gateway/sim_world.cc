@@ -13,11 +13,12 @@ namespace {
 const net::Endpoint kClientsAt = *net::Endpoint::parse("127.0.0.1:11434");
 const net::Endpoint kAdminAt = *net::Endpoint::parse("127.0.0.1:11436");
 
-std::vector<core::BackendSpec> specs(std::uint32_t count) {
+std::vector<core::BackendSpec> specs(const WorldOptions& options) {
   std::vector<core::BackendSpec> all;
-  for (std::uint32_t i = 0; i < count; ++i) {
+  for (std::uint32_t i = 0; i < options.instances; ++i) {
     all.push_back(
         {BackendId{i}, fmt::format("gpu{}", i), fmt::format("http://10.0.0.{}:11434", i)});
+    if (options.spec) options.spec(all.back());
   }
   return all;
 }
@@ -57,14 +58,15 @@ World::World(WorldOptions options)
       loop_(std::make_unique<simnet::VirtualLoop>(options_.network)),
       resolver_(*loop_),
       settings_(gateway_settings()),
-      engine_(
-          std::make_unique<engine::Engine>(*loop_, options_.core, specs(options_.instances), log_)),
+      engine_(std::make_unique<engine::Engine>(*loop_, options_.core, specs(options_), log_)),
       pool_(*loop_, resolver_, {}),
       port_(std::make_unique<engine::Port>(*engine_, *loop_)),
       gateway_(std::make_unique<gateway::Gateway>(*loop_, *port_, pool_, settings_, log_)),
       probe_(std::make_unique<probe::Probe>(*loop_, resolver_, *engine_, options_.probe,
                                             targets(options_.instances))) {
   engine_->on_refresh([this] { probe_->refresh(); });
+  engine_->on_canary([this](const core::Canary& wanted) { probe_->canary(wanted); });
+  engine_->on_unload([this](const core::Unload& wanted) { probe_->unload(wanted); });
   engine_->on_health([this](const core::HealthChanged& change) {
     if (change.to == core::HealthState::kDown) pool_.forget(change.backend);
   });
@@ -137,6 +139,16 @@ Client& World::connect_admin() {
   Client& client = clients_.emplace_back(*loop_);
   client.connect(kAdminAt);
   return client;
+}
+
+Reply World::admin(std::string_view method, std::string_view path, std::string_view fields) {
+  Client& client = connect_admin();
+  client.say(
+      fmt::format("{} {} HTTP/1.1\r\nHost: localhost:11436\r\n{}\r\n", method, path, fields));
+  done(client);
+  const Reply reply = client.reply();
+  client.leave();
+  return reply;
 }
 
 Client& World::ask_instance(std::uint32_t i, std::string_view request) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -45,7 +46,8 @@ struct WorldOptions {
   core::Settings core;
   gateway::Settings gateway;
   probe::ProbeSettings probe;
-  bool starts_frozen = false;  // no instance has answered anything yet
+  std::function<void(core::BackendSpec&)> spec;  // of every instance: supervised, its GPUs
+  bool starts_frozen = false;                    // no instance has answered anything yet
 };
 
 class World {
@@ -68,6 +70,8 @@ class World {
   // --- clients ---
   Client& connect();
   Client& connect_admin();
+  // One request to the admin side, on a connection of its own.
+  Reply admin(std::string_view method, std::string_view path, std::string_view fields = "");
   // Past drover, to an instance.
   Client& ask_instance(std::uint32_t i, std::string_view request);
   // On a connection of its own.

@@ -1,0 +1,134 @@
+#pragma once
+// Private to core/: the scheduler's state, and what its parts know of each other. scheduler.cc
+// keeps the ledger of leases and says who is told about which event; scheduler_care.cc looks after
+// instances (restarts, hangs, fallbacks to the CPU); scheduler_room.cc finds GPU memory.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "core/instance.h"
+#include "core/miss_queue.h"
+#include "core/picker.h"
+#include "core/refusal.h"
+#include "core/retry_budget.h"
+#include "core/room.h"
+#include "core/scheduler.h"
+
+namespace drover::core {
+
+struct OpenLease {
+  BackendId backend;
+  ModelName model;
+  ModelName held_as;  // its name in the ledger of memory
+  Attempt attempt = Attempt::kFirst;
+  std::uint32_t term = 0;  // of the instance's health, when granted
+  bool awaiting_first = true;
+  bool revoked = false;
+};
+
+struct Scheduler::State {
+  State(Settings chosen, std::vector<BackendSpec> backends);
+
+  // One per kind of event.
+  void on(const RequestArrived& arrived);
+  void on(const RequestGone& gone);
+  void on(const LeaseFirstByte& first);
+  void on(const LeaseProgress& progress);
+  void on(const LeaseHeldUp& held);
+  void on(const LeaseSettled& settled);
+  void on(const Observed& observed);
+  void on(const RefreshDone&);
+  void on(const GpusObserved& observed);
+  void on(const ProcessObserved& observed);
+  void on(const DrainChanged& changed);
+  void on(const RestartRequested& requested);
+  void on(const CanaryDone& done);
+  void on(const Tick&) { armed = kNever; }
+
+  enum class Stage { kFirstLook, kLastLook };  // before, and after waiting for catalogues
+  void decide(const RequestArrived& request, Attempt attempt, Stage stage, std::uint64_t needs);
+  void decide_last(const std::vector<Miss>& misses_due);
+  bool listed(const RequestArrived& request) const;
+  void grant(const RequestArrived& request, Attempt attempt, Pick pick);
+  void refuse(Refuse refusal, Attempt attempt);
+
+  void judge(Instance& instance, const OpenLease& lease, const LeaseSettled& settled);
+  void look(Instance& instance, const Observed& observed);
+  template <class Change>
+  void change_health(Instance& instance, Change change);
+  enum class Stay : std::uint8_t { kNone, kWhereNobodyElseServes };
+  void take_back_leases(const Instance& instance, Stay stay);
+  bool others_serve(const ModelName& model, BackendId except) const;
+
+  // --- scheduler_care.cc ---
+  void begin_restart(Instance& instance, RestartCause cause, std::string reason, Duration grace);
+  void advance_restart(Instance& instance);
+  void look_after(Instance& instance);  // time has passed
+  void look_for_a_hang(Instance& instance);
+  void send_canary(Instance& instance, const std::optional<Suspicion>& suspicion);
+  void declare_hung(Instance& instance, const std::string& reason);
+  void look_for_a_fallback(Instance& instance);
+  void fell_back(Instance& instance, const std::optional<Fallback>& fallback);
+  Instant next_care(const Instance& instance) const;
+
+  // --- scheduler_room.cc ---
+  void wait_for_room(const RequestArrived& request, Attempt attempt, Pick pick);
+  Refuse refuse_listed(const RequestArrived& request, Explanation why);
+  void reconsider_waiting();
+  Sizes sizes(const RequestArrived& request, const Explanation& why) const;
+
+  void time_passes();
+  void arm();
+
+  Instance& instance_of(BackendId backend) {
+    DROVER_ASSERT(backend.value < instances.size());
+    return instances[backend.value];
+  }
+  Situation situation(const RequestArrived& request) const {
+    return {request, instances, settings, now};
+  }
+
+  Settings settings;
+  Rng rng;
+  std::vector<Instance> instances;
+  std::shared_ptr<const GpuReport> gpus;  // null: nobody reads them
+  Picker picker;
+  RetryBudget budget;
+  MissQueue misses;
+  Room room;
+  bool room_changed = false;  // something that those who wait for memory may have waited for
+  std::map<LeaseId, OpenLease> leases;  // ordered: what is done to all of them has one order
+  std::uint64_t last_lease = 0;
+  std::uint64_t generation = 0;
+  Instant now{};
+  Instant armed = kNever;  // the WakeAt that is outstanding
+  Effects* out = nullptr;  // of the event being handled
+};
+
+// Every change of an instance's state goes through here, so that none is left untold.
+template <class Change>
+void Scheduler::State::change_health(Instance& instance, Change change) {
+  const HealthState before = instance.shown_state();
+  const std::uint32_t term = instance.health.term();
+  change();
+  const HealthState after = instance.shown_state();
+  if (before != after) {
+    room_changed = true;
+    out->push_back(HealthChanged{instance.spec.id, before, after, instance.shown_reason()});
+  }
+  if (term == instance.health.term()) return;
+  instance.in_flight_of_term = 0;
+  // What was loaded there died with the process, or is not to be relied on.
+  instance.residency = nullptr;
+  // Where it still answers, and nobody else has the model, they stay: they have nothing to win, and
+  // two bad requests must not throw out everybody's on a lone instance.
+  const bool answers = instance.health.cause() == DownCause::kRequests;
+  take_back_leases(instance, answers ? Stay::kWhereNobodyElseServes : Stay::kNone);
+}
+
+}  // namespace drover::core
