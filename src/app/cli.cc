@@ -22,7 +22,8 @@ constexpr char kIntro[] =
     "  drover serve                 serve what is found or configured\n"
     "  drover check                 is the configuration right?\n"
     "  drover status                what is it doing at the moment?\n"
-    "  drover gpus                  which GPUs are there, and who uses them?";
+    "  drover gpus                  which GPUs are there, and who uses them?\n"
+    "  drover backends list         the instances, and what can be done to them";
 
 constexpr char kServeExamples[] =
     "Examples:\n"
@@ -45,6 +46,18 @@ constexpr char kStatusExamples[] =
     "Examples:\n"
     "  drover status\n"
     "  drover status --admin 127.0.0.1:11436 --json | jq '.instances[].health'";
+
+constexpr char kBackendsExamples[] =
+    "Examples:\n"
+    "  drover backends list\n"
+    "  drover backends drain gpu0         it finishes what it has and gets nothing new\n"
+    "  drover backends undrain gpu0\n"
+    "  drover backends restart gpu0       drained first; --grace SECONDS bounds that\n"
+    "  drover backends restart --all --rolling\n"
+    "\n"
+    "A rolling restart goes on when an instance serves again, and stops at the first that does "
+    "not:\n"
+    "then it says what it left alone and exits with 1.";
 
 constexpr char kGpusExamples[] =
     "Examples:\n"
@@ -94,6 +107,9 @@ struct Inputs {
   SystemdCommand systemd;
   bool take_over = false;
   bool package = false;
+  bool all = false;
+  bool rolling = false;
+  BackendsCommand backends;
   std::optional<Command> chosen;
 
   Output output() const { return json ? Output::kJson : Output::kText; }
@@ -188,6 +204,52 @@ void add_systemd(CLI::App& app, Inputs& inputs) {
   verb->callback([&] { choose_systemd(inputs); });
 }
 
+CLI::App* add_backends_action(CLI::App& backends, Inputs& inputs, const char* name,
+                              const char* meaning, BackendsCommand::Action action) {
+  CLI::App* verb = backends.add_subcommand(name, meaning);
+  add_config_file(*verb, inputs.config);
+  add_admin(*verb, inputs.config);
+  add_json(*verb, inputs);
+  verb->callback([&inputs, action] {
+    inputs.backends.action = action;
+    inputs.backends.config = inputs.config;
+    inputs.backends.output = inputs.output();
+    if (inputs.rolling) inputs.backends.order = BackendsCommand::Order::kRolling;
+    const bool restart = action == BackendsCommand::Action::kRestart;
+    if (restart && inputs.all != inputs.backends.names.empty()) {
+      throw CLI::ValidationError("name the instances to restart, or say --all");
+    }
+    inputs.chosen = inputs.backends;
+  });
+  return verb;
+}
+
+void add_backends(CLI::App& app, Inputs& inputs) {
+  using Action = BackendsCommand::Action;
+  CLI::App* backends = app.add_subcommand("backends", "List, drain and restart instances");
+  backends->require_subcommand(1);
+  backends->footer(kBackendsExamples);
+  std::vector<std::string>& names = inputs.backends.names;
+  add_backends_action(*backends, inputs, "list", "Show the instances", Action::kList);
+  CLI::App* drain = add_backends_action(*backends, inputs, "drain", "Give an instance nothing new",
+                                        Action::kDrain);
+  drain->add_option("NAME", names, "The instance")->required()->expected(1);
+  CLI::App* undrain =
+      add_backends_action(*backends, inputs, "undrain", "Give it requests again", Action::kUndrain);
+  undrain->add_option("NAME", names, "The instance")->required()->expected(1);
+  CLI::App* restart =
+      add_backends_action(*backends, inputs, "restart", "Start its process anew", Action::kRestart);
+  restart->add_option("NAME", names, "The instances");
+  restart->add_flag("--all", inputs.all, "Every instance that drover runs");
+  restart->add_flag("--rolling", inputs.rolling,
+                    "One after the other, each when the one before serves");
+  restart
+      ->add_option("--grace", inputs.backends.grace_seconds,
+                   "Longest wait for requests under way (default 600)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0, 86400));
+}
+
 void add_verbs(CLI::App& app, Inputs& inputs) {
   CLI::App* serve = app.add_subcommand("serve", "Serve clients in the foreground");
   add_config_options(*serve, inputs.config);
@@ -210,6 +272,8 @@ void add_verbs(CLI::App& app, Inputs& inputs) {
   add_json(*status, inputs);
   status->footer(kStatusExamples);
   status->callback([&] { inputs.chosen = StatusCommand{inputs.config, inputs.output()}; });
+
+  add_backends(app, inputs);
 
   CLI::App* gpus = app.add_subcommand("gpus", "Show the GPUs, who uses them and who is pinned");
   add_config_file(*gpus, inputs.config);
@@ -277,11 +341,12 @@ const CLI::App* chosen_verb(const CLI::App& app) {
 // An argument that no option or verb took.
 Printed explain_extra(const CLI::App& app, std::string_view word) {
   const CLI::App* verb = chosen_verb(app);
+  const CLI::App* action = verb == nullptr ? nullptr : chosen_verb(*verb);
   if (!word.starts_with('-')) {
     return wrong_use(fmt::format("{} is not expected here", quote(word)),
                      verb == nullptr ? "" : verb->get_name());
   }
-  const CLI::App& home = verb == nullptr ? app : *verb;
+  const CLI::App& home = action != nullptr ? *action : verb != nullptr ? *verb : app;
   std::vector<std::string> known;
   for (const CLI::Option* option : home.get_options()) {
     for (const std::string& name : option->get_lnames()) known.push_back("--" + name);

@@ -42,6 +42,19 @@ struct StatusCommand {
   Output output = Output::kText;
 };
 
+// `drover backends …`: the list, and what operators do to instances.
+struct BackendsCommand {
+  enum class Action : std::uint8_t { kList, kDrain, kUndrain, kRestart };
+  // Of several restarts: all at once, or the next one when the one before serves again.
+  enum class Order : std::uint8_t { kAtOnce, kRolling };
+  ConfigOptions config;  // only `file` and `admin` can be given
+  Output output = Output::kText;
+  Action action = Action::kList;
+  Order order = Order::kAtOnce;
+  std::vector<std::string> names;  // empty with kRestart: all of them
+  std::uint32_t grace_seconds = 600;
+};
+
 struct GpusCommand {
   ConfigOptions config;  // only `file` and `admin` can be given
   Output output = Output::kText;
@@ -70,8 +83,9 @@ struct CompletionCommand {
   Shell shell = Shell::kBash;
 };
 
-using Command = std::variant<ServeCommand, CheckCommand, StatusCommand, GpusCommand, VersionCommand,
-                             DemoCommand, SystemdCommand, CompletionCommand>;
+using Command =
+    std::variant<ServeCommand, CheckCommand, StatusCommand, BackendsCommand, GpusCommand,
+                 VersionCommand, DemoCommand, SystemdCommand, CompletionCommand>;
 
 // What a verb (or a refusal, or --help) has to say. print() writes both texts and returns the code.
 struct Printed {

@@ -113,9 +113,39 @@ TEST(Cli, NothingAtAllShowsTheHelp) {
   EXPECT_NE(said.err.find("serve"), std::string::npos);
 }
 
+TEST(Cli, BackendsTakesAnActionWithItsNames) {
+  using Action = BackendsCommand::Action;
+  EXPECT_EQ(command<BackendsCommand>({"backends", "list", "--json"}).output, Output::kJson);
+  const auto drain = command<BackendsCommand>({"backends", "drain", "gpu0", "--admin", "h:1"});
+  EXPECT_EQ(drain.action, Action::kDrain);
+  EXPECT_EQ(drain.names, std::vector<std::string>{"gpu0"});
+  EXPECT_EQ(drain.config.admin, "h:1");
+  EXPECT_EQ(command<BackendsCommand>({"backends", "undrain", "gpu0"}).action, Action::kUndrain);
+  const auto restart = command<BackendsCommand>(
+      {"backends", "restart", "gpu0", "gpu1", "--rolling", "--grace", "30"});
+  EXPECT_EQ(restart.names, (std::vector<std::string>{"gpu0", "gpu1"}));
+  EXPECT_EQ(restart.order, BackendsCommand::Order::kRolling);
+  EXPECT_EQ(restart.grace_seconds, 30U);
+  EXPECT_TRUE(command<BackendsCommand>({"backends", "restart", "--all"}).names.empty());
+}
+
+TEST(Cli, BackendsWithoutEnoughIsWrongUse) {
+  const std::vector<std::vector<std::string>> wrong = {
+      {"backends"},
+      {"backends", "explode"},
+      {"backends", "drain"},
+      {"backends", "restart"},
+      {"backends", "restart", "gpu0", "--all"},
+      {"backends", "restart", "gpu0", "--grace", "x"},
+  };
+  for (const auto& arguments : wrong) {
+    EXPECT_EQ(printed(arguments).exit_code, kWrongUse) << arguments.back();
+  }
+}
+
 TEST(Cli, EveryVerbTeachesByExample) {
-  for (const char* verb :
-       {"serve", "check", "status", "gpus", "version", "demo", "systemd", "completion"}) {
+  for (const char* verb : {"serve", "check", "status", "backends", "gpus", "version", "demo",
+                           "systemd", "completion"}) {
     const Printed said = printed({verb, "--help"});
     EXPECT_EQ(said.exit_code, kDone) << verb;
     EXPECT_NE(said.out.find("Usage: drover " + std::string(verb)), std::string::npos) << said.out;

@@ -159,21 +159,29 @@ Result<Answer> decode(std::string_view bytes) {
   return answer;
 }
 
-}  // namespace
-
-Result<Answer> http_get(const config::HostPort& address, std::string_view path,
-                        Duration patience_time) {
+Result<Answer> ask(const config::HostPort& address, std::string_view line, std::string_view fields,
+                   Duration patience_time) {
   const Patience patience(patience_time);
   const Result<Descriptor> socket = connect_any(address, patience);
   if (!socket) return socket.error();
   const std::string request = fmt::format(
-      "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n"
-      "Connection: close\r\n\r\n",
-      path, address.to_string());
+      "{} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n{}Connection: close\r\n\r\n", line,
+      address.to_string(), fields);
   if (auto error = send_all(socket->get(), request, patience)) return *std::move(error);
   const Result<std::string> bytes = receive_all(socket->get(), patience);
   if (!bytes) return bytes.error();
   return decode(*bytes);
+}
+
+}  // namespace
+
+Result<Answer> http_get(const config::HostPort& address, std::string_view path, Duration patience) {
+  return ask(address, fmt::format("GET {}", path), "", patience);
+}
+
+Result<Answer> http_post(const config::HostPort& address, std::string_view path,
+                         Duration patience) {
+  return ask(address, fmt::format("POST {}", path), "Content-Length: 0\r\n", patience);
 }
 
 }  // namespace drover::app

@@ -1,5 +1,5 @@
 #pragma once
-// One blocking GET for the verbs that ask a running drover. Everything together may take
+// One blocking request for the verbs that ask a running drover. Everything together may take
 // `patience`; no loop, no pool: a verb asks once and ends.
 
 #include <cstddef>
@@ -22,5 +22,7 @@ struct Answer {
 // Errors: kRefused (nobody listens), kResolve, kTimeout, kClosed, kTooLarge, kUpstream (not HTTP),
 // kSystem. The message is the reason alone: "connection refused".
 Result<Answer> http_get(const config::HostPort& address, std::string_view path, Duration patience);
+// A POST without a body.
+Result<Answer> http_post(const config::HostPort& address, std::string_view path, Duration patience);
 
 }  // namespace drover::app

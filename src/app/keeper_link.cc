@@ -21,7 +21,17 @@ KeeperLink::KeeperLink(net::EpollLoop& home, engine::Engine& engine,
              [gone = std::move(gone)](const std::string&) { gone(); }}),
       reporting_(home) {}
 
+// A repair counts against the instance, an operator's wish does not.
+void KeeperLink::pass_on(const core::RestartInstance& order) {
+  if (order.backend.value < first_) return;
+  const bool wished = order.cause == core::RestartCause::kOperator;
+  link_.send(keeper::Restart{static_cast<std::uint32_t>(order.backend.value - first_),
+                             wished ? keeper::RestartKind::kOperator : keeper::RestartKind::kFault,
+                             order.reason});
+}
+
 void KeeperLink::start() {
+  engine_.on_restart([this](const core::RestartInstance& order) { pass_on(order); });
   link_.start();
   link_.send(keeper::Ready{});
   if (supervised_ > 0) reporting_.start(report_served());

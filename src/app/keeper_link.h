@@ -18,11 +18,15 @@ class KeeperLink {
   // once when the keeper is.
   KeeperLink(net::EpollLoop& home, engine::Engine& engine, std::unique_ptr<net::Stream> stream,
              keeper::MessageReader reader, std::size_t supervised, std::function<void()> gone);
+  ~KeeperLink() { engine_.on_restart({}); }
+  KeeperLink(const KeeperLink&) = delete;
+  KeeperLink& operator=(const KeeperLink&) = delete;
 
   void start();
 
  private:
   void hear(keeper::Message message);
+  void pass_on(const core::RestartInstance& order);
   net::Task<void> report_served();
 
   net::EpollLoop& home_;

@@ -27,6 +27,9 @@ struct Runner {
   int operator()(const cli::StatusCommand& status) const {
     return cli::print(app::run_status(status, environment));
   }
+  int operator()(const cli::BackendsCommand& backends) const {
+    return cli::print(app::run_backends(backends, environment));
+  }
   int operator()(const cli::GpusCommand& gpus) const {
     return cli::print(app::run_gpus(gpus, environment));
   }

@@ -141,6 +141,8 @@ void Server::State::wire() {
   probe = std::make_unique<probe::Probe>(home(), *io.front().resolver, *engine,
                                          probe_settings(config, chance()), probe_targets(config));
   engine->on_refresh([this] { probe->refresh(); });
+  engine->on_canary([this](const core::Canary& wanted) { probe->canary(wanted); });
+  engine->on_unload([this](const core::Unload& wanted) { probe->unload(wanted); });
 
   gateway::AdminViews views;
   views.metrics = [this] {

@@ -24,6 +24,10 @@ core::Settings core_settings(const config::Config& config, std::uint64_t seed) {
   settings.retry_budget_min = config.retries.budget_min;
   settings.check_interval = config.timeouts.check_interval;
   settings.refresh_wait = config.timeouts.check_timeout;
+  settings.drain_grace = config.timeouts.drain;
+  settings.hang.token_gap = config.timeouts.token_gap;
+  settings.hang.document = config.timeouts.document;
+  settings.hang.prefill_max = config.timeouts.first_token;
   settings.seed = seed;
   return settings;
 }

@@ -14,6 +14,11 @@ cli::Printed run_check(const cli::CheckCommand& command, const config::Environme
 // Asks a running drover over its admin address, for at most three seconds.
 cli::Printed run_status(const cli::StatusCommand& command, const config::Environment& environment);
 
+// Asks a running drover to drain, undrain or restart instances, and waits for restarts: for each at
+// most the grace and two minutes more.
+cli::Printed run_backends(const cli::BackendsCommand& command,
+                          const config::Environment& environment);
+
 // The GPUs as a running drover knows them, else as they are read here. Without a GPU it says so.
 cli::Printed run_gpus(const cli::GpusCommand& command, const config::Environment& environment);
 

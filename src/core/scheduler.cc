@@ -263,8 +263,7 @@ void Scheduler::State::take_back_leases(const Instance& instance, Stay stay) {
   for (auto& [id, lease] : leases) {
     if (lease.backend != instance.spec.id || !lease.awaiting_first || lease.revoked) continue;
     // Only a first try is sure of its retry: the budget may be short of another one.
-    const bool sure =
-        lease.attempt == Attempt::kFirst && others_serve(lease.model, lease.backend);
+    const bool sure = lease.attempt == Attempt::kFirst && others_serve(lease.model, lease.backend);
     if (stay == Stay::kWhereNobodyElseServes && !sure) continue;
     lease.revoked = true;
     out->push_back(RevokeLease{id});
