@@ -43,6 +43,11 @@ struct Instance {
   // What people see: an operator's drain covers what the checks say.
   HealthState shown_state() const;
   std::string shown_reason() const;
+  // The keeper starts it for the first time, and it has not answered yet.
+  bool is_starting() const {
+    const bool runs = process && process->state == ProcessState::kRunning;
+    return spec.supervised && !runs && health.state() == HealthState::kUnknown;
+  }
   bool taken_out() const { return draining || restart.under_way(); }
   bool lists(const ModelName& model) const;  // false while the catalogue is unknown
   const InstalledModel* installed(const ModelName& model) const;  // null: not listed

@@ -27,6 +27,19 @@ struct TwoRunning : Script {
   }
 };
 
+TEST(Starting, AnInstanceThatNobodyHeardYetIsNotDownAndIsAskedWhenItRuns) {
+  Script fleet(supervised(1));
+  fleet.refuses(0);
+  EXPECT_EQ(fleet.health(0), HealthState::kUnknown);
+  const int before = fleet.refreshes();
+  fleet.process(0, 1);
+  EXPECT_EQ(fleet.refreshes(), before + 1);
+  fleet.has(0, {"m"});
+  EXPECT_EQ(fleet.health(0), HealthState::kUp);
+  fleet.refuses(0);
+  EXPECT_EQ(fleet.health(0), HealthState::kDown);
+}
+
 TEST(Restart, OfAnIdleInstanceIsOrderedAtOnce) {
   TwoRunning fleet;
   fleet.restart(0);

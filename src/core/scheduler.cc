@@ -222,6 +222,8 @@ void Scheduler::State::look(Instance& instance, const Observed& observed) {
       instance.restart.answered();
       return instance.health.heard(now);
     case Observed::Kind::kRefused:
+      // Nobody listens before the process that shall has come so far: that says nothing yet.
+      if (instance.is_starting()) return;
       room.memory().emptied(instance.spec.id);
       room_changed = true;
       return instance.health.refused(observed.detail, now);

@@ -20,6 +20,9 @@ void Scheduler::State::on(const ProcessObserved& observed) {
   Instance& instance = instance_of(observed.backend);
   const InstanceProcess& process = observed.process;
   const bool another = instance.process && process.starts > instance.process->starts;
+  const bool ran = instance.process && instance.process->state == ProcessState::kRunning;
+  // The keeper has heard it answer: ask now and not at the next check.
+  if (!ran && process.state == ProcessState::kRunning) misses.want_refresh();
   instance.process = process;
   instance.hang.process(process, now);
   if (another) {

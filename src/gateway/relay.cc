@@ -221,10 +221,10 @@ net::Task<Relayed> Relay::relay_stream(Upstream& up) {
   }
   // The instance's own error record: the client has it already, or never needs to see it.
   if (copy.failed() && !content_sent_) {
-    co_return Relayed{core::AttemptResult::kFailed, copy.error(), false, true, {}};
+    co_return Relayed{judge_error(copy.error()), copy.error(), false, true, {}};
   }
   if (copy.failed()) {
-    co_return co_await end_broken(copy.error(), core::AttemptResult::kFailed, RecordSent::kYes);
+    co_return co_await end_broken(copy.error(), judge_error(copy.error()), RecordSent::kYes);
   }
   if (copy.terminal()) co_return co_await end_complete(up, copy);
   if (copy.mid_record()) {

@@ -16,6 +16,11 @@ constexpr std::array<std::string_view, 2> kSameEverywhere = {
 // 500 texts that mean "full", not "ill".
 constexpr std::array<std::string_view, 2> kBusyTexts = {"no slots available", "llm busy"};
 
+// The process that computed is gone; with 0.30 and later, and before.
+constexpr std::array<std::string_view, 3> kRunnerDied = {
+    "model runner has unexpectedly stopped", "llama-server process no longer running",
+    "llama runner process no longer running"};
+
 template <std::size_t N>
 bool contains_any(std::string_view text, const std::array<std::string_view, N>& needles) {
   for (std::string_view needle : needles) {
@@ -42,6 +47,11 @@ Verdict judge_success(const Route& route, std::string_view content_type,
 
 }  // namespace
 
+core::AttemptResult judge_error(std::string_view text) {
+  return contains_any(text, kRunnerDied) ? core::AttemptResult::kDied
+                                         : core::AttemptResult::kFailed;
+}
+
 bool is_media_type(std::string_view content_type, std::string_view media_type) {
   std::string_view name = content_type.substr(0, content_type.find(';'));
   while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
@@ -63,7 +73,7 @@ Verdict judge(const Route& route, int status, std::string_view content_type,
   if (status == 500 && contains_any(text, kBusyTexts)) {
     return {core::AttemptResult::kBusy, true, text};
   }
-  if (status == 500) return {core::AttemptResult::kFailed, true, text};
+  if (status == 500) return {judge_error(text), true, text};
   // 400, 401, 403, 413 …: the client's own; 502 and 504: a cloud that could not be reached.
   return {};
 }

@@ -17,6 +17,10 @@ struct Verdict {
   std::string detail;      // one sentence when not served
 };
 
+// What an error text of an instance says about it. The death of a runner takes all of its requests
+// at once, as the death of an instance does: none of them is to blame, and each may go elsewhere.
+core::AttemptResult judge_error(std::string_view text);
+
 // True when a Content-Type names this media type (lower case), whatever its case and parameters.
 bool is_media_type(std::string_view content_type, std::string_view media_type);
 

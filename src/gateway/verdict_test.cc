@@ -90,6 +90,18 @@ TEST(Verdict, AnInternalErrorIsAFailureWorthAnotherTry) {
   }
 }
 
+TEST(Verdict, ADeadRunnerTookAllItsRequestsWithIt) {
+  for (const Verdict& dead :
+       {chat(500, error("model runner has unexpectedly stopped, this may be due to resource "
+                        "limitations or an internal error, check ollama server logs for details")),
+        chat(500, error("llama-server process no longer running: 1 error loading model"))}) {
+    EXPECT_EQ(dead.result, AttemptResult::kDied);
+    EXPECT_TRUE(dead.retryable);
+  }
+  EXPECT_EQ(judge_error("an error was encountered while running the model: CUDA error"),
+            AttemptResult::kFailed);
+}
+
 TEST(Verdict, WhatEveryInstanceWouldRepeatIsPassedOn) {
   EXPECT_EQ(chat(500, error("this model may be incompatible with your version of Ollama")).result,
             AttemptResult::kServed);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -17,7 +18,8 @@ from asking import CHAT, GENERATE, Outcome, ask, ask_now, until, words
 from fleet import Drover, binary, http, wait_until
 from supervised import GPU_BYTES, Gpu, Machine, environment_of, instance
 
-KILLS = 50
+KILLS = 50  # with --full; fewer by default
+FEWER_KILLS = 12
 LOAD = 16  # requests at any moment while processes are killed
 
 
@@ -76,7 +78,7 @@ def test_cpu_memory_and_restarts_agree_with_ps() -> None:
             told = subprocess.run(["ps", "-o", "rss=,cputimes=", "-p", ",".join(map(str, family))],
                                   capture_output=True, text=True, check=True).stdout.split()
             rss = sum(map(int, told[::2])) * 1024
-            assert abs(process["rss_bytes"] - rss) <= max(rss * 0.1, 2 << 20)
+            assert abs(process["resident_bytes"] - rss) <= max(rss * 0.1, 2 << 20)
             assert abs(process["cpu_seconds"] - sum(map(int, told[1::2]))) <= 2
             assert process["restarts"] == 0
         victim = instance(drover, "gpu1")["process"]["pid"]
@@ -103,35 +105,48 @@ async def _keep_asking(port: int, stop: asyncio.Event, answers: list[Outcome], l
         await ask(port, f"echo:{words(f'{label}n{number}', 12)}", dialect, number % 3 != 0, outcome)
 
 
-async def _kill_at_random(machine: Machine, drover: Drover, seed: int) -> list[Outcome]:
+def _is_spanning(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return "," in environment_of(pid).get("CUDA_VISIBLE_DEVICES", "")
+    return False
+
+
+def _up(drover: Drover) -> int:
+    """Pinned instances that take requests."""
+    return sum(each["health"] == "up" for each in drover.status()["instances"]
+               if each["placement"] == "pinned")
+
+
+async def _kill_at_random(machine: Machine, drover: Drover, seed: int,
+                          kills: int) -> list[Outcome]:
     chance = random.Random(seed)
     stop = asyncio.Event()
     answers: list[Outcome] = []
     tasks = [asyncio.create_task(_keep_asking(drover.port, stop, answers, f"c{client}"))
              for client in range(LOAD)]
-    for _ in range(KILLS):
+    for _ in range(kills):
         served = sum(each.complete for each in answers)
-        # Load must flow, and something must be there to kill; then anybody may be hit.
-        await until(lambda served=served: sum(each.complete for each in answers) > served,
-                    "requests are served", 60)
+        # What the latest kill did must be known and mended: with nobody left, nobody can serve.
+        await until(lambda served=served: sum(each.complete for each in answers)
+                    >= served + 3 * LOAD and _up(drover) == 3, "all serve again", 60)
         kind = chance.choice(["server", "runner", "minder"])
-        victims = (machine.servers() if kind == "server" else
-                   machine.named("runner" if kind == "runner" else "minder"))
+        victims = machine.servers() if kind == "server" else machine.named(kind)
+        # The spanning instance serves none of this; killed five times it would rightly stay out.
+        victims = [pid for pid in victims if not _is_spanning(pid)]
         if victims:
-            with_luck = chance.choice(victims)
-            try:
-                os.kill(with_luck, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice(victims), signal.SIGKILL)
     stop.set()
     await asyncio.gather(*tasks)
     return answers
 
 
-def test_killed_at_random_under_load_nothing_is_orphaned_and_nothing_unbegun_is_lost() -> None:
-    with Machine(gpus=3, options="--parallel 4 --token-ms 3 --load-ms 50") as machine:
+def test_killed_at_random_under_load_nothing_is_orphaned_and_nothing_unbegun_is_lost(
+        full: bool) -> None:
+    with Machine(gpus=3, options="--token-ms 3 --load-ms 50") as machine:
         drover = machine.serve()
-        answers = asyncio.run(_kill_at_random(machine, drover, seed=20261125))
+        answers = asyncio.run(_kill_at_random(machine, drover, 20261125,
+                                              KILLS if full else FEWER_KILLS))
         lost = [each for each in answers if not each.complete and each.first_content_at == 0]
         assert not lost, (f"{len(lost)} of {len(answers)} lost, the first: {lost[0].status} "
                           f"{lost[0].error or lost[0].body!r}")
@@ -223,7 +238,7 @@ def test_an_instance_that_cannot_start_is_put_aside_with_the_reason() -> None:
             lambda: (found := instance(drover, "gpu0")["process"])["state"] == "quarantined"
             and found, "it is in quarantine", 60)
         assert "failed 5 times within 10 minutes" in process["reason"]
-        assert "no-such-option" in process["reason"]
+        assert "exit code 2" in process["reason"]
         assert "drover backends restart" in process["reason"]
         assert process["restarts"] == 4
         status, body = http(f"http://127.0.0.1:{drover.port}/api/generate", "POST",
@@ -283,10 +298,11 @@ def test_gpu_readings_reach_status_and_metrics_while_they_change() -> None:
         drover = machine.serve()
         machine.gpus[1] = Gpu("GPU-bbbb", utilization=93)
         machine.write_gpus()
-        wait_until(lambda: drover.metric("drover_gpu_utilization_ratio", uuid="GPU-bbbb") == 0.93,
+        wait_until(lambda: drover.metric("drover_gpu_utilization_ratio", gpu="GPU-bbbb") == 0.93,
                    "the new reading is there")
-        assert drover.metric("drover_gpu_memory_total_bytes", uuid="GPU-aaaa") == GPU_BYTES
+        assert drover.metric("drover_gpu_memory_total_bytes", gpu="GPU-aaaa") == GPU_BYTES
         machine.gpus[1] = Gpu("GPU-bbbb", more="  error 15\n")
         machine.write_gpus()
-        wait_until(lambda: any(gpu["condition"] == "lost" for gpu in drover.status()["gpus"]),
+        wait_until(lambda: any(gpu["condition"] == "lost" for gpu in
+                               drover.status()["gpus"]["devices"]),
                    "the lost GPU is said to be lost")
