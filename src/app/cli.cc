@@ -23,7 +23,9 @@ constexpr char kIntro[] =
     "  drover check                 is the configuration right?\n"
     "  drover status                what is it doing at the moment?\n"
     "  drover gpus                  which GPUs are there, and who uses them?\n"
-    "  drover backends list         the instances, and what can be done to them";
+    "  drover backends list         the instances, and what can be done to them\n"
+    "  drover logs -f               what do the instances write?\n"
+    "  drover prove                 how much faster are all of them than one?";
 
 constexpr char kServeExamples[] =
     "Examples:\n"
@@ -68,6 +70,25 @@ constexpr char kGpusExamples[] =
     "the GPUs are read here. DROVER_NVML_LIBRARY names NVIDIA's library when it lies in an\n"
     "unusual place.";
 
+constexpr char kLogsExamples[] =
+    "Examples:\n"
+    "  drover logs\n"
+    "  drover logs gpu0 gpu1 --lines 20\n"
+    "  drover logs -f | grep -i error\n"
+    "\n"
+    "What the instances wrote that drover runs: NAME.log in its state directory, with those that\n"
+    "were full and put aside. drover's own lines go where it was started.";
+
+constexpr char kProveExamples[] =
+    "Examples:\n"
+    "  drover prove\n"
+    "  drover prove --model llama3.2 --parallel 8 --seconds 60\n"
+    "  drover prove --json | jq .ratio\n"
+    "\n"
+    "Loads one instance directly, then all of them through the drover that runs, with the same\n"
+    "load for each, and compares tokens per second. The fleet should be idle otherwise.\n"
+    "Exit code 0: measured. 1: it could not be, or an instance went away meanwhile.";
+
 constexpr char kVersionExamples[] =
     "Examples:\n"
     "  drover version\n"
@@ -110,6 +131,8 @@ struct Inputs {
   bool all = false;
   bool rolling = false;
   BackendsCommand backends;
+  LogsCommand logs;
+  ProveCommand prove;
   std::optional<Command> chosen;
 
   Output output() const { return json ? Output::kJson : Output::kText; }
@@ -250,6 +273,45 @@ void add_backends(CLI::App& app, Inputs& inputs) {
       ->check(CLI::Range(0, 86400));
 }
 
+void add_logs(CLI::App& app, Inputs& inputs) {
+  CLI::App* logs = app.add_subcommand("logs", "Show what the instances that drover runs wrote");
+  add_config_file(*logs, inputs.config);
+  logs->add_option("NAME", inputs.logs.names, "Instances (default: all)")->type_name("");
+  logs->add_option("--lines", inputs.logs.lines, "The last N of each")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  logs->add_flag("-f,--follow", inputs.logs.follow, "Go on with what they write");
+  logs->footer(kLogsExamples);
+  logs->callback([&] {
+    inputs.logs.config = inputs.config;
+    inputs.chosen = inputs.logs;
+  });
+}
+
+void add_prove(CLI::App& app, Inputs& inputs) {
+  CLI::App* prove = app.add_subcommand("prove", "Measure what all instances give beside one");
+  add_config_file(*prove, inputs.config);
+  add_admin(*prove, inputs.config);
+  prove->add_option("--model", inputs.prove.model, "Default: one that the instances have loaded")
+      ->type_name("NAME");
+  prove->add_option("--seconds", inputs.prove.seconds, "For one instance, and again for all")
+      ->type_name("N")
+      ->check(CLI::Range(1U, 3600U))
+      ->capture_default_str();
+  prove->add_option("--parallel", inputs.prove.parallel, "Requests at once for each instance")
+      ->type_name("N")
+      ->check(CLI::Range(1U, 256U))
+      ->capture_default_str();
+  add_json(*prove, inputs);
+  prove->footer(kProveExamples);
+  prove->callback([&] {
+    inputs.prove.config = inputs.config;
+    inputs.prove.output = inputs.output();
+    inputs.chosen = inputs.prove;
+  });
+}
+
 void add_verbs(CLI::App& app, Inputs& inputs) {
   CLI::App* serve = app.add_subcommand("serve", "Serve clients in the foreground");
   add_config_options(*serve, inputs.config);
@@ -281,6 +343,9 @@ void add_verbs(CLI::App& app, Inputs& inputs) {
   add_json(*gpus, inputs);
   gpus->footer(kGpusExamples);
   gpus->callback([&] { inputs.chosen = GpusCommand{inputs.config, inputs.output()}; });
+
+  add_logs(app, inputs);
+  add_prove(app, inputs);
 
   CLI::App* version = app.add_subcommand("version", "Print the version");
   add_json(*version, inputs);

@@ -2,6 +2,7 @@
 // The command line as a value. Each verb is one struct; what was typed wrongly ends here with a
 // sentence and exit code 2.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -60,6 +61,21 @@ struct GpusCommand {
   Output output = Output::kText;
 };
 
+struct LogsCommand {
+  ConfigOptions config;            // only `file` can be given
+  std::vector<std::string> names;  // none: all that have a log
+  std::size_t lines = 100;         // of each, to begin with
+  bool follow = false;
+};
+
+struct ProveCommand {
+  ConfigOptions config;              // only `file` and `admin` can be given
+  std::optional<std::string> model;  // none: one that the instances have loaded, or hold
+  unsigned seconds = 20;             // of each of the two phases
+  unsigned parallel = 4;             // requests under way, for each instance
+  Output output = Output::kText;
+};
+
 struct VersionCommand {
   Output output = Output::kText;
 };
@@ -83,9 +99,9 @@ struct CompletionCommand {
   Shell shell = Shell::kBash;
 };
 
-using Command =
-    std::variant<ServeCommand, CheckCommand, StatusCommand, BackendsCommand, GpusCommand,
-                 VersionCommand, DemoCommand, SystemdCommand, CompletionCommand>;
+using Command = std::variant<ServeCommand, CheckCommand, StatusCommand, BackendsCommand,
+                             GpusCommand, LogsCommand, ProveCommand, VersionCommand, DemoCommand,
+                             SystemdCommand, CompletionCommand>;
 
 // What a verb (or a refusal, or --help) has to say. print() writes both texts and returns the code.
 struct Printed {

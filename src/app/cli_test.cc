@@ -54,6 +54,19 @@ TEST(Cli, CheckStatusVersionAndDemoTakeTheirOptions) {
   const auto gpus = command<GpusCommand>({"gpus", "--admin", "h:1", "--json"});
   EXPECT_EQ(gpus.config.admin, "h:1");
   EXPECT_EQ(gpus.output, Output::kJson);
+  const auto logs = command<LogsCommand>({"logs", "gpu0", "gpu1", "-f", "--lines", "7"});
+  EXPECT_EQ(logs.names, (std::vector<std::string>{"gpu0", "gpu1"}));
+  EXPECT_EQ(logs.lines, 7U);
+  EXPECT_TRUE(logs.follow);
+  EXPECT_TRUE(command<LogsCommand>({"logs"}).names.empty());
+  const auto prove = command<ProveCommand>(
+      {"prove", "--admin", "h:1", "--model", "m", "--seconds", "5", "--parallel", "8", "--json"});
+  EXPECT_EQ(prove.config.admin, "h:1");
+  EXPECT_EQ(prove.model, "m");
+  EXPECT_EQ(prove.seconds, 5U);
+  EXPECT_EQ(prove.parallel, 8U);
+  EXPECT_EQ(prove.output, Output::kJson);
+  EXPECT_EQ(printed({"prove", "--seconds", "0"}).exit_code, kWrongUse);
   EXPECT_EQ(command<VersionCommand>({"version"}).output, Output::kText);
   EXPECT_EQ(command<VersionCommand>({"--version"}).output, Output::kText);
   command<DemoCommand>({"demo"});

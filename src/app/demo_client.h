@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
+#include "app/generate_client.h"
 #include "net/endpoint.h"
 #include "net/loop.h"
 #include "net/task.h"
@@ -28,21 +28,11 @@ class DemoClient {
   bool run(const Story& story);
 
  private:
-  // One streamed answer as a client sees it.
-  struct Asked {
-    std::string instance;  // X-Drover-Backend
-    std::string why;       // X-Drover-Why
-    int status = 0;
-    int tokens = 0;
-    std::string error;      // of an error record or body
-    bool complete = false;  // with its terminal record
-    Duration first_token{};
-  };
   // How many requests at once, for which model (a literal), for how many tokens each.
   struct Load {
     int requests = 1;
     std::string_view model;
-    int tokens = 1;
+    unsigned tokens = 1;
   };
   enum class Show : std::uint8_t { kNothing, kText };
 
@@ -52,10 +42,10 @@ class DemoClient {
   net::Task<void> hidden_failure(const Story& story);
   net::Task<void> visible_failure(const Story& story);
   net::Task<void> comes_back(const Story& story);
-  net::Task<Asked> ask(Load load, Show show, const Story& story);
-  net::Task<void> ask_into(Load load, const Story& story, Asked& asked, std::size_t& running);
-  net::Task<std::vector<Asked>> ask_many(Load load, const Story& story, Duration kill_after,
-                                         int victim);
+  net::Task<Generated> ask(Load load, Show show, const Story& story);
+  net::Task<void> ask_into(Load load, const Story& story, Generated& asked, std::size_t& running);
+  net::Task<std::vector<Generated>> ask_many(Load load, const Story& story, Duration kill_after,
+                                             int victim);
 
   net::Loop& loop_;
   net::Endpoint drover_;

@@ -4,6 +4,7 @@
 
 #include "app/cli.h"
 #include "app/gpus.h"
+#include "app/logs.h"
 #include "app/run_demo.h"
 #include "app/run_gateway.h"
 #include "app/run_serve.h"
@@ -32,6 +33,10 @@ struct Runner {
   }
   int operator()(const cli::GpusCommand& gpus) const {
     return cli::print(app::run_gpus(gpus, environment));
+  }
+  int operator()(const cli::LogsCommand& logs) const { return app::run_logs(logs, environment); }
+  int operator()(const cli::ProveCommand& prove) const {
+    return cli::print(app::run_prove(prove, environment));
   }
   int operator()(const cli::VersionCommand& version) const {
     return cli::print(app::run_version(version));

@@ -22,6 +22,10 @@ cli::Printed run_backends(const cli::BackendsCommand& command,
 // The GPUs as a running drover knows them, else as they are read here. Without a GPU it says so.
 cli::Printed run_gpus(const cli::GpusCommand& command, const config::Environment& environment);
 
+// Loads a running drover and one of its instances for the given time and compares. Says on standard
+// error what it does meanwhile, unless the output is for a program.
+cli::Printed run_prove(const cli::ProveCommand& command, const config::Environment& environment);
+
 cli::Printed run_version(const cli::VersionCommand& command);
 
 // Prints the units, or installs or uninstalls them; says each step as it is done.

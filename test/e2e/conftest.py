@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
+from gpu_machine import Machine
 from measuring import Report, Spread
 
 _REPORT = pytest.StashKey[list[str]]()
@@ -41,3 +43,12 @@ def report(pytestconfig: pytest.Config) -> Report:
         return spread
 
     return keep
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    one = Machine(tmp_path)
+    try:
+        yield one
+    finally:
+        one.close()

@@ -129,8 +129,9 @@ void answer_listing(State& state, Connection& connection, const Request& request
       connection.answer(200, "text/plain; charset=utf-8", "Ollama is running");
       break;
     case Route::kVersion:
-      connection.answer(200, kJsonType,
-                        fmt::format(R"({{"version":{}}})", json_quoted(state.options.version)));
+      connection.answer(
+          200, kJsonType,
+          fmt::format(R"({{"version":{},"simulated":true}})", json_quoted(state.options.version)));
       break;
     case Route::kStatus:
       connection.answer(200, kJsonType, R"({"cloud":{"disabled":true,"source":"env"}})");
