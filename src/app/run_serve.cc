@@ -69,8 +69,8 @@ Result<Prepared> prepare(Effective effective, const config::Environment& environ
     all.welcome.foreign.push_back(all.config.backends[i].address);
   }
   if (wants_supervision(all.config, all.config.backends.size())) {
-    Result<Supervision> planned = plan_supervision(
-        all.config, look_for_gpus(gpu_places(environment)), environment, drover);
+    Result<Supervision> planned =
+        plan_supervision(all.config, look_for_gpus(gpu_places(environment)), environment, drover);
     if (!planned && all.config.backends.empty()) {
       Error error = nothing_to_serve();
       error.message += ". Nor can drover start one: " + planned.error().message;

@@ -14,18 +14,38 @@ namespace drover::app {
 namespace {
 
 // Answered with EPERM instead of death: a library that tries one in vain goes on without it.
-constexpr int kForbidden[] = {
-    SCMP_SYS(execve),        SCMP_SYS(execveat),        SCMP_SYS(ptrace),
-    SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(mount),
-    SCMP_SYS(umount2),       SCMP_SYS(pivot_root),      SCMP_SYS(chroot),
-    SCMP_SYS(unshare),       SCMP_SYS(setns),           SCMP_SYS(init_module),
-    SCMP_SYS(finit_module),  SCMP_SYS(delete_module),   SCMP_SYS(kexec_load),
-    SCMP_SYS(kexec_file_load), SCMP_SYS(bpf),           SCMP_SYS(perf_event_open),
-    SCMP_SYS(userfaultfd),   SCMP_SYS(keyctl),          SCMP_SYS(add_key),
-    SCMP_SYS(request_key),   SCMP_SYS(open_by_handle_at), SCMP_SYS(mknod),
-    SCMP_SYS(mknodat),       SCMP_SYS(reboot),          SCMP_SYS(swapon),
-    SCMP_SYS(swapoff),       SCMP_SYS(settimeofday),    SCMP_SYS(clock_settime),
-    SCMP_SYS(acct),          SCMP_SYS(personality)};
+constexpr int kForbidden[] = {SCMP_SYS(execve),
+                              SCMP_SYS(execveat),
+                              SCMP_SYS(ptrace),
+                              SCMP_SYS(process_vm_readv),
+                              SCMP_SYS(process_vm_writev),
+                              SCMP_SYS(mount),
+                              SCMP_SYS(umount2),
+                              SCMP_SYS(pivot_root),
+                              SCMP_SYS(chroot),
+                              SCMP_SYS(unshare),
+                              SCMP_SYS(setns),
+                              SCMP_SYS(init_module),
+                              SCMP_SYS(finit_module),
+                              SCMP_SYS(delete_module),
+                              SCMP_SYS(kexec_load),
+                              SCMP_SYS(kexec_file_load),
+                              SCMP_SYS(bpf),
+                              SCMP_SYS(perf_event_open),
+                              SCMP_SYS(userfaultfd),
+                              SCMP_SYS(keyctl),
+                              SCMP_SYS(add_key),
+                              SCMP_SYS(request_key),
+                              SCMP_SYS(open_by_handle_at),
+                              SCMP_SYS(mknod),
+                              SCMP_SYS(mknodat),
+                              SCMP_SYS(reboot),
+                              SCMP_SYS(swapon),
+                              SCMP_SYS(swapoff),
+                              SCMP_SYS(settimeofday),
+                              SCMP_SYS(clock_settime),
+                              SCMP_SYS(acct),
+                              SCMP_SYS(personality)};
 
 bool forbid_calls() {
   const scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
@@ -45,11 +65,10 @@ constexpr std::uint64_t kRead = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_F
 constexpr std::uint64_t kWrite =
     LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE;
 // Everything that the first version of Landlock can forbid.
-constexpr std::uint64_t kAll = kRead | kWrite | LANDLOCK_ACCESS_FS_EXECUTE |
-                               LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_CHAR |
-                               LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_SOCK |
-                               LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
-                               LANDLOCK_ACCESS_FS_MAKE_SYM;
+constexpr std::uint64_t kAll =
+    kRead | kWrite | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+    LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_SOCK |
+    LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
 
 bool allow(int ruleset, const char* path, std::uint64_t access) {
   const int fd = ::open(path, O_PATH | O_CLOEXEC);
@@ -57,7 +76,8 @@ bool allow(int ruleset, const char* path, std::uint64_t access) {
   landlock_path_beneath_attr rule{};
   rule.allowed_access = access;
   rule.parent_fd = fd;
-  const long added = ::syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+  const long added =
+      ::syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
   ::close(fd);
   return added == 0;
 }
@@ -70,8 +90,9 @@ bool confine_files(const std::string& spill_dir) {
   if (ruleset < 0) return false;
   // Names and resolvers, the time zone, what the allocator and the C library look up about memory.
   bool fine = allow(ruleset, spill_dir.c_str(), kRead | kWrite);
-  for (const char* path : {"/etc", "/run/systemd/resolve", "/usr/share/zoneinfo", "/dev/urandom", "/proc/self",
-                           "/proc/meminfo", "/proc/sys/vm", "/sys/devices/system/cpu"}) {
+  for (const char* path :
+       {"/etc", "/run/systemd/resolve", "/usr/share/zoneinfo", "/dev/urandom", "/proc/self",
+        "/proc/meminfo", "/proc/sys/vm", "/sys/devices/system/cpu"}) {
     fine = allow(ruleset, path, kRead) && fine;
   }
   fine = fine && ::syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;

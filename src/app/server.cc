@@ -28,7 +28,7 @@ namespace {
 
 // After the drain time, what is cut gets this long to send its error records.
 constexpr Duration kCutTime = std::chrono::seconds(2);
-// An instance of this machine answers in a millisecond; one that is silent is not waited for longer.
+// An instance of this machine answers in a millisecond; a silent one is not waited for longer.
 constexpr Duration kFirstLook = std::chrono::milliseconds(500);
 // The greeting waits this long for the first catalogue, to name a model that exists.
 constexpr Duration kGreetingWait = std::chrono::seconds(3);

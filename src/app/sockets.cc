@@ -62,9 +62,10 @@ std::vector<int> Sockets::take() { return std::exchange(descriptors_, {}); }
 // then once for each loop.
 Result<Sockets> Sockets::bind(const config::Config& config, std::size_t loops) {
   if (config.listen.size() * loops > kMostSockets) {
-    return system_error(fmt::format("{} addresses with {} loops need more than {} sockets; listen "
-                                    "on fewer addresses or set fewer loops",
-                                    config.listen.size(), loops, kMostSockets));
+    return system_error(
+        fmt::format("{} addresses with {} loops need more than {} sockets; listen "
+                    "on fewer addresses or set fewer loops",
+                    config.listen.size(), loops, kMostSockets));
   }
   Sockets sockets;
   Result<net::Endpoint> admin = to_endpoint(config.admin);
@@ -99,9 +100,8 @@ Result<Sockets> Sockets::adopt(std::vector<int> descriptors, std::size_t loops) 
   sockets.descriptors_ = std::move(descriptors);
   const std::size_t count = sockets.descriptors_.size();
   if (count < 1 + loops || (count - 1) % loops != 0) {
-    return system_error(
-        fmt::format("{} listening sockets were handed over, which does not fit {} loops", count,
-                    loops));
+    return system_error(fmt::format(
+        "{} listening sockets were handed over, which does not fit {} loops", count, loops));
   }
   sockets.admin_ = net::local_endpoint(sockets.descriptors_.front());
   for (std::size_t i = 1; i < count; i += loops) {

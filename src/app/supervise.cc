@@ -101,8 +101,7 @@ Result<Supervision> plan_supervision(const config::Config& config, const GpuRepo
   if (!store) return std::move(store).error();
   std::vector<std::string> names;
   for (const config::Backend& backend : config.backends) names.push_back(backend.name);
-  Result<keeper::Plan> plan =
-      keeper::make_plan({config.ollama, gpus, *store, names, port_is_free});
+  Result<keeper::Plan> plan = keeper::make_plan({config.ollama, gpus, *store, names, port_is_free});
   if (!plan) return std::move(plan).error();
   const std::string logs = log_dir(state_dir(config, environment));
   Result<void> made = make_directory(logs);
@@ -116,8 +115,8 @@ Result<Supervision> plan_supervision(const config::Config& config, const GpuRepo
   for (const keeper::InstancePlan& each : plan->instances) {
     all.told.push_back({each.name, fmt::format("http://127.0.0.1:{}", each.port), each.gpus,
                         each.spanning, plan->parallel});
-    all.said += fmt::format("  {:<12} 127.0.0.1:{}  {}\n", each.name, each.port,
-                            placed_on(each, gpus));
+    all.said +=
+        fmt::format("  {:<12} 127.0.0.1:{}  {}\n", each.name, each.port, placed_on(each, gpus));
     all.instances.push_back({each,
                              drover,
                              *ollama,

@@ -30,7 +30,7 @@ struct Draft {
   // In step with config.listen and config.backends. A value nobody wrote has an empty Spot.
   std::vector<Spot> listen_at{Spot{}};
   std::vector<Spot> backends_at;
-  std::vector<Spot> supervised_at;  // in step with config.ollama.instances
+  std::vector<Spot> supervised_at;                   // in step with config.ollama.instances
   std::map<std::string, Spot, std::less<>> written;  // other keys, by path
 
   void refuse(const Spot& spot, std::string message);

@@ -65,8 +65,7 @@ TEST(Overlay, ErrorsNameTheirSource) {
 }
 
 TEST(Overlay, RulesAboutSeveralKeysAreJudgedOnTheValuesThatWon) {
-  const FileText file{
-      "f", "listen: 127.0.0.1:11434\nbackends: [\"http://127.0.0.1:11434\"]\n"};
+  const FileText file{"f", "listen: 127.0.0.1:11434\nbackends: [\"http://127.0.0.1:11434\"]\n"};
   EXPECT_FALSE(assemble(file, {}).ok());
   const std::vector<Setting> settings = {{"--listen", "listen", "127.0.0.1:9999"}};
   EXPECT_TRUE(assemble(file, settings).ok());

@@ -208,20 +208,23 @@ Result<std::string> read_variable(std::string_view text) {
   const std::size_t equals = text.find('=');
   const std::string_view name = text.substr(0, equals);
   const bool named = equals != std::string_view::npos && !name.empty() &&
-                     name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                            "0123456789_") == std::string_view::npos &&
+                     name.find_first_not_of(
+                         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                         "0123456789_") == std::string_view::npos &&
                      (name.front() < '0' || name.front() > '9');
   if (!named || !is_clean(text)) {
-    return refuse(fmt::format("{} is no variable; write NAME=value, such as "
-                              "OLLAMA_FLASH_ATTENTION=1",
-                              quote(text)));
+    return refuse(
+        fmt::format("{} is no variable; write NAME=value, such as "
+                    "OLLAMA_FLASH_ATTENTION=1",
+                    quote(text)));
   }
   constexpr std::string_view kOurs[] = {"OLLAMA_HOST", "CUDA_VISIBLE_DEVICES",
                                         "ROCR_VISIBLE_DEVICES", "DROVER_KEEPER"};
   if (std::ranges::find(kOurs, name) != std::end(kOurs)) {
-    return refuse(fmt::format("{} is set by drover itself; choose GPUs with 'gpus' and the port "
-                              "with 'port'",
-                              quote(name)));
+    return refuse(
+        fmt::format("{} is set by drover itself; choose GPUs with 'gpus' and the port "
+                    "with 'port'",
+                    quote(name)));
   }
   if (name == "OLLAMA_DEBUG_LOG_REQUESTS") {
     return refuse(
@@ -232,12 +235,14 @@ Result<std::string> read_variable(std::string_view text) {
 }
 
 Result<std::string> read_gpu(std::string_view text) {
-  const bool clean = text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                            "0123456789-:./") == std::string_view::npos;
+  const bool clean = text.find_first_not_of(
+                         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                         "0123456789-:./") == std::string_view::npos;
   if (clean && !text.empty() && text.size() <= kLongestInstanceName) return std::string(text);
-  return refuse(fmt::format("{} is no GPU; write a UUID such as GPU-5f1c…, or an index, as 'drover "
-                            "gpus' shows them",
-                            quote(text)));
+  return refuse(
+      fmt::format("{} is no GPU; write a UUID such as GPU-5f1c…, or an index, as 'drover "
+                  "gpus' shows them",
+                  quote(text)));
 }
 
 Result<std::string> read_name(std::string_view text) {

@@ -247,9 +247,8 @@ class FileReader {
       }
       SupervisedInstance instance;
       const std::size_t before = draft_.errors.size();
-      each_key(item, "ollama.instances[]", [&](const Key& inner, const YamlNode& v) {
-        read_instance_key(inner, v, instance);
-      });
+      each_key(item, "ollama.instances[]",
+               [&](const Key& inner, const YamlNode& v) { read_instance_key(inner, v, instance); });
       if (draft_.errors.size() == before) {
         config_.ollama.instances.push_back(std::move(instance));
         draft_.supervised_at.push_back(spot(item.place));

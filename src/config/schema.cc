@@ -115,14 +115,16 @@ constexpr std::array kKeys = std::to_array<Key>({
      .slot = AT(ollama.log_bytes)},
     {.path = "ollama.environment",
      .kind = Kind::kVariables,
-     .meaning = "Variables for every instance, as NAME=value; they win over those that drover sets, "
-                "but for its pinning and address."},
+     .meaning =
+         "Variables for every instance, as NAME=value; they win over those that drover sets, "
+         "but for its pinning and address."},
     {.path = "ollama.instances",
      .kind = Kind::kInstances,
      .meaning = "The instances to run, when one per GPU is not what you want."},
     {.path = "ollama.instances[].gpus",
      .kind = Kind::kGpus,
-     .meaning = "Its GPUs, as UUIDs or indices that 'drover gpus' shows; an empty list is the CPU."},
+     .meaning =
+         "Its GPUs, as UUIDs or indices that 'drover gpus' shows; an empty list is the CPU."},
     {.path = "ollama.instances[].name",
      .kind = Kind::kName,
      .meaning = "What logs, metrics and tables call it; gpu and a number when left out."},

@@ -17,9 +17,9 @@ constexpr std::array<std::string_view, 2> kSameEverywhere = {
 constexpr std::array<std::string_view, 2> kBusyTexts = {"no slots available", "llm busy"};
 
 // The process that computed is gone; with 0.30 and later, and before.
-constexpr std::array<std::string_view, 3> kRunnerDied = {
-    "model runner has unexpectedly stopped", "llama-server process no longer running",
-    "llama runner process no longer running"};
+constexpr std::array<std::string_view, 3> kRunnerDied = {"model runner has unexpectedly stopped",
+                                                         "llama-server process no longer running",
+                                                         "llama runner process no longer running"};
 
 template <std::size_t N>
 bool contains_any(std::string_view text, const std::array<std::string_view, N>& needles) {

@@ -17,11 +17,7 @@ constexpr Duration kLongLife = std::chrono::minutes(1);
 }  // namespace
 
 GatewayProcess::GatewayProcess(net::EpollLoop& loop, Options options, Log& log, Heard heard)
-    : loop_(loop),
-      options_(std::move(options)),
-      log_(log),
-      heard_(std::move(heard)),
-      life_(loop) {}
+    : loop_(loop), options_(std::move(options)), log_(log), heard_(std::move(heard)), life_(loop) {}
 
 GatewayProcess::~GatewayProcess() {
   for (const int fd : options_.listeners) ::close(fd);
@@ -55,8 +51,8 @@ net::Task<void> GatewayProcess::run() {
     if (ending_ || !ever_ready_) co_return heard_.end(exit_code());
     if (loop_.now() - began > kLongLife) wait = kFirstWait;
     const std::string how = child_->status().to_string();
-    log_.error("gateway ended, starting it again", {{"how", std::string_view(how)},
-                                                    {"after_seconds", to_seconds(wait)}});
+    log_.error("gateway ended, starting it again",
+               {{"how", std::string_view(how)}, {"after_seconds", to_seconds(wait)}});
     // Connections that come in the meantime wait in the kernel.
     co_await loop_.sleep_for(wait);
     if (ending_) co_return heard_.end(exit_code());
@@ -85,9 +81,9 @@ Result<void> GatewayProcess::spawn() {
   }
   child_ = std::move(*child);
   // Its end is heard of by the process's end.
-  link_ = std::make_unique<Link>(
-      loop_, std::move(stream), MessageReader(),
-      Link::Heard{[this](Message message) { heard(std::move(message)); }, [](const std::string&) {}});
+  link_ = std::make_unique<Link>(loop_, std::move(stream), MessageReader(),
+                                 Link::Heard{[this](Message message) { heard(std::move(message)); },
+                                             [](const std::string&) {}});
   link_->start();
   link_->send(options_.welcome);
   options_.welcome.greeting.clear();  // said once

@@ -31,8 +31,8 @@ class GatewayProcess {
     Welcome welcome;
   };
   struct Heard {
-    std::function<void()> started;          // a new one can be sent messages
-    std::function<void(Message)> message;   // Served, Restart
+    std::function<void()> started;           // a new one can be sent messages
+    std::function<void(Message)> message;    // Served, Restart
     std::function<void(int exit_code)> end;  // it ended and stays so
   };
   GatewayProcess(net::EpollLoop& loop, Options options, Log& log, Heard heard);
@@ -57,8 +57,8 @@ class GatewayProcess {
   Heard heard_;
   std::unique_ptr<net::ChildProcess> child_;
   std::unique_ptr<Link> link_;
-  bool ready_ = false;        // this one has said that it serves
-  bool ever_ready_ = false;   // one of them has
+  bool ready_ = false;       // this one has said that it serves
+  bool ever_ready_ = false;  // one of them has
   bool ending_ = false;
   net::OwnedTask life_;
 };

@@ -75,8 +75,8 @@ net::Task<void> Instance::run() {
       enter(ProcessState::kQuarantined, verdict.reason);
       co_await loop_.sleep_until(kNever, &interrupted_);
     } else {
-      enter(ProcessState::kWaiting, fmt::format("{}; starts again in {:.1f} s", end,
-                                                to_seconds(verdict.wait)));
+      enter(ProcessState::kWaiting,
+            fmt::format("{}; starts again in {:.1f} s", end, to_seconds(verdict.wait)));
       co_await loop_.sleep_for(verdict.wait, &interrupted_);
     }
     // An operator's restart ends the wait; a fault that is reported now is an old story.

@@ -38,10 +38,10 @@ Keeper::Keeper(net::EpollLoop& loop, Options options, Log& log)
     : loop_(loop),
       options_(std::move(options)),
       log_(log),
-      gateway_(loop, std::move(options_.gateway), log,
-               {[this] { tell_everything(); },
-                [this](const Message& message) { on_message(message); },
-                [this](int exit_code) { on_gateway_end(exit_code); }}) {
+      gateway_(
+          loop, std::move(options_.gateway), log,
+          {[this] { tell_everything(); }, [this](const Message& message) { on_message(message); },
+           [this](int exit_code) { on_gateway_end(exit_code); }}) {
   for (InstanceOptions& each : options_.instances) {
     const auto number = static_cast<std::uint32_t>(instances_.size());
     instances_.push_back(std::make_unique<Instance>(loop_, std::move(each), options_.make_rule(),

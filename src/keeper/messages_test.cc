@@ -76,8 +76,8 @@ TEST(Messages, ArriveHoweverTheyAreCut) {
   }
 }
 
-// Every truncation and every flipped byte is a message, a wait for more, or an error; the sanitizers
-// watch that it is nothing else.
+// Every flipped byte gives a message, a wait for more, or an error; the sanitizers watch that it is
+// nothing else.
 TEST(Messages, DamageIsNeverMoreThanAnError) {
   const std::string good = encode(Gpus{GpuReport{"nvml", {some_gpu()}, {}}});
   for (std::size_t i = 0; i < good.size(); ++i) {

@@ -119,8 +119,9 @@ class Minder {
       if (::waitpid(-1, nullptr, WNOHANG) < 0 && errno == ECHILD) return;
       ::poll(nullptr, 0, kSweepPauseMs);
     }
-    std::fprintf(stderr, "a runner cannot be killed: the kernel holds it, most likely in a GPU "
-                         "driver\n");
+    std::fprintf(stderr,
+                 "a runner cannot be killed: the kernel holds it, most likely in a GPU "
+                 "driver\n");
   }
 
   std::vector<std::string> command_;

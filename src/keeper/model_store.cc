@@ -52,8 +52,8 @@ void read_unit(const fs::path& path, OllamaService& service) {
   std::ifstream in(path);
   std::string line;
   while (std::getline(in, line)) {
-    const std::string_view text = std::string_view(line).substr(
-        std::min(line.find_first_not_of(" \t"), line.size()));
+    const std::string_view text =
+        std::string_view(line).substr(std::min(line.find_first_not_of(" \t"), line.size()));
     if (text.starts_with("User=")) service.user = text.substr(5);
     if (!text.starts_with("Environment=")) continue;
     for (const std::string& word : split_words(text.substr(12))) {
@@ -171,7 +171,7 @@ std::vector<Candidate> candidates(const StoreQuery& query) {
 // Only root can become somebody else, and has to: files of root in a store of another user could
 // not be replaced by an Ollama that runs as that user.
 std::string user_for(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::geteuid() != 0 || ::stat(path.c_str(), &info) != 0 || info.st_uid == 0) return "";
   return name_of(info.st_uid);
 }
@@ -230,9 +230,10 @@ Result<ModelStore> find_model_store(const StoreQuery& query) {
     chosen = std::move(store);
   }
   if (chosen->models == 0) {
-    chosen->notes.push_back(fmt::format("no model is in {} ({}) yet; pull one: ollama pull "
-                                        "llama3.2",
-                                        chosen->path, chosen->origin));
+    chosen->notes.push_back(
+        fmt::format("no model is in {} ({}) yet; pull one: ollama pull "
+                    "llama3.2",
+                    chosen->path, chosen->origin));
   }
   return *std::move(chosen);
 }

@@ -21,10 +21,10 @@ struct StoreQuery {
 };
 
 struct ModelStore {
-  std::string path;     // of the directory that holds blobs/ and manifests/
-  std::string origin;   // "ollama.models", "OLLAMA_MODELS", "ollama.service", "this user"
-  std::string user;     // whom the instances run as to write there; empty: as drover runs
-  std::size_t models = 0;           // manifests
+  std::string path;        // of the directory that holds blobs/ and manifests/
+  std::string origin;      // "ollama.models", "OLLAMA_MODELS", "ollama.service", "this user"
+  std::string user;        // whom the instances run as to write there; empty: as drover runs
+  std::size_t models = 0;  // manifests
   std::uint64_t largest_bytes = 0;  // of one model: the sum of its layers
   std::vector<std::string> notes;   // sentences for people: what else was found, what is empty
 };

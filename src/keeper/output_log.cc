@@ -84,7 +84,7 @@ void OutputLog::write(std::string_view bytes) {
 
 void OutputLog::open_file() {
   file_ = ::open(options_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, kFileMode);
-  struct stat info {};
+  struct stat info{};
   size_ = file_ >= 0 && ::fstat(file_, &info) == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
 }
 

@@ -68,7 +68,9 @@ TEST_F(OutputLogTest, PutsAFullFileAsideAndDropsTheOldest) {
 }
 
 TEST_F(OutputLogTest, GoesOnInAFileOfAnEarlierDrover) {
-  { OutputLog(loop_, {path(), 10, 2}).note("a"); }
+  {
+    OutputLog(loop_, {path(), 10, 2}).note("a");
+  }
   OutputLog log(loop_, {path(), 10, 2});
   log.note("b");
   EXPECT_EQ(text("gpu0.log.1"), "drover: a\n");

@@ -13,7 +13,7 @@ constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 constexpr std::uint32_t kPortsTried = 200;
 
 // Ollama's own rule for the context when nothing sets it, by memory that an instance sees. Taken
-// for the smallest GPU, because a model with another context would be loaded anew wherever it moves.
+// for the smallest GPU: a model with another context would be loaded anew wherever it moves.
 std::uint32_t context_for(std::uint64_t memory) {
   if (memory >= 47 * kGiB) return 262144;
   if (memory >= 23 * kGiB) return 32768;
@@ -51,8 +51,8 @@ class Planner {
   void choose_gpus() {
     for (const Gpu& gpu : in_.gpus.gpus) {
       if (gpu.condition == GpuCondition::kLost || gpu.condition == GpuCondition::kFailed) {
-        plan_.notes.push_back(fmt::format("GPU {} ({}) is left out: {}", gpu.index, gpu.name,
-                                          gpu.detail));
+        plan_.notes.push_back(
+            fmt::format("GPU {} ({}) is left out: {}", gpu.index, gpu.name, gpu.detail));
       } else if (gpu.vendor == GpuVendor::kIntel) {
         plan_.notes.push_back(fmt::format(
             "GPU {} ({}) is left out: Ollama uses Intel GPUs through Vulkan only; run such an "
@@ -83,14 +83,16 @@ class Planner {
       for (const std::string& name : wanted.gpus) {
         const Gpu* gpu = find(name);
         if (gpu == nullptr) {
-          return wrong(fmt::format("ollama.instances names the GPU '{}', which is not here; 'drover "
-                                   "gpus' lists those that are",
-                                   name));
+          return wrong(
+              fmt::format("ollama.instances names the GPU '{}', which is not here; 'drover "
+                          "gpus' lists those that are",
+                          name));
         }
         gpus.push_back(gpu);
       }
       std::string name = wanted.name;
-      if (name.empty()) name = fmt::format("{}{}", gpus.empty() ? "cpu" : "gpu", plan_.instances.size());
+      if (name.empty())
+        name = fmt::format("{}{}", gpus.empty() ? "cpu" : "gpu", plan_.instances.size());
       Result<void> added = add(name, wanted.port, gpus, wanted.environment);
       if (!added) return added;
     }
@@ -203,11 +205,9 @@ class Planner {
     const std::size_t number = static_cast<std::size_t>(&plan - plan_.instances.data());
     std::vector<std::string> all = {
         // Start-up pruning of one instance deletes what another is just pulling.
-        "OLLAMA_NOPRUNE=1",
-        fmt::format("OLLAMA_MODELS={}", in_.store.path),
+        "OLLAMA_NOPRUNE=1", fmt::format("OLLAMA_MODELS={}", in_.store.path),
         fmt::format("OLLAMA_NUM_PARALLEL={}", plan_.parallel),
-        fmt::format("OLLAMA_CONTEXT_LENGTH={}", plan_.context_length),
-        "OLLAMA_NO_CLOUD=1",
+        fmt::format("OLLAMA_CONTEXT_LENGTH={}", plan_.context_length), "OLLAMA_NO_CLOUD=1",
         // Vulkan does not obey the variables below: it would find the other instances' GPUs.
         "OLLAMA_VULKAN=0", "GGML_VK_VISIBLE_DEVICES=-1"};
     all.insert(all.end(), in_.settings.environment.begin(), in_.settings.environment.end());

@@ -34,7 +34,7 @@ struct PlanInput {
   const config::OllamaSettings& settings;
   const GpuReport& gpus;
   const ModelStore& store;
-  std::vector<std::string> taken_names;              // of configured instances
+  std::vector<std::string> taken_names;  // of configured instances
   std::function<bool(std::uint16_t)> port_is_free;
 };
 

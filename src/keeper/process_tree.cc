@@ -142,13 +142,13 @@ TreeUse measure(const std::vector<pid_t>& pids, const std::string& proc) {
     for (const std::size_t field : {kUserTime, kSystemTime, kChildUserTime, kChildSystemTime}) {
       ticks += number<std::uint64_t>(fields[field]).value_or(0);
     }
-    use.rss_bytes += number<std::uint64_t>(fields[kRss]).value_or(0) *
-                     static_cast<std::uint64_t>(page_bytes);
-    use.open_files += static_cast<std::uint32_t>(
-        numbered_entries(fmt::format("{}/{}/fd", proc, pid)).size());
+    use.rss_bytes +=
+        number<std::uint64_t>(fields[kRss]).value_or(0) * static_cast<std::uint64_t>(page_bytes);
+    use.open_files +=
+        static_cast<std::uint32_t>(numbered_entries(fmt::format("{}/{}/fd", proc, pid)).size());
   }
-  use.cpu = std::chrono::nanoseconds(ticks * (1'000'000'000 / static_cast<std::uint64_t>(
-                                                                  ticks_per_second)));
+  use.cpu = std::chrono::nanoseconds(
+      ticks * (1'000'000'000 / static_cast<std::uint64_t>(ticks_per_second)));
   return use;
 }
 

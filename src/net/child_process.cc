@@ -1,6 +1,7 @@
 #include "net/child_process.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
@@ -66,6 +67,8 @@ void arrange_descriptors(Recipe& recipe) {
     recipe.moved[i] = ::fcntl(recipe.descriptors[i].first, F_DUPFD_CLOEXEC, kSpareFrom);
     if (recipe.moved[i] < 0) fail(recipe);
   }
+  // What somebody opened without close-on-exec before us does not get through either.
+  ::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
   const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   if (nothing < 0 || ::dup2(nothing, STDIN_FILENO) < 0) fail(recipe);
   for (std::size_t i = 0; i < recipe.moved.size(); ++i) {
@@ -76,9 +79,8 @@ void arrange_descriptors(Recipe& recipe) {
 [[noreturn]] void become(Recipe& recipe) {
   if (recipe.own_session) ::setsid();
   // Before the parent-death signal, which a change of user takes away.
-  if (recipe.other_user &&
-      (::setgroups(recipe.groups.size(), recipe.groups.data()) != 0 || ::setgid(recipe.gid) != 0 ||
-       ::setuid(recipe.uid) != 0)) {
+  if (recipe.other_user && (::setgroups(recipe.groups.size(), recipe.groups.data()) != 0 ||
+                            ::setgid(recipe.gid) != 0 || ::setuid(recipe.uid) != 0)) {
     fail(recipe);
   }
   if (recipe.death_signal != 0) {

@@ -20,8 +20,8 @@ namespace drover::net {
 struct SpawnOptions {
   std::vector<std::string> argv;         // argv[0] is a path, not searched for
   std::vector<std::string> environment;  // complete: "NAME=value"
-  // Our descriptor, and the number below 600 that the program finds it under; at most 550. Standard input is /dev/null
-  // unless named here; standard output and error are ours unless named.
+  // Our descriptor, and the number below 600 that the program finds it under; at most 550. Standard
+  // input is /dev/null unless named here; standard output and error are ours unless named.
   std::vector<std::pair<int, int>> descriptors;
   // Its own session and process group, so that a terminal's Ctrl-C reaches only us.
   enum class Session : std::uint8_t { kShared, kOwn };

@@ -59,10 +59,10 @@ TEST(ChildProcess, TellsHowItEnded) {
 }
 
 TEST(ChildProcess, GetsTheEnvironmentThatIsNamedAndNoOther) {
-  EXPECT_EQ(run_shell("/usr/bin/env | /usr/bin/grep -v -e ^PWD= -e ^_= -e ^SHLVL= ; :",
-                      {"ONLY=this"})
-                .output,
-            "ONLY=this\n");
+  EXPECT_EQ(
+      run_shell("/usr/bin/env | /usr/bin/grep -v -e ^PWD= -e ^_= -e ^SHLVL= ; :", {"ONLY=this"})
+          .output,
+      "ONLY=this\n");
 }
 
 TEST(ChildProcess, InheritsNoDescriptorButThoseThatAreNamed) {
@@ -83,8 +83,7 @@ TEST(ChildProcess, AProgramThatCannotRunIsAnErrorOfTheStart) {
   options.argv = {"/nonexistent/ollama", "serve"};
   const auto child = ChildProcess::start(loop, options);
   ASSERT_FALSE(child.ok());
-  EXPECT_EQ(child.error().message,
-            "cannot run /nonexistent/ollama: no such file or directory");
+  EXPECT_EQ(child.error().message, "cannot run /nonexistent/ollama: no such file or directory");
 }
 
 TEST(ChildProcess, IsKilledWithItsOwner) {

@@ -255,10 +255,9 @@ void Scheduler::drop(Runner& runner) {
 }
 
 void Scheduler::drop_expired() {
-  std::erase_if(runners_,
-                [&](const auto& r) {
-                  return r->users == 0 && (r->expires_at <= loop_.now() || !r->alive());
-                });
+  std::erase_if(runners_, [&](const auto& r) {
+    return r->users == 0 && (r->expires_at <= loop_.now() || !r->alive());
+  });
 }
 
 std::uint64_t Scheduler::free_vram() const {
