@@ -7,6 +7,7 @@
 #include "app/logs.h"
 #include "app/run_demo.h"
 #include "app/run_gateway.h"
+#include "app/run_keeper.h"
 #include "app/run_serve.h"
 #include "app/verbs.h"
 #include "keeper/gateway_process.h"
@@ -54,13 +55,16 @@ struct Runner {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // The two that drover starts itself have no place in the help.
+  // Those that drover or systemd starts by itself have no place in the help.
   const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   if (!arguments.empty() && arguments.front() == keeper::kMinderVerb) {
     return keeper::run_minder({arguments.begin() + 1, arguments.end()});
   }
   if (!arguments.empty() && arguments.front() == keeper::kGatewayVerb) {
     return app::run_gateway({arguments.begin() + 1, arguments.end()});
+  }
+  if (!arguments.empty() && arguments.front() == app::kKeeperVerb) {
+    return app::run_keeper({arguments.begin() + 1, arguments.end()}, config::process_environment());
   }
   const cli::Parsed parsed = cli::parse(argc, argv);
   if (!parsed.command) return parsed.exit_code;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <iterator>
 
+#include "keeper/instance_list.h"
 #include "keeper/systemd_texts.h"
 
 namespace drover::keeper {
@@ -20,15 +21,6 @@ Error wrong(std::string message) {
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
-bool is_unit_name(std::string_view name) {
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.' || c == ':';
-  };
-  return !name.empty() && name.size() <= 64 && name.front() != '.' && name.front() != '-' &&
-         std::all_of(name.begin(), name.end(), allowed);
 }
 
 bool is_variable_name(std::string_view name) {
@@ -127,7 +119,7 @@ Result<void> check_path(std::string_view what, std::string_view path) {
 }
 
 Result<void> check_instance(const SystemdInstance& instance) {
-  if (!is_unit_name(instance.name)) {
+  if (!is_instance_name(instance.name)) {
     return wrong(
         fmt::format("the name '{}' cannot be part of a unit's name; use letters, digits "
                     "and _ - . :",
@@ -145,7 +137,7 @@ Result<void> check_instance(const SystemdInstance& instance) {
     }
   }
   for (const std::string& gpu : instance.gpus) {
-    if (gpu.empty() || has_control(gpu)) {
+    if (gpu.empty() || has_control(gpu) || gpu.find_first_of(" ,") != std::string::npos) {
       return wrong(fmt::format("{}: '{}' is no GPU's UUID", instance.name, gpu));
     }
   }
@@ -161,7 +153,7 @@ Result<void> check(const SystemdLayout& layout) {
         {"the model store", store}}) {
     if (Result<void> fine = check_path(what, path); !fine) return fine;
   }
-  if (!is_unit_name(layout.user) || !is_unit_name(layout.group)) {
+  if (!is_instance_name(layout.user) || !is_instance_name(layout.group)) {
     return wrong(fmt::format("'{}:{}' is no user and group", layout.user, layout.group));
   }
   for (std::size_t i = 0; i < layout.instances.size(); ++i) {
@@ -200,6 +192,24 @@ std::string environment_text(const SystemdLayout& layout, const SystemdInstance&
                                  instance_unit(instance.name));
   for (const Variable& variable : variables_of(layout, instance)) text += assignment(variable);
   return text;
+}
+
+// Several GPUs, of which another instance has one, too: for what fits on no single one.
+bool is_spanning(const SystemdLayout& layout, const SystemdInstance& instance) {
+  if (instance.gpus.size() < 2) return false;
+  return std::any_of(layout.instances.begin(), layout.instances.end(), [&](const auto& other) {
+    return other.name != instance.name &&
+           std::find_first_of(other.gpus.begin(), other.gpus.end(), instance.gpus.begin(),
+                              instance.gpus.end()) != other.gpus.end();
+  });
+}
+
+std::string list_text(const SystemdLayout& layout) {
+  std::vector<ListedInstance> listed;
+  for (const SystemdInstance& each : layout.instances) {
+    listed.push_back({each.name, each.port, each.gpus, is_spanning(layout, each)});
+  }
+  return write_instance_list(listed);
 }
 
 std::string instance_template(const SystemdLayout& layout) {
@@ -261,6 +271,8 @@ Result<std::vector<SystemdFile>> systemd_files(const SystemdLayout& layout) {
     files.push_back(
         {instance_environment_path(instance.name), environment_text(layout, instance), 0600});
   }
+  // A package knows no machine's instances.
+  if (!package) files.push_back({kInstanceListPath, list_text(layout)});
   files.push_back({package ? "/usr/lib/sysusers.d/drover.conf" : "/etc/sysusers.d/drover.conf",
                    std::string(texts::kUsers)});
   files.push_back({package ? "/usr/lib/tmpfiles.d/drover.conf" : "/etc/tmpfiles.d/drover.conf",

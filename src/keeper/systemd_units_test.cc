@@ -141,6 +141,22 @@ TEST(SystemdUnits, StoppingWaitsForTheDrain) {
                               "/etc/drover/site.yaml\n"));
 }
 
+TEST(SystemdUnits, TheListOfInstancesIsForEverybodyToRead) {
+  SystemdLayout layout = three_gpus();
+  layout.instances[2] = {.name = "both",
+                         .vendor = GpuVendor::kNvidia,
+                         .gpus = {"GPU-1111", "GPU-2222"},
+                         .port = 11442};
+  layout.instances.push_back({.name = "cpu0", .port = 11443});
+  EXPECT_THAT(text_of(layout, "/etc/drover/instances.list"),
+              HasSubstr("\ngpu0 11440 GPU-1111 pinned\ngpu1 11441 GPU-2222 pinned\n"
+                        "both 11442 GPU-1111,GPU-2222 spanning\ncpu0 11443 - pinned\n"));
+  const auto files = systemd_files(layout);
+  for (const SystemdFile& file : *files) {
+    EXPECT_EQ(file.mode, file.path.ends_with(".env") ? 0600U : 0644U) << file.path;
+  }
+}
+
 TEST(SystemdUnits, APackageHasItsFilesInUsr) {
   SystemdLayout layout;
   layout.home = SystemdHome::kPackage;
