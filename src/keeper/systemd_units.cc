@@ -183,7 +183,8 @@ std::string store_access(const SystemdLayout& layout) {
 
 std::string command(const SystemdLayout& layout, std::string_view verb) {
   std::string line = fmt::format("{} {}", argument(layout.drover), verb);
-  if (!layout.config.empty()) line += " --config " + argument(layout.config);
+  // The gateway is told by the keeper.
+  if (!layout.config.empty() && verb != "gateway") line += " --config " + argument(layout.config);
   return line;
 }
 
