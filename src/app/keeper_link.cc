@@ -10,15 +10,16 @@ constexpr Duration kReportInterval = std::chrono::seconds(1);
 
 KeeperLink::KeeperLink(net::EpollLoop& home, engine::Engine& engine,
                        std::unique_ptr<net::Stream> stream, keeper::MessageReader reader,
-                       std::size_t supervised, std::function<void()> gone)
+                       std::size_t supervised, Heard heard)
     : home_(home),
+      heard_(std::move(heard)),
       engine_(engine),
       supervised_(supervised),
       first_(engine.view()->backends.size() - supervised),
       served_(supervised, 0),
       link_(home, std::move(stream), std::move(reader),
             {[this](keeper::Message message) { hear(std::move(message)); },
-             [gone = std::move(gone)](const std::string&) { gone(); }}),
+             [gone = heard_.gone](const std::string&) { gone(); }}),
       reporting_(home) {}
 
 // A repair counts against the instance, an operator's wish does not.
@@ -40,6 +41,8 @@ void KeeperLink::start() {
 void KeeperLink::hear(keeper::Message message) {
   if (auto* gpus = std::get_if<keeper::Gpus>(&message)) {
     engine_.observe_gpus(std::make_shared<const GpuReport>(std::move(gpus->report)));
+  } else if (auto* welcome = std::get_if<keeper::Welcome>(&message)) {
+    if (heard_.welcome) heard_.welcome(welcome->supervised);
   } else if (auto* process = std::get_if<keeper::Process>(&message)) {
     if (process->instance >= supervised_) return;
     engine_.observe_process({static_cast<std::uint32_t>(first_ + process->instance)},

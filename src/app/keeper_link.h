@@ -14,10 +14,14 @@ namespace drover::app {
 
 class KeeperLink {
  public:
-  // The last `supervised` instances of the engine are the keeper's, in its order. `gone` is called
-  // once when the keeper is.
+  struct Heard {
+    std::function<void()> gone;  // once, when the keeper is
+    // A keeper that was started anew introduces itself again. May be empty.
+    std::function<void(const std::vector<keeper::SupervisedInstance>&)> welcome;
+  };
+  // The last `supervised` instances of the engine are the keeper's, in its order.
   KeeperLink(net::EpollLoop& home, engine::Engine& engine, std::unique_ptr<net::Stream> stream,
-             keeper::MessageReader reader, std::size_t supervised, std::function<void()> gone);
+             keeper::MessageReader reader, std::size_t supervised, Heard heard);
   ~KeeperLink() { engine_.on_restart({}); }
   KeeperLink(const KeeperLink&) = delete;
   KeeperLink& operator=(const KeeperLink&) = delete;
@@ -30,6 +34,7 @@ class KeeperLink {
   net::Task<void> report_served();
 
   net::EpollLoop& home_;
+  Heard heard_;
   engine::Engine& engine_;
   std::size_t supervised_;
   std::size_t first_;  // BackendId of the keeper's first instance

@@ -7,9 +7,10 @@
 
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 
 #include "app/cli.h"
-#include "app/keeper_link.h"
+#include "app/keeper_session.h"
 #include "app/log_sink.h"
 #include "app/sandbox.h"
 #include "app/server.h"
@@ -17,7 +18,9 @@
 #include "config/overlay.h"
 #include "keeper/gateway_process.h"
 #include "net/descriptor_limit.h"
+#include "net/sd_notify.h"
 #include "net/signals.h"
+#include "net/socket_activation.h"
 
 namespace drover::app {
 namespace {
@@ -86,7 +89,27 @@ void check_descriptors(const config::Config& config, Log& log) {
   if (warning) log.warn("few descriptors", {{"warning", std::string_view(*warning)}});
 }
 
-int serve(Start start, std::vector<int> listeners, int link) {
+// What differs between a child of the keeper and a service beside it.
+struct Surroundings {
+  net::Notifier notifier;
+  std::optional<std::string> keeper_path;  // set: the keeper may come and go
+};
+
+net::Task<void> feed_watchdog(net::EpollLoop& home, const net::Notifier& notifier) {
+  for (;;) {
+    (void)notifier.alive();
+    co_await home.sleep_for(*notifier.watchdog() / 2);
+  }
+}
+
+void announce(Server& server, const net::Notifier& notifier) {
+  server.on_serving([&server, &notifier] {
+    (void)notifier.ready("serving");
+    if (notifier.watchdog()) server.home().spawn(feed_watchdog(server.home(), notifier));
+  });
+}
+
+int serve(Start start, std::vector<int> listeners, int link, const Surroundings& around) {
   const config::Config config = complete_config(start.welcome);
   net::block_signals(kEndingSignals);
   // Before the log has its thread: what is given up is given up thread by thread.
@@ -104,12 +127,9 @@ int serve(Start start, std::vector<int> listeners, int link) {
     say("drover gateway: " + server.error().message);
     return cli::kFailed;
   }
-  std::unique_ptr<net::Stream> stream = keeper::link_stream((*server)->home(), link);
-  if (!stream) return cli::kFailed;
-  KeeperLink keeper((*server)->home(), (*server)->engine(), std::move(stream),
-                    std::move(start.rest), start.welcome.supervised.size(),
-                    [&server] { (*server)->abort(); });
-  keeper.start();
+  KeeperSession keeper(**server, log, start.welcome.supervised, around.keeper_path);
+  if (!keeper.start(link, std::move(start.rest))) return cli::kFailed;
+  announce(**server, around.notifier);
   log.info("sandbox", {{"state", std::string_view(sandbox)}});
   std::fputs(start.welcome.greeting.c_str(), stdout);
   return (*server)->run() == Server::Ended::kDrained ? cli::kDone : cli::kFailed;
@@ -117,21 +137,88 @@ int serve(Start start, std::vector<int> listeners, int link) {
 
 }  // namespace
 
+namespace {
+
+// --- as a service ---
+
+// One listening socket serves all loops: systemd has bound it once.
+Result<std::vector<int>> passed_listeners(std::size_t loops) {
+  Result<std::vector<net::PassedSocket>> passed = net::take_passed_sockets();
+  if (!passed) return std::move(passed).error();
+  std::vector<int> admin;
+  std::vector<int> all;
+  for (const net::PassedSocket& each : *passed) {
+    if (each.name == "admin") {
+      admin.push_back(each.fd);
+      continue;
+    }
+    all.push_back(each.fd);
+    for (std::size_t i = 1; i < loops; ++i) {
+      all.push_back(::fcntl(each.fd, F_DUPFD_CLOEXEC, 0));
+    }
+  }
+  if (admin.size() != 1 || all.empty()) {
+    return Error{ErrorKind::kConfig, Origin::kSelf, Retry::kNever,
+                 "wants one socket named admin and at least one for clients (drover.socket and "
+                 "drover-admin.socket); by hand, run drover serve"};
+  }
+  all.insert(all.begin(), admin.front());
+  return all;
+}
+
+// The keeper may be on its way up, too.
+std::optional<int> connect_patiently(const std::string& path) {
+  constexpr int kTries = 300;
+  constexpr int kPauseMs = 100;
+  for (int i = 0; i < kTries; ++i) {
+    const std::optional<int> fd = connect_keeper(path);
+    if (fd) return fd;
+    ::poll(nullptr, 0, kPauseMs);
+  }
+  return std::nullopt;
+}
+
+int run_service() {
+  Surroundings around;
+  around.notifier = net::Notifier::from_environment();
+  const char* path = std::getenv("DROVER_KEEPER_SOCKET");
+  around.keeper_path = path == nullptr ? kKeeperSocket : path;
+  const std::optional<int> link = connect_patiently(*around.keeper_path);
+  std::optional<Start> start;
+  if (link) start = read_welcome(*link);
+  if (!start) {
+    say(fmt::format("drover gateway: no keeper answers on {}; see drover-keeper.service",
+                    *around.keeper_path));
+    return cli::kFailed;
+  }
+  ::fcntl(*link, F_SETFL, O_NONBLOCK);
+  Result<std::vector<int>> listeners =
+      passed_listeners(loop_count(complete_config(start->welcome)));
+  if (!listeners) {
+    say("drover gateway: " + listeners.error().message);
+    return cli::kFailed;
+  }
+  return serve(std::move(*start), std::move(*listeners), *link, around);
+}
+
+}  // namespace
+
 int run_gateway(const std::vector<std::string>& arguments) {
+  if (arguments.empty() && std::getenv("LISTEN_FDS") != nullptr) return run_service();
   const std::optional<std::size_t> count = listener_count(arguments);
   // Without the keeper's socket there is nothing to do; by hand nobody has it.
   const bool by_keeper = count && ::fcntl(keeper::kLinkDescriptor, F_SETFD, FD_CLOEXEC) == 0;
   std::optional<Start> start;
   if (by_keeper) start = read_welcome(keeper::kLinkDescriptor);
   if (!start) {
-    say("drover gateway: is started by drover serve, not by hand");
+    say("drover gateway: is started by drover serve or by systemd, not by hand");
     return cli::kWrongUse;
   }
   std::vector<int> listeners;
   for (std::size_t i = 0; i < *count; ++i) {
     listeners.push_back(keeper::kFirstListener + static_cast<int>(i));
   }
-  return serve(std::move(*start), std::move(listeners), keeper::kLinkDescriptor);
+  return serve(std::move(*start), std::move(listeners), keeper::kLinkDescriptor, {});
 }
 
 }  // namespace drover::app

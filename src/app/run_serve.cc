@@ -6,13 +6,13 @@
 #include <cstdio>
 
 #include "app/effective.h"
+#include "app/gpus.h"
 #include "app/log_sink.h"
 #include "app/places.h"
 #include "app/sockets.h"
 #include "app/supervise.h"
 #include "app/zero_config.h"
 #include "keeper/gpu_reader.h"
-#include "keeper/gpu_watch.h"
 #include "keeper/keeper.h"
 #include "net/signals.h"
 
@@ -26,30 +26,12 @@ int refuse(const Error& error) {
   return cli::kFailed;
 }
 
-keeper::GpuPlaces gpu_places(const config::Environment& environment) {
-  keeper::GpuPlaces places;
-  places.nvml_library = environment("DROVER_NVML_LIBRARY");
-  return places;
-}
-
-// The first look, before anything is planned. A driver that hangs is a report that says so.
-GpuReport look_for_gpus(const keeper::GpuPlaces& places) {
-  net::EpollLoop loop;
-  GpuReport report;
-  keeper::GpuWatch watch(loop, keeper::make_gpu_reader(places), {},
-                         [&](std::shared_ptr<const GpuReport> first) {
-                           report = *first;
-                           loop.stop();
-                         });
-  loop.run();
-  return report;
-}
-
 // Everything that is decided before the first process is started.
 struct Prepared {
   config::Config config;
   keeper::Welcome welcome;
   std::vector<keeper::InstanceOptions> instances;
+  std::shared_ptr<const GpuReport> gpus;  // that they were planned for; null: nobody looked
 };
 
 Result<Prepared> prepare(Effective effective, const config::Environment& environment,
@@ -69,8 +51,8 @@ Result<Prepared> prepare(Effective effective, const config::Environment& environ
     all.welcome.foreign.push_back(all.config.backends[i].address);
   }
   if (wants_supervision(all.config, all.config.backends.size())) {
-    Result<Supervision> planned =
-        plan_supervision(all.config, look_for_gpus(gpu_places(environment)), environment, drover);
+    all.gpus = std::make_shared<const GpuReport>(read_gpus_here(environment));
+    Result<Supervision> planned = plan_supervision(all.config, *all.gpus, environment, drover);
     if (!planned && all.config.backends.empty()) {
       Error error = nothing_to_serve();
       error.message += ". Nor can drover start one: " + planned.error().message;
@@ -115,6 +97,7 @@ int run_serve(const cli::ServeCommand& command, const config::Environment& envir
   options.instances = std::move(prepared->instances);
   options.make_rule = make_restart_rule;
   options.gpus = keeper::make_gpu_reader(gpu_places(environment));
+  options.first_report = std::move(prepared->gpus);
   return keeper::Keeper(loop, std::move(options), log).run();
 }
 

@@ -78,6 +78,7 @@ struct Server::State {
   std::unique_ptr<probe::Probe> probe;
   std::unique_ptr<gateway::Admin> admin;
   std::vector<std::unique_ptr<net::LoopThread>> threads;
+  std::function<void()> serving;
   std::size_t drained = 0;
   bool draining = false;
   bool forced = false;
@@ -232,6 +233,12 @@ engine::Engine& Server::engine() { return *state_->engine; }
 
 net::EpollLoop& Server::home() { return state_->home(); }
 
+void Server::drain() {
+  if (!state_->draining) state_->drain();
+}
+
+void Server::on_serving(std::function<void()> serving) { state_->serving = std::move(serving); }
+
 void Server::abort() {
   state_->forced = true;
   state_->home().stop();
@@ -255,6 +262,7 @@ net::Task<void> Server::State::open_doors() {
       }
     });
   }
+  if (serving) serving();
 }
 
 // What a person needs now: the address, the instances, and one line that streams tokens.

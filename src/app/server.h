@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -38,6 +39,10 @@ class Server {
   net::EpollLoop& home();
   // Ends at once, as a second signal does. Home loop.
   void abort();
+  // Drains and ends, as a first signal does. Home loop.
+  void drain();
+  // Called on the home loop once clients are taken. Before run().
+  void on_serving(std::function<void()> serving);
 
   // Serves until SIGTERM or SIGINT, then drains; a second signal ends at once. Prints the greeting
   // to stdout.

@@ -224,7 +224,7 @@ void per_process(Writer& out, const core::FleetView& fleet, std::string_view nam
   for (const core::BackendView& backend : fleet.backends) {
     if (!backend.process) continue;
     const auto reading = value(*backend.process);
-    if (reading) out.sample({{"instance", backend.name}}, *reading);
+    if (reading) out.sample({{"backend", backend.name}}, *reading);
   }
 }
 
@@ -254,7 +254,7 @@ void write_processes(Writer& out, const core::FleetView& fleet) {
   for (const core::BackendView& backend : fleet.backends) {
     if (!backend.process) continue;
     for (const ProcessState state : kProcessStates) {
-      out.sample({{"instance", backend.name}, {"state", to_string(state)}},
+      out.sample({{"backend", backend.name}, {"state", to_string(state)}},
                  backend.process->state == state ? 1 : 0);
     }
   }

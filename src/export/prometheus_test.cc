@@ -273,19 +273,19 @@ TEST(Prometheus, SupervisedInstancesHaveTheirProcess) {
   fleet.backends[0].process = process;
   {
     const Reader read(metrics_text(fleet, engine::Metrics(), "0.1.0"));
-    EXPECT_EQ(read.at("drover_instance_cpu_seconds_total{instance=\"gpu0\"}"), 1.5);
-    EXPECT_EQ(read.at("drover_instance_resident_bytes{instance=\"gpu0\"}"), 4096);
-    EXPECT_EQ(read.at("drover_instance_open_files{instance=\"gpu0\"}"), 12);
-    EXPECT_EQ(read.at("drover_instance_processes{instance=\"gpu0\"}"), 2);
-    EXPECT_EQ(read.at("drover_instance_restarts_total{instance=\"gpu0\"}"), 2);
-    EXPECT_EQ(read.at("drover_instance_process_state{instance=\"gpu0\",state=\"running\"}"), 1);
-    EXPECT_EQ(read.at("drover_instance_process_state{instance=\"gpu0\",state=\"waiting\"}"), 0);
-    EXPECT_EQ(read.at("drover_instance_pinned_well{instance=\"gpu0\"}"), -1) << "not known yet";
-    EXPECT_EQ(read.at("drover_instance_restarts_total{instance=\"foreign\"}"), -1);
+    EXPECT_EQ(read.at("drover_instance_cpu_seconds_total{backend=\"gpu0\"}"), 1.5);
+    EXPECT_EQ(read.at("drover_instance_resident_bytes{backend=\"gpu0\"}"), 4096);
+    EXPECT_EQ(read.at("drover_instance_open_files{backend=\"gpu0\"}"), 12);
+    EXPECT_EQ(read.at("drover_instance_processes{backend=\"gpu0\"}"), 2);
+    EXPECT_EQ(read.at("drover_instance_restarts_total{backend=\"gpu0\"}"), 2);
+    EXPECT_EQ(read.at("drover_instance_process_state{backend=\"gpu0\",state=\"running\"}"), 1);
+    EXPECT_EQ(read.at("drover_instance_process_state{backend=\"gpu0\",state=\"waiting\"}"), 0);
+    EXPECT_EQ(read.at("drover_instance_pinned_well{backend=\"gpu0\"}"), -1) << "not known yet";
+    EXPECT_EQ(read.at("drover_instance_restarts_total{backend=\"foreign\"}"), -1);
   }
   fleet.backends[0].process->pinned_well = false;
   const Reader read(metrics_text(fleet, engine::Metrics(), "0.1.0"));
-  EXPECT_EQ(read.at("drover_instance_pinned_well{instance=\"gpu0\"}"), 0);
+  EXPECT_EQ(read.at("drover_instance_pinned_well{backend=\"gpu0\"}"), 0);
 }
 
 }  // namespace

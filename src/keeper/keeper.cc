@@ -41,7 +41,8 @@ Keeper::Keeper(net::EpollLoop& loop, Options options, Log& log)
       gateway_(
           loop, std::move(options_.gateway), log,
           {[this] { tell_everything(); }, [this](const Message& message) { on_message(message); },
-           [this](int exit_code) { on_gateway_end(exit_code); }}) {
+           [this](int exit_code) { on_gateway_end(exit_code); }}),
+      report_(std::move(options_.first_report)) {
   for (InstanceOptions& each : options_.instances) {
     const auto number = static_cast<std::uint32_t>(instances_.size());
     instances_.push_back(std::make_unique<Instance>(loop_, std::move(each), options_.make_rule(),
@@ -61,6 +62,9 @@ int Keeper::run() {
   if (options_.gpus) {
     gpus_ = std::make_unique<GpuWatch>(loop_, std::move(options_.gpus), GpuWatchSettings{},
                                        [this](std::shared_ptr<const GpuReport> report) {
+                                         // A driver that still wakes up does not take
+                                         // back what was there a moment ago.
+                                         if (report->gpus.empty() && report_) return;
                                          report_ = std::move(report);
                                          gateway_.send(Gpus{*report_});
                                        });

@@ -29,6 +29,9 @@ class Keeper {
     std::vector<InstanceOptions> instances;  // in the order of Welcome::supervised
     std::function<std::unique_ptr<RestartRule>()> make_rule;
     std::unique_ptr<GpuReader> gpus;  // null: nobody looks
+    // What was seen when the instances were planned: the gateway must not decide about memory
+    // before it knows how much there is. May be null.
+    std::shared_ptr<const GpuReport> first_report;
   };
   Keeper(net::EpollLoop& loop, Options options, Log& log);
   ~Keeper();

@@ -22,17 +22,18 @@ MB = 1_000_000
 
 def limit(fleet: Fleet, what: int, most: int) -> None:
     """As `ulimit` before the start would have it, hard limit and all."""
-    resource.prlimit(fleet.drover.pid, what, (most, most))
+    resource.prlimit(fleet.drover.gateway_pid(), what, (most, most))
 
 
 def open_files(fleet: Fleet) -> int:
-    return len(os.listdir(f"/proc/{fleet.drover.pid}/fd"))
+    return len(os.listdir(f"/proc/{fleet.drover.gateway_pid()}/fd"))
 
 
 async def fill_the_table(fleet: Fleet, most: int) -> list[Conversation]:
     """Connections that ask nothing, until drover has no descriptor left."""
     conversations = []
     while open_files(fleet) < most:
+        assert len(conversations) < 2 * most, "the limit holds for another process"
         conversations.append(await Conversation.open(fleet.drover.port))
         await asyncio.sleep(0)
     return conversations
