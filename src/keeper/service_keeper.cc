@@ -143,6 +143,11 @@ void ServiceKeeper::take(const Visit& visit) {
     const auto found = std::ranges::find(instances_, state.unit, &Watched::unit);
     if (found == instances_.end()) continue;
     InstanceProcess process = process_of(state);
+    // systemd counts only the restarts that it decided itself, and forgets them after one that was
+    // asked for; another process is another start.
+    const bool another = process.pid > 0 && found->last_pid > 0 && process.pid != found->last_pid;
+    if (process.pid > 0) found->last_pid = process.pid;
+    process.starts = std::max(process.starts, found->process.starts + (another ? 1 : 0));
     if (process.state != found->process.state) {
       log_.info("instance", {{"instance", std::string_view(found->name)},
                              {"state", to_string(process.state)},

@@ -49,6 +49,7 @@ class ServiceKeeper {
     std::string name;
     std::string unit;
     InstanceProcess process;
+    std::int64_t last_pid = 0;  // of the newest process that was seen
   };
 
   net::EpollLoop& loop_;

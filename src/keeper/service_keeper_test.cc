@@ -44,9 +44,7 @@ case "$*" in
 esac
 )sh";
 
-class ServiceKeeperTest :
-public
-::testing::Test {
+class ServiceKeeperTest : public ::testing::Test {
  protected:
   ServiceKeeperTest() {
     folder_.write("systemctl", kSystemctl);

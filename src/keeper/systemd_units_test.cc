@@ -137,8 +137,10 @@ TEST(SystemdUnits, StoppingWaitsForTheDrain) {
   layout.config = "/etc/drover/site.yaml";
   const std::string text = text_of(layout, "/etc/systemd/system/drover.service");
   EXPECT_THAT(text, HasSubstr("TimeoutStopSec=120\n"));
-  EXPECT_THAT(text, HasSubstr("ExecStart=/usr/bin/drover gateway --config "
-                              "/etc/drover/site.yaml\n"));
+  // The gateway hears from the keeper what the file says.
+  EXPECT_THAT(text, HasSubstr("ExecStart=/usr/bin/drover gateway\n"));
+  EXPECT_THAT(text_of(layout, "/etc/systemd/system/drover-keeper.service"),
+              HasSubstr("ExecStart=/usr/bin/drover keeper --config /etc/drover/site.yaml\n"));
 }
 
 TEST(SystemdUnits, TheListOfInstancesIsForEverybodyToRead) {

@@ -1,9 +1,9 @@
 #include "net/child_process.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <fmt/format.h>
 #include <grp.h>
+#include <linux/close_range.h>
 #include <pwd.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
