@@ -308,3 +308,31 @@ def test_gpu_readings_reach_status_and_metrics_while_they_change() -> None:
         wait_until(lambda: any(gpu["condition"] == "lost" for gpu in
                                drover.status()["gpus"]["devices"]),
                    "the lost GPU is said to be lost")
+
+
+async def _restart_all_under_load(drover: Drover) -> tuple[int, str, list[Outcome]]:
+    stop = asyncio.Event()
+    answers: list[Outcome] = []
+    tasks = [asyncio.create_task(_keep_asking(drover.port, stop, answers, f"r{client}"))
+             for client in range(LOAD)]
+    await until(lambda: any(each.complete for each in answers), "requests are served")
+    restart = await asyncio.create_subprocess_exec(
+        binary("drover"), "backends", "restart", "--all", "--rolling", "--admin",
+        f"127.0.0.1:{drover.admin_port}", stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT)
+    said, _ = await asyncio.wait_for(restart.communicate(), 90)
+    stop.set()
+    await asyncio.gather(*tasks)
+    return restart.returncode or 0, said.decode(), answers
+
+
+def test_a_rolling_restart_renews_every_instance_and_no_client_notices() -> None:
+    with Machine(options="--token-ms 3 --load-ms 50") as machine:
+        drover = machine.serve("  spanning: never\n")
+        before = set(machine.servers())
+        code, said, answers = asyncio.run(_restart_all_under_load(drover))
+        assert code == 0, said
+        assert not before & set(machine.servers())
+        assert all(each["process"]["restarts"] == 1 for each in drover.status()["instances"])
+        failed = [each for each in answers if not each.complete]
+        assert not failed, f"{len(failed)} of {len(answers)}: {failed[0].status} {failed[0].error}"
