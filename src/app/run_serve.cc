@@ -93,7 +93,8 @@ int run_serve(const cli::ServeCommand& command, const config::Environment& envir
   LogSink log({.least = config.log.level, .format = line_format(config.log.format)});
   net::EpollLoop loop;
   keeper::Keeper::Options options;
-  options.gateway = {*drover, sockets->take(), plain_environment(), std::move(prepared->welcome)};
+  options.gateway = {*drover, sockets->take(), plain_environment(), std::move(prepared->welcome),
+                     config.timeouts.drain};
   options.instances = std::move(prepared->instances);
   options.make_rule = make_restart_rule;
   options.gpus = keeper::make_gpu_reader(gpu_places(environment));

@@ -1,14 +1,17 @@
 #include "app/sandbox.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <initializer_list>
+#include <string_view>
 
 namespace drover::app {
 namespace {
@@ -73,6 +76,11 @@ constexpr std::uint64_t kAll =
 bool allow(int ruleset, const char* path, std::uint64_t access) {
   const int fd = ::open(path, O_PATH | O_CLOEXEC);
   if (fd < 0) return errno == ENOENT;  // what is not there needs no rule
+  // A rule for a single file may not speak of directories.
+  struct stat info{};
+  if (::fstat(fd, &info) == 0 && !S_ISDIR(info.st_mode)) {
+    access &= LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
+  }
   landlock_path_beneath_attr rule{};
   rule.allowed_access = access;
   rule.parent_fd = fd;
@@ -82,12 +90,21 @@ bool allow(int ruleset, const char* path, std::uint64_t access) {
   return added == 0;
 }
 
-bool confine_files(const std::string& spill_dir) {
+// Started by root it stays root; without its capabilities that is a user like others.
+bool drop_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[2] = {};
+  return ::syscall(SYS_capset, &header, none) == 0;
+}
+
+enum class Files : std::uint8_t { kConfined, kNoLandlock, kRefused };
+
+Files confine_files(const std::string& spill_dir) {
   landlock_ruleset_attr handled{};
   handled.handled_access_fs = kAll;
   const int ruleset =
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0));
-  if (ruleset < 0) return false;
+  if (ruleset < 0) return Files::kNoLandlock;
   // Names and resolvers, the time zone, what the allocator and the C library look up about memory.
   bool fine = allow(ruleset, spill_dir.c_str(), kRead | kWrite);
   for (const char* path :
@@ -97,7 +114,19 @@ bool confine_files(const std::string& spill_dir) {
   }
   fine = fine && ::syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
   ::close(ruleset);
-  return fine;
+  return fine ? Files::kConfined : Files::kRefused;
+}
+
+std::string_view words(Files files) {
+  switch (files) {
+    case Files::kConfined:
+      return ", files confined";
+    case Files::kNoLandlock:
+      return ", files not confined (the kernel has no Landlock)";
+    case Files::kRefused:
+      return ", files not confined (a rule was refused)";
+  }
+  return "";
 }
 
 }  // namespace
@@ -110,7 +139,8 @@ std::string enter_sandbox(const std::string& spill_dir) {
 #else
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return "none: no_new_privs was refused";
   std::string state = "no new privileges";
-  state += confine_files(spill_dir) ? ", files confined" : ", files not confined (no Landlock)";
+  state += drop_capabilities() ? ", no capabilities" : ", capabilities kept";
+  state += words(confine_files(spill_dir));
   state += forbid_calls() ? ", calls filtered" : ", calls not filtered (no seccomp)";
   return state;
 #endif

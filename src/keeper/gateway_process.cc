@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 namespace drover::keeper {
 namespace {
 
+// Error records of what is cut at the end of a drain, and the exit.
+constexpr Duration kForcedTime = std::chrono::seconds(5);
 constexpr Duration kFirstWait = std::chrono::milliseconds(100);
 constexpr Duration kLongestWait = std::chrono::seconds(5);
 // One that ran this long before it crashed was no victim of its start.
@@ -17,7 +20,12 @@ constexpr Duration kLongLife = std::chrono::minutes(1);
 }  // namespace
 
 GatewayProcess::GatewayProcess(net::EpollLoop& loop, Options options, Log& log, Heard heard)
-    : loop_(loop), options_(std::move(options)), log_(log), heard_(std::move(heard)), life_(loop) {}
+    : loop_(loop),
+      options_(std::move(options)),
+      log_(log),
+      heard_(std::move(heard)),
+      ending_timer_(loop),
+      life_(loop) {}
 
 GatewayProcess::~GatewayProcess() {
   for (const int fd : options_.listeners) ::close(fd);
@@ -28,10 +36,25 @@ void GatewayProcess::send(const Message& message) {
 }
 
 void GatewayProcess::end(int signal) {
-  ending_ = true;
+  const bool again = std::exchange(ending_, true);
   for (const int fd : options_.listeners) ::close(fd);
   options_.listeners.clear();
   if (child_) child_->signal(signal);
+  // One that does not even hear that it shall end must not keep the instances.
+  ending_timer_.stop();
+  ending_timer_.start(end_by_force(again ? kForcedTime : options_.drain + kForcedTime));
+}
+
+net::Task<void> GatewayProcess::end_by_force(Duration after) {
+  co_await loop_.sleep_for(after);
+  log_.error("gateway does not end, killing it", {});
+  if (child_) child_->signal(SIGKILL);
+}
+
+void GatewayProcess::misunderstood(pid_t pid, const std::string& why) {
+  if (why == Link::kPeerGone || this->pid() != pid) return;
+  log_.error("gateway is not understood, killing it", {{"reason", std::string_view(why)}});
+  child_->signal(SIGKILL);
 }
 
 net::Task<void> GatewayProcess::run() {
@@ -65,6 +88,7 @@ Result<void> GatewayProcess::spawn() {
   if (!pair) return std::move(pair).error();
   const auto [ours, theirs] = *pair;
   net::SpawnOptions options;
+  options.program = net::kThisProgram;
   options.argv = {options_.drover, kGatewayVerb, "--listeners",
                   std::to_string(options_.listeners.size())};
   options.environment = options_.environment;
@@ -80,10 +104,13 @@ Result<void> GatewayProcess::spawn() {
     return Error{ErrorKind::kSystem, Origin::kSelf, Retry::kNever, "no descriptor is left"};
   }
   child_ = std::move(*child);
-  // Its end is heard of by the process's end.
-  link_ = std::make_unique<Link>(loop_, std::move(stream), MessageReader(),
-                                 Link::Heard{[this](Message message) { heard(std::move(message)); },
-                                             [](const std::string&) {}});
+  // Its end is heard of by the process's end, unless the two do not understand each other: then the
+  // gateway would decide by what it heard last, for ever.
+  const pid_t pid = child_->pid();
+  link_ = std::make_unique<Link>(
+      loop_, std::move(stream), MessageReader(),
+      Link::Heard{[this](Message message) { heard(std::move(message)); },
+                  [this, pid](const std::string& why) { misunderstood(pid, why); }});
   link_->start();
   link_->send(options_.welcome);
   options_.welcome.greeting.clear();  // said once

@@ -29,6 +29,7 @@ class GatewayProcess {
     std::vector<int> listeners;
     std::vector<std::string> environment;
     Welcome welcome;
+    Duration drain{};  // that it may take when it is told to end
   };
   struct Heard {
     std::function<void()> started;           // a new one can be sent messages
@@ -50,6 +51,8 @@ class GatewayProcess {
   Result<void> spawn();
   int exit_code() const;
   void heard(Message message);
+  void misunderstood(pid_t pid, const std::string& why);
+  net::Task<void> end_by_force(Duration after);
 
   net::EpollLoop& loop_;
   Options options_;
@@ -60,6 +63,7 @@ class GatewayProcess {
   bool ready_ = false;       // this one has said that it serves
   bool ever_ready_ = false;  // one of them has
   bool ending_ = false;
+  net::OwnedTask ending_timer_;
   net::OwnedTask life_;
 };
 

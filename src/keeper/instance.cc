@@ -44,6 +44,10 @@ Instance::Instance(net::EpollLoop& loop, InstanceOptions options, std::unique_pt
       life_(loop) {}
 
 void Instance::restart(RestartKind kind, std::string reason) {
+  const bool ended =
+      process_.state == ProcessState::kWaiting || process_.state == ProcessState::kQuarantined;
+  if (kind == RestartKind::kFault && ended) return;  // an old story: the rule has judged it
+  if (wish_ == Wish::kRestart && kind == RestartKind::kOperator) restart_kind_ = kind;
   if (wish_ != Wish::kNone) return;  // it is on its way already
   wish_ = Wish::kRestart;
   restart_kind_ = kind;
@@ -79,11 +83,10 @@ net::Task<void> Instance::run() {
             fmt::format("{}; starts again in {:.1f} s", end, to_seconds(verdict.wait)));
       co_await loop_.sleep_for(verdict.wait, &interrupted_);
     }
-    // An operator's restart ends the wait; a fault that is reported now is an old story.
     if (wish_ != Wish::kRestart) continue;
     wish_ = Wish::kNone;
     interrupted_.reset();
-    if (restart_kind_ == RestartKind::kOperator) rule_->forgive();
+    rule_->forgive();  // only an operator ends the wait
   }
   enter(ProcessState::kStopped, "stopped with drover");
   ended_.set();
@@ -93,6 +96,11 @@ net::Task<void> Instance::run() {
 net::Task<std::string> Instance::live() {
   output_.forget_last_line();
   enter(ProcessState::kStarting);
+  // Whoever answers there would be taken for ours, pinned and well.
+  const bool taken = co_await answers();
+  if (taken) {
+    co_return fmt::format("port {} is served by another process", options_.plan.port);
+  }
   Result<void> started = spawn();
   if (!started) co_return started.error().message;
   const bool ready = co_await becomes_ready();
@@ -121,6 +129,7 @@ Result<void> Instance::spawn() {
   }
   const int output = output_.open_pipe();
   net::SpawnOptions options;
+  options.program = net::kThisProgram;
   options.argv = minder_arguments(
       {options_.drover, options_.stop_timeout, options_.user, {options_.ollama, "serve"}});
   options.environment = merged(options_.base_environment, options_.plan.environment);

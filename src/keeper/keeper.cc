@@ -17,6 +17,8 @@ namespace {
 
 // CPU, memory and files of an instance are looked at as often as its GPU.
 constexpr Duration kMeasureInterval = std::chrono::seconds(1);
+// Without its persistence daemon NVIDIA's driver takes seconds to wake its devices.
+constexpr Duration kWakeTime = std::chrono::seconds(30);
 constexpr int kLeftoverRounds = 300;
 constexpr int kLeftoverPauseMs = 10;
 
@@ -57,23 +59,33 @@ int Keeper::run() {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   const net::Signals signals(loop_, {SIGTERM, SIGINT, SIGCHLD},
                              [this](int number) { on_signal(number); });
+  began_ = loop_.now();
   gateway_.start();
   for (const auto& instance : instances_) instance->start();
   if (options_.gpus) {
-    gpus_ = std::make_unique<GpuWatch>(loop_, std::move(options_.gpus), GpuWatchSettings{},
-                                       [this](std::shared_ptr<const GpuReport> report) {
-                                         // A driver that still wakes up does not take
-                                         // back what was there a moment ago.
-                                         if (report->gpus.empty() && report_) return;
-                                         report_ = std::move(report);
-                                         gateway_.send(Gpus{*report_});
-                                       });
+    gpus_ = std::make_unique<GpuWatch>(
+        loop_, std::move(options_.gpus), GpuWatchSettings{},
+        [this](std::shared_ptr<const GpuReport> report) { take(*report); });
   }
   loop_.spawn(measure_rounds());
   loop_.run();
   loop_.abandon();
   gpus_.reset();
   return exit_code_;
+}
+
+void Keeper::take(GpuReport report) {
+  if (report.gpus.empty() && report_ && !report_->gpus.empty()) {
+    // A driver that still wakes up does not take back what was there a moment ago; one that went
+    // away does not leave its last readings behind as if they were of now.
+    if (loop_.now() - began_ < kWakeTime) return;
+    for (const Gpu& gpu : report_->gpus) {
+      report.gpus.push_back(
+          without_readings(gpu, GpuCondition::kSilent, "its driver does not answer any more"));
+    }
+  }
+  report_ = std::make_shared<const GpuReport>(std::move(report));
+  gateway_.send(Gpus{*report_});
 }
 
 void Keeper::on_signal(int number) {

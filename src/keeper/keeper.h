@@ -42,6 +42,7 @@ class Keeper {
 
  private:
   void on_signal(int number);
+  void take(GpuReport report);
   void on_message(const Message& message);
   void on_gateway_end(int exit_code);
   net::Task<void> stop_instances();
@@ -58,6 +59,7 @@ class Keeper {
   GatewayProcess gateway_;
   std::unique_ptr<GpuWatch> gpus_;
   std::shared_ptr<const GpuReport> report_;
+  Instant began_{};
   int exit_code_ = 0;
 };
 

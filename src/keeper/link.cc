@@ -51,7 +51,7 @@ net::Task<void> Link::read() {
     co_await stream_->readable(kNever);
     const net::Io io = stream_->read(loop_.scratch());
     if (io.state == net::Io::State::kWouldBlock) continue;
-    if (io.state != net::Io::State::kMoved) co_return end("the other process is gone");
+    if (io.state != net::Io::State::kMoved) co_return end(kPeerGone);
     reader_.feed({loop_.scratch().data(), io.bytes});
   }
 }

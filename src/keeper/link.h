@@ -14,6 +14,8 @@ namespace drover::keeper {
 
 class Link {
  public:
+  // The reason of an end that is simply the end of the other process.
+  static constexpr const char* kPeerGone = "the other process is gone";
   struct Heard {
     std::function<void(Message)> message;
     std::function<void(std::string why)> end;  // called once; the Link may be destroyed after it

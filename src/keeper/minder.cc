@@ -37,6 +37,8 @@ class Minder {
 
   int run() {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    // Who kills everything named drover shall not kill those who clean up after it.
+    ::prctl(PR_SET_NAME, "ollama-minder");
     sigset_t signals;
     sigemptyset(&signals);
     for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&signals, number);

@@ -227,6 +227,11 @@ Result<ModelStore> find_model_store(const StoreQuery& query) {
     }
     if (chosen && store.models == 0) continue;
     store.user = user_for(query.root + store.path);
+    // A store that is still to be made belongs to the service, not to root.
+    const bool others = look == Look::kAbsent && ::geteuid() == 0 && candidate.user != "root";
+    if (others && store.user.empty() && !candidate.user.empty() && account(candidate.user)) {
+      store.user = candidate.user;
+    }
     chosen = std::move(store);
   }
   if (chosen->models == 0) {

@@ -107,6 +107,13 @@ std::optional<std::string> environment_value(pid_t pid, std::string_view name,
   return std::nullopt;
 }
 
+std::string namespace_of(pid_t pid, const std::string& proc) {
+  char name[64] = {};
+  const std::string path = fmt::format("{}/{}/ns/pid", proc, pid);
+  const ssize_t size = ::readlink(path.c_str(), name, sizeof(name) - 1);
+  return size < 0 ? std::string() : std::string(name, static_cast<std::size_t>(size));
+}
+
 }  // namespace
 
 std::vector<pid_t> process_tree(pid_t root, const std::string& proc) {
@@ -181,7 +188,9 @@ std::vector<pid_t> leftovers(const std::string& proc) {
   std::vector<pid_t> found;
   for (const pid_t pid : numbered_entries(proc)) {
     const auto keeper = keeper_of(pid, proc);
-    if (keeper && identify(keeper->pid, proc) != keeper) found.push_back(pid);
+    if (!keeper || pid == ::getpid() || identify(keeper->pid, proc) == keeper) continue;
+    // In another namespace the number of its keeper means another process.
+    if (namespace_of(pid, proc) == namespace_of(::getpid(), proc)) found.push_back(pid);
   }
   return found;
 }

@@ -41,6 +41,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 // Everything that the child needs, made before the fork: between fork and exec only calls that are
 // safe in a copy of one thread of a process with several.
 struct Recipe {
+  const char* program = nullptr;
   std::vector<char*> argv;
   std::vector<char*> environment;
   std::vector<std::pair<int, int>> descriptors;
@@ -92,7 +93,7 @@ void arrange_descriptors(Recipe& recipe) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::execve(recipe.argv.front(), recipe.argv.data(), recipe.environment.data());
+  ::execve(recipe.program, recipe.argv.data(), recipe.environment.data());
   fail(recipe);
 }
 
@@ -123,6 +124,7 @@ Result<pid_t> spawn(const SpawnOptions& options) {
   // Beyond the low numbers, which the program's own descriptors may be put on.
   const int report_write = ::fcntl(report[1], F_DUPFD_CLOEXEC, kSpareFrom);
   ::close(report[1]);
+  recipe.program = (options.program.empty() ? options.argv.front() : options.program).c_str();
   recipe.argv = pointers(options.argv);
   recipe.environment = pointers(options.environment);
   recipe.descriptors = options.descriptors;

@@ -17,8 +17,12 @@
 
 namespace drover::net {
 
+// The program that runs, as it was when it was started: its file may have been replaced since.
+inline constexpr const char* kThisProgram = "/proc/self/exe";
+
 struct SpawnOptions {
-  std::vector<std::string> argv;         // argv[0] is a path, not searched for
+  std::vector<std::string> argv;
+  std::string program;                   // its path, not searched for; empty: argv[0]
   std::vector<std::string> environment;  // complete: "NAME=value"
   // Our descriptor, and the number below 600 that the program finds it under; at most 550. Standard
   // input is /dev/null unless named here; standard output and error are ours unless named.

@@ -10,7 +10,7 @@ OPTIONS = "--models small:2GB,middle:20GB,large:30GB,huge:90GB --vram 48GB --loa
 
 
 def _loaded(drover: Drover, name: str) -> list[str]:
-    return [model["name"] for model in instance(drover, name)["loaded"]]
+    return [model["name"] for model in instance(drover, name)["loaded"] or []]
 
 
 def test_a_model_for_two_gpus_spans_them_and_leaves_when_its_memory_is_needed() -> None:
