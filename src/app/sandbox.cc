@@ -16,6 +16,13 @@
 namespace drover::app {
 namespace {
 
+// Sanitizers trace their own process and run a symbolizer when they have something to say.
+#ifdef DROVER_SANITIZED
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 // Answered with EPERM instead of death: a library that tries one in vain goes on without it.
 constexpr int kForbidden[] = {SCMP_SYS(execve),
                               SCMP_SYS(execveat),
@@ -132,18 +139,13 @@ std::string_view words(Files files) {
 }  // namespace
 
 std::string enter_sandbox(const std::string& spill_dir) {
-#ifdef DROVER_SANITIZED
-  // Sanitizers trace their own process and run a symbolizer when they have something to say.
-  (void)spill_dir;
-  return "none: built with a sanitizer";
-#else
+  if (kSanitized) return "none: built with a sanitizer";
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return "none: no_new_privs was refused";
   std::string state = "no new privileges";
   state += drop_capabilities() ? ", no capabilities" : ", capabilities kept";
   state += words(confine_files(spill_dir));
   state += forbid_calls() ? ", calls filtered" : ", calls not filtered (no seccomp)";
   return state;
-#endif
 }
 
 }  // namespace drover::app
