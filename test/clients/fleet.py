@@ -280,6 +280,10 @@ class Drover(Child):
                 return pid
         raise LookupError("no gateway runs")
 
+    def resident_bytes(self) -> int:
+        """Of the process that serves: the keeper's memory is no matter of requests."""
+        return _resident_bytes(self.gateway_pid())
+
     def status(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(http(f"{self.admin}/api/v1/status")[1])
         return answer
