@@ -93,7 +93,7 @@ class Port {
   // Waits for the decision; how long is bounded by Settings::refresh_wait. `cancel` ends the wait
   // (refused with kCancelled) and, once granted, is what the engine triggers with kRevoked when the
   // instance goes down before the first byte: it must live until the lease is settled.
-  net::Task<Grant> acquire(core::RequestArrived request, net::Cancel& cancel);
+  net::Task<Grant> acquire(const core::RequestArrived& request, net::Cancel& cancel);
 
   // Counts a finished request.
   void record(RequestRecord record);

@@ -87,10 +87,10 @@ Port::~Port() {
   state_->close();
 }
 
-net::Task<Grant> Port::acquire(core::RequestArrived request, net::Cancel& cancel) {
+net::Task<Grant> Port::acquire(const core::RequestArrived& request, net::Cancel& cancel) {
   if (cancel.triggered()) co_return cancelled(cancel.reason());
   State::Waiting waiting(*state_, request.request);
-  state_->ask(waiting.ticket, std::move(request));
+  state_->ask(waiting.ticket, request);
   const net::WaitResult result = co_await waiting.answered.wait(kNever, &cancel);
   if (result == net::WaitResult::kCancelled) co_return cancelled(cancel.reason());
 

@@ -105,21 +105,25 @@ net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream) {
   bool refused = false;
   // Also one that was accepted in a drain has its one request served.
   for (bool first = true; first || !draining_; first = false) {
-    // One head at a time; between two requests a connection holds no buffer.
-    wire::RequestHead head;
-    Result<void> arrived = co_await read_head(client, head, settings_, &link.cancel);
+    // Between two requests a connection waits here, and holds nothing but itself.
+    if (client.buffered().empty()) {
+      const Instant deadline = loop_.now() + settings_.deadlines.idle;
+      const net::WaitResult ready = co_await client.stream().readable(deadline, &link.cancel);
+      if (ready != net::WaitResult::kReady) break;
+    }
+    // One head at a time.
+    Result<void> arrived = co_await read_head(client, head_, settings_, &link.cancel);
     set_busy(link);
     if (!arrived) {
       refused = arrived.error().kind != ErrorKind::kClosed;
       if (refused) co_await refuse_head(client, std::move(arrived).error());
       break;
     }
-    co_await serve_request(client, link, head);
+    co_await serve_request(client, link);
     if (draining_) client.close_after_answer();
     if (!client.keep_alive()) break;
     set_idle(link);
     link.cancel.reset();
-    if (client.buffered().empty()) client.release_buffer();
   }
   // A connection that lingers counts as busy: it ends by itself, soon.
   const bool answered = refused || !client.keep_alive();
@@ -135,15 +139,16 @@ void Gateway::tell_when_drained() {
     std::exchange(drained_, {})();
 }
 
-net::Task<void> Gateway::serve_request(Client& client, Link& link, wire::RequestHead& head) {
+// head_ has just been read.
+net::Task<void> Gateway::serve_request(Client& client, Link& link) {
   Exchange exchange(settings_.limits, loop_.now());
   exchange.id = port_.engine().next_request_id();
-  client.begin_request(head);
+  client.begin_request(head_);
   // Told to go in the very moment of a request: it is served, and is the last one.
   if (draining_ || link.cancel.triggered()) client.close_after_answer();
   link.cancel.reset();
   port_.engine().metrics().requests_active.add(1);
-  co_await tell(client, link, head, exchange);
+  co_await tell(client, link, exchange);
   port_.engine().metrics().requests_active.add(-1);
   finish(client, exchange);
 }

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "gateway/client.h"
 #include "gateway/exchange.h"
+#include "gateway/relay.h"
 #include "gateway/settings.h"
 #include "net/upstream_pool.h"
 
@@ -45,11 +46,17 @@ class Gateway {
 
   net::Task<void> accept_clients(std::unique_ptr<net::Listener> listener);
   net::Task<void> serve_connection(std::unique_ptr<net::Stream> stream);
-  net::Task<void> serve_request(Client& client, Link& link, wire::RequestHead& head);
-  net::Task<void> tell(Client& client, Link& link, const wire::RequestHead& head,
-                       Exchange& exchange);
+  net::Task<void> serve_request(Client& client, Link& link);
+  net::Task<void> tell(Client& client, Link& link, Exchange& exchange);
   net::Task<void> answer_own(Client& client, Link& link, Exchange& exchange);
   net::Task<void> attempt_until_answered(Client& client, Link& link, Exchange& exchange);
+  bool is_over(const Link& link) const;
+  static void note_attempt(Exchange& exchange, engine::Lease& lease, const Relayed& last);
+  net::Task<void> refuse_early(Client& client, Link& link, Exchange& exchange, Error error);
+  net::Task<void> end_refused(Client& client, Link& link, Exchange& exchange,
+                              engine::Refusal& refusal, const Relayed* last);
+  net::Task<void> end_cancelled(Client& client, Link& link, Exchange& exchange);
+  net::Task<void> end_attempts(Client& client, Link& link, Exchange& exchange, Relayed& last);
   net::Task<void> refuse_head(Client& client, Error error);
   void finish(const Client& client, Exchange& exchange);
   bool make_room();
@@ -64,6 +71,9 @@ class Gateway {
   net::UpstreamPool& pool_;
   const Settings& settings_;
   Log& log_;
+  // Of the request that is being admitted. Shared like the loop's scratch: valid until the next
+  // co_await, so that no waiting connection holds a head.
+  wire::RequestHead head_;
   std::size_t open_ = 0;         // accepted and not closed
   std::size_t listeners_ = 0;    // that still accept
   std::size_t turned_away_ = 0;  // that still hear why

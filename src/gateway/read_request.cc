@@ -256,6 +256,7 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
     // It asks by its path. A body has no meaning here, and must reach no instance: behind a GET
     // without a length it would be read as another request.
     if (exchange.body_unread) client.close_after_answer();
+    if (client.buffered().empty()) client.release_buffer();
     co_return Result<void>();
   }
   BodyIntake intake(exchange, settings);
@@ -299,6 +300,8 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
     input = {};
   }
   exchange.body_unread = false;
+  // Only what was sent ahead stays; an answer may take minutes.
+  if (client.buffered().empty()) client.release_buffer();
   co_return intake.finish();
 }
 

@@ -43,12 +43,15 @@ Relay::Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, 
       instance_(settings.instances[lease.backend().value]),
       loop_(client.loop()) {}
 
-net::Task<Relayed> Relay::run() {
+net::Task<void> Relay::run() {
   Upstream up;
   Result<void> opened = co_await open(up);
   if (!opened) co_return failed(std::move(opened).error());
-  if (is_stream(up.head)) co_return co_await relay_stream(up);
-  co_return co_await relay_document(up);
+  if (is_stream(up.head)) {
+    co_await relay_stream(up);
+  } else {
+    co_await relay_document(up);
+  }
 }
 
 // Connects, sends the request and reads the head of the answer. A pooled connection that proves
@@ -56,7 +59,7 @@ net::Task<Relayed> Relay::run() {
 net::Task<Result<void>> Relay::open(Upstream& up) {
   Result<void> opened = co_await connect(up, net::UpstreamPool::Freshness::kAny);
   if (!opened) co_return opened;
-  const bool reused = up.connection.reused;
+  const bool reused = up.reused;
   opened = co_await send_request(up);
   const Instant sent = loop_.now();
   if (opened) opened = co_await read_head(up);
@@ -80,7 +83,8 @@ net::Task<Result<void>> Relay::connect(Upstream& up, net::UpstreamPool::Freshnes
     error.message = "instance " + instance_.name + ": " + error.message;
     co_return unreachable(std::move(error));
   }
-  up.connection = std::move(*connection);
+  up.stream = std::move(connection->stream);
+  up.reused = connection->reused;
   co_return Result<void>();
 }
 
@@ -113,8 +117,8 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
     if (!piece) co_return std::move(piece).error();
     if (piece->empty() && before.empty()) co_return Result<void>();
     const std::array<std::string_view, 2> parts = {before, *piece};
-    Result<void> sent = co_await net::write_all(*up.connection.stream, parts,
-                                                settings_.deadlines.write_stall, &cancel_);
+    Result<void> sent =
+        co_await net::write_all(*up.stream, parts, settings_.deadlines.write_stall, &cancel_);
     if (!sent) {
       Error error = std::move(sent).error();
       error.origin = Origin::kInstance;
@@ -127,7 +131,7 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
 // True: bytes were added to up.input. False: the instance ended its side.
 net::Task<Result<bool>> Relay::wait_input(Upstream& up, Instant deadline) {
   for (;;) {
-    const net::WaitResult ready = co_await up.connection.stream->readable(deadline, &cancel_);
+    const net::WaitResult ready = co_await up.stream->readable(deadline, &cancel_);
     if (ready == net::WaitResult::kTimedOut) {
       co_return instance_error(ErrorKind::kTimeout, Retry::kNever,
                                "instance " + instance_.name + " did not answer in time");
@@ -136,7 +140,7 @@ net::Task<Result<bool>> Relay::wait_input(Upstream& up, Instant deadline) {
       co_return instance_error(ErrorKind::kCancelled, Retry::kSafe,
                                "instance " + instance_.name + " went down before it answered");
     }
-    const net::Io io = up.connection.stream->read(loop_.scratch());
+    const net::Io io = up.stream->read(loop_.scratch());
     if (io.state == net::Io::State::kWouldBlock) continue;
     if (io.state == net::Io::State::kEnd) co_return false;
     if (io.state == net::Io::State::kFailed) {
@@ -160,23 +164,11 @@ net::Task<Result<void>> Relay::read_head(Upstream& up) {
   wire::ResponseParser parser(settings_.limits.head);
   const Instant deadline = loop_.now() + longest_wait();
   for (int informational = 0; informational <= kMaxInformational;) {
-    Result<std::optional<std::size_t>> parsed =
-        up.input.empty() ? Result<std::optional<std::size_t>>(std::nullopt)
-                         : parser.parse(up.input, exchange_.method, up.head);
-    if (!parsed) co_return std::move(parsed).error();
-    if (parsed->has_value()) {
-      const std::size_t bytes = **parsed;
-      if (up.head.status == 101) break;
-      up.head_text = up.input.substr(0, bytes);
-      up.input.erase(0, bytes);
-      parser.reset();
-      if (up.head.status >= 200) {
-        // Once more over the kept copy, so that the views live as long as the answer.
-        Result<std::optional<std::size_t>> again =
-            parser.parse(up.head_text, exchange_.method, up.head);
-        if (!again) co_return std::move(again).error();
-        co_return Result<void>();
-      }
+    Result<bool> arrived = take_head(up, parser);
+    if (!arrived) co_return std::move(arrived).error();
+    if (*arrived && up.head.status == 101) break;
+    if (*arrived && up.head.status >= 200) co_return Result<void>();
+    if (*arrived) {
       ++informational;
       continue;
     }
@@ -192,14 +184,27 @@ net::Task<Result<void>> Relay::read_head(Upstream& up) {
                            "instance " + instance_.name + " answered with interim responses only");
 }
 
-bool Relay::is_stream(const wire::ResponseHead& head) const {
+// Moves a head that is whole from up.input to up.head. False: more has to arrive.
+Result<bool> Relay::take_head(Upstream& up, wire::ResponseParser& parser) const {
+  if (up.input.empty()) return false;
+  wire::ResponseHead head;
+  Result<std::optional<std::size_t>> parsed = parser.parse(up.input, exchange_.method, head);
+  if (!parsed) return std::move(parsed).error();
+  if (!parsed->has_value()) return false;
+  up.head = {head.status, head.framing, head.keep_alive, head.content_length,
+             std::string(head.find("content-type").value_or(""))};
+  up.input.erase(0, **parsed);
+  return true;
+}
+
+bool Relay::is_stream(const AnswerHead& head) const {
   if (head.status != 200 || exchange_.route->shape == StreamShape::kNone) return false;
-  const std::string_view type = head.find("content-type").value_or("");
-  return is_media_type(type, "application/x-ndjson") || is_media_type(type, "text/event-stream");
+  return is_media_type(head.content_type, "application/x-ndjson") ||
+         is_media_type(head.content_type, "text/event-stream");
 }
 
 Answer Relay::answer_head(const Upstream& up) const {
-  Answer answer{up.head.status, up.head.find("content-type").value_or(""), exchange_.answer_fields};
+  Answer answer{up.head.status, up.head.content_type, exchange_.answer_fields};
   fmt::format_to(std::back_inserter(answer.fields), "X-Drover-Backend: {}\r\n", instance_.name);
   if (exchange_.explain) {
     fmt::format_to(std::back_inserter(answer.fields), "X-Drover-Why: {}\r\n", exchange_.why);
@@ -209,19 +214,22 @@ Answer Relay::answer_head(const Upstream& up) const {
 
 // --- streams ---
 
-net::Task<Relayed> Relay::relay_stream(Upstream& up) {
-  StreamCopy copy(client_, exchange_, up.head, settings_.limits.first_record_bytes);
-  StreamEnd end = co_await copy_stream(up, copy);
-  if (end.how != core::AttemptResult::kClientGone) {
-    const bool taken = co_await send_last(up, copy);
-    if (!taken) end.how = core::AttemptResult::kClientGone;
-  }
-  if (end.how == core::AttemptResult::kClientGone) {
-    co_return Relayed{end.how, "", true, false, copy.usage()};
-  }
+// The frames of this part live as long as the stream, thousands at once: what happens only at its
+// end has frames of its own.
+net::Task<void> Relay::relay_stream(Upstream& up) {
+  StreamCopy copy(client_, exchange_.route->shape, up.head.framing, up.head.content_length,
+                  settings_.limits.first_record_bytes);
+  StreamEnd end;
+  co_await copy_stream(up, copy, end);
+  co_await end_stream(up, copy, end);
+}
+
+net::Task<void> Relay::end_stream(Upstream& up, StreamCopy& copy, StreamEnd& end) {
+  if (end.how != core::AttemptResult::kClientGone) co_await send_last(up, copy, end);
+  if (end.how == core::AttemptResult::kClientGone) co_return answered(end.how, "", copy.usage());
   // The instance's own error record: the client has it already, or never needs to see it.
   if (copy.failed() && !content_sent_) {
-    co_return Relayed{judge_error(copy.error()), copy.error(), false, true, {}};
+    co_return hidden(judge_error(copy.error()), copy.error(), Again::kYes);
   }
   if (copy.failed()) {
     co_return co_await end_broken(copy.error(), judge_error(copy.error()), RecordSent::kYes);
@@ -231,42 +239,63 @@ net::Task<Relayed> Relay::relay_stream(Upstream& up) {
     record_prefix_ = exchange_.route->shape == StreamShape::kNdjson ? "\n" : "\n\n";
   }
   if (content_sent_) co_return co_await end_broken(end.why, end.how, RecordSent::kNo);
-  const bool again = end.how != core::AttemptResult::kTimedOut;
-  co_return Relayed{end.how, end.why, false, again, {}};
+  const bool late = end.how == core::AttemptResult::kTimedOut;
+  hidden(end.how, end.why, late ? Again::kNo : Again::kYes);
 }
 
-// Carries records until the instance's body is over, one way or another.
-net::Task<Relay::StreamEnd> Relay::copy_stream(Upstream& up, StreamCopy& copy) {
-  std::string_view input = up.input;
+// Carries records until the instance's body is over, one way or another, which `end` then says.
+net::Task<void> Relay::copy_stream(Upstream& up, StreamCopy& copy, StreamEnd& end) {
+  Step step = take_input(up, copy, std::exchange(up.input, {}), end);
   for (;;) {
-    Result<void> took = copy.take(input, [this, &up] { return answer_head(up); });
-    up.input.clear();
-    if (copy.content_sent() && !content_sent_) cross_the_fence(up);
-    note_progress(copy);
-    pending_ = copy.take_pending();
-    const bool client_lost = !took && took.error().origin == Origin::kClient;
-    Result<void> flushed = co_await flush();
-    if (client_lost || !flushed) co_return StreamEnd{core::AttemptResult::kClientGone, {}};
-    if (!took) co_return StreamEnd{core::AttemptResult::kFailed, took.error().message};
-    if (copy.finished()) co_return StreamEnd{core::AttemptResult::kDied, without_final_record()};
-
+    if (!pending_.empty()) {
+      Result<void> flushed = co_await flush();
+      if (!flushed) co_return client_left(end);
+    }
+    if (step == Step::kOver) co_return;
     const bool over = copy.terminal() || copy.failed();
     const Instant deadline = loop_.now() + (over ? kTailWait : settings_.deadlines.token_gap);
-    const net::WaitResult ready = co_await up.connection.stream->readable(deadline, &cancel_);
-    input = {};
-    // Behind the terminal record only framing is due: the answer is whole, whoever leaves.
-    if (ready != net::WaitResult::kReady && copy.terminal()) co_return StreamEnd{};
-    if (ready != net::WaitResult::kReady) co_return called_off(ready);
-    const net::Io io = up.connection.stream->read(loop_.scratch());
-    if (io.state == net::Io::State::kEnd) {
-      co_return StreamEnd{core::AttemptResult::kDied, without_final_record()};
-    }
-    if (io.state == net::Io::State::kFailed) {
-      co_return StreamEnd{core::AttemptResult::kDied,
-                          "instance " + instance_.name + " reset the connection in mid-stream"};
-    }
-    if (io.state == net::Io::State::kMoved) input = {loop_.scratch().data(), io.bytes};
+    const net::WaitResult ready = co_await up.stream->readable(deadline, &cancel_);
+    if (ready != net::WaitResult::kReady) co_return called_off(ready, copy, end);
+    step = take_arrived(up, copy, end);
   }
+}
+
+// What the instance has sent, straight out of the loop's scratch.
+Relay::Step Relay::take_arrived(Upstream& up, StreamCopy& copy, StreamEnd& end) {
+  const net::Io io = up.stream->read(loop_.scratch());
+  switch (io.state) {
+    case net::Io::State::kMoved:
+      return take_input(up, copy, {loop_.scratch().data(), io.bytes}, end);
+    case net::Io::State::kWouldBlock:
+      return Step::kGoesOn;
+    case net::Io::State::kEnd:
+      end = {core::AttemptResult::kDied, without_final_record()};
+      return Step::kOver;
+    case net::Io::State::kFailed:
+      end = {core::AttemptResult::kDied,
+             "instance " + instance_.name + " reset the connection in mid-stream"};
+      return Step::kOver;
+  }
+  return Step::kOver;
+}
+
+Relay::Step Relay::take_input(Upstream& up, StreamCopy& copy, std::string_view input,
+                              StreamEnd& end) {
+  Result<void> took = copy.take(input, [this, &up] { return answer_head(up); });
+  if (copy.content_sent() && !content_sent_) cross_the_fence(up);
+  note_progress(copy);
+  pending_ = copy.take_pending();
+  if (!took && took.error().origin == Origin::kClient) {
+    pending_.clear();
+    client_left(end);
+  } else if (!took) {
+    end = {core::AttemptResult::kFailed, std::move(took).error().message};
+  } else if (copy.finished()) {
+    end = {core::AttemptResult::kDied, without_final_record()};
+  } else {
+    return Step::kGoesOn;
+  }
+  return Step::kOver;
 }
 
 // One message a second is enough to see that an instance lives; one a token would be the busiest
@@ -284,6 +313,7 @@ void Relay::cross_the_fence(const Upstream& up) {
   content_sent_ = true;
   lease_.first_byte();
   exchange_.body.release();
+  std::string().swap(exchange_.forward_fields);
   progress_told_ = loop_.now();
   exchange_.record.first_byte = loop_.now() - exchange_.arrived;
   exchange_.record.status = up.head.status;
@@ -293,39 +323,43 @@ void Relay::cross_the_fence(const Upstream& up) {
   client_.stream().watch_hangup(&cancel_);
 }
 
-// A last record without its line end is still a record. False: the client is gone.
-net::Task<bool> Relay::send_last(Upstream& up, StreamCopy& copy) {
+// A last record without its line end is still a record.
+net::Task<void> Relay::send_last(Upstream& up, StreamCopy& copy, StreamEnd& end) {
   Result<void> sent = copy.send_last([this, &up] { return answer_head(up); });
   if (copy.content_sent() && !content_sent_) cross_the_fence(up);
   pending_ = copy.take_pending();
   Result<void> flushed = co_await flush();
-  const bool taken = sent.ok() && flushed.ok();
-  co_return taken;
+  if (!sent || !flushed) client_left(end);
 }
 
 std::string Relay::without_final_record() const {
   return "instance " + instance_.name + " ended the stream without its final record";
 }
 
+void Relay::client_left(StreamEnd& end) { end = {core::AttemptResult::kClientGone, {}}; }
+
 // The wait for the next token ended without one.
-Relay::StreamEnd Relay::called_off(net::WaitResult result) const {
+void Relay::called_off(net::WaitResult result, const StreamCopy& copy, StreamEnd& end) const {
+  // Behind the terminal record only framing is due: the answer is whole, whoever leaves.
+  if (copy.terminal()) return;
   if (result == net::WaitResult::kTimedOut) {
-    return {core::AttemptResult::kTimedOut,
-            "instance " + instance_.name + " sent no token in time"};
+    end = {core::AttemptResult::kTimedOut, "instance " + instance_.name + " sent no token in time"};
+    return;
   }
   switch (cancel_.reason()) {
     case net::CancelReason::kClientGone:
-      return {core::AttemptResult::kClientGone, {}};
+      return client_left(end);
     case net::CancelReason::kRevoked:
-      return {core::AttemptResult::kRevoked, "instance " + instance_.name + " went down"};
+      end = {core::AttemptResult::kRevoked, "instance " + instance_.name + " went down"};
+      return;
     default:
-      return {core::AttemptResult::kRevoked, "the server is shutting down"};
+      end = {core::AttemptResult::kRevoked, "the server is shutting down"};
   }
 }
 
 // The terminal record went to the client; its end may still be due, when the instance's framing
 // stayed open behind the record.
-net::Task<Relayed> Relay::end_complete(Upstream& up, StreamCopy& copy) {
+net::Task<void> Relay::end_complete(Upstream& up, StreamCopy& copy) {
   if (!copy.finished()) {
     Result<std::string> rest = client_.send_now({}, {}, client_.stream_end());
     if (rest) pending_ = std::move(*rest);
@@ -333,12 +367,12 @@ net::Task<Relayed> Relay::end_complete(Upstream& up, StreamCopy& copy) {
     if (!rest || !flushed) client_.cut_short();
   }
   give_back(up, copy.finished());
-  co_return Relayed{core::AttemptResult::kServed, "", true, false, copy.usage()};
+  answered(core::AttemptResult::kServed, "", copy.usage());
 }
 
 // Content was sent and the answer can not be completed: say so in the client's dialect.
-net::Task<Relayed> Relay::end_broken(std::string detail, core::AttemptResult result,
-                                     RecordSent record_sent) {
+net::Task<void> Relay::end_broken(std::string detail, core::AttemptResult result,
+                                  RecordSent record_sent) {
   client_.close_after_answer();
   exchange_.record.outcome = engine::Outcome::kBroken;
   exchange_.record.reason = to_string(ErrorKind::kUpstream);
@@ -353,7 +387,7 @@ net::Task<Relayed> Relay::end_broken(std::string detail, core::AttemptResult res
     Result<void> flushed = co_await flush();
     if (!flushed) client_.cut_short();
   }
-  co_return Relayed{result, std::move(detail), true, false, {}};
+  answered(result, std::move(detail), {});
 }
 
 net::Task<Result<void>> Relay::flush() {
@@ -384,25 +418,39 @@ core::AttemptResult Relay::result_of(const Error& error) const {
   }
 }
 
-Relayed Relay::failed(Error error) const {
+void Relay::answered(core::AttemptResult result, std::string detail, const Usage& usage) {
+  outcome_.result = result;
+  outcome_.detail = std::move(detail);
+  outcome_.answered = true;
+  outcome_.usage = usage;
+}
+
+void Relay::hidden(core::AttemptResult result, std::string detail, Again again) {
+  outcome_.result = result;
+  outcome_.detail = std::move(detail);
+  outcome_.retryable = again == Again::kYes;
+}
+
+void Relay::failed(Error error) {
   const core::AttemptResult result = result_of(error);
   if (result == core::AttemptResult::kOwnFault) {
     // Another instance would be no help, and another try would want more of what is short.
-    std::string detail = error.message;
-    return Relayed{result, std::move(detail), false, false, {}, std::move(error)};
+    hidden(result, error.message, Again::kNo);
+    outcome_.own = std::move(error);
+    return;
   }
   // Whoever waited for tokens that long is not made to wait once more; a look-up is short.
   const bool late = result == core::AttemptResult::kTimedOut && exchange_.route->inference;
   const bool retryable = result != core::AttemptResult::kClientGone && !late &&
                          cancel_.reason() != net::CancelReason::kShutdown;
-  return Relayed{result, std::move(error.message), false, retryable, {}};
+  hidden(result, std::move(error.message), retryable ? Again::kYes : Again::kNo);
 }
 
 // A connection serves again only when its answer ended where it said and nothing is left over.
 void Relay::give_back(Upstream& up, bool body_done) {
   if (!body_done || !up.head.keep_alive || !up.input.empty()) return;
-  if (up.connection.stream->has_input()) return;
-  pool_.give_back(instance_.id, std::move(up.connection.stream));
+  if (up.stream->has_input()) return;
+  pool_.give_back(instance_.id, std::move(up.stream));
 }
 
 }  // namespace drover::gateway

@@ -36,54 +36,75 @@ class Relay {
   Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, Exchange& exchange,
         engine::Lease& lease, net::Cancel& cancel);
 
-  net::Task<Relayed> run();
+  // To its end; then outcome() says how it went.
+  net::Task<void> run();
+  Relayed& outcome() { return outcome_; }
 
  private:
+  // Of the instance's head only this matters: its other fields are not for the client.
+  struct AnswerHead {
+    int status = 0;
+    wire::Framing framing = wire::Framing::kNone;
+    bool keep_alive = true;
+    std::uint64_t content_length = 0;
+    std::string content_type;
+  };
   // What is open towards the instance during one attempt.
   struct Upstream {
-    net::UpstreamStream connection;
-    std::string input;        // received, not yet consumed (head, then what came with it)
-    wire::ResponseHead head;  // views into `head_text`
-    std::string head_text;
-    bool heard = false;  // at least one byte of an answer
+    std::unique_ptr<net::Stream> stream;
+    std::string input;  // received, not yet consumed (head, then what came with it)
+    AnswerHead head;
+    bool reused = false;  // the connection served before
+    bool heard = false;   // at least one byte of an answer
   };
 
   net::Task<Result<void>> connect(Upstream& up, net::UpstreamPool::Freshness freshness);
   net::Task<Result<void>> send_request(Upstream& up);
   net::Task<Result<void>> read_head(Upstream& up);
+  Result<bool> take_head(Upstream& up, wire::ResponseParser& parser) const;
   net::Task<Result<void>> open(Upstream& up);
   net::Task<Result<bool>> wait_input(Upstream& up, Instant deadline);
   Duration longest_wait() const;
 
-  net::Task<Relayed> relay_document(Upstream& up);
-  net::Task<Relayed> relay_long_document(Upstream& up, wire::BodyDecoder& decoder,
-                                         std::string begun);
+  net::Task<void> relay_document(Upstream& up);
+  net::Task<void> send_document(Upstream& up, const std::string& body, bool body_done);
+  net::Task<void> relay_long_document(Upstream& up, wire::BodyDecoder& decoder, std::string begun);
   net::Task<Result<bool>> more_of(Upstream& up, wire::BodyDecoder& decoder);
-  Relayed cut_document(const Error& error);
+  bool is_hidden_error(const Upstream& up);
+  void cut_document(const Error& error);
 
   // Why a stream is over, from the instance's side; `why` is one sentence.
   struct StreamEnd {
     core::AttemptResult how = core::AttemptResult::kDied;
     std::string why;
   };
-  net::Task<Relayed> relay_stream(Upstream& up);
-  net::Task<StreamEnd> copy_stream(Upstream& up, StreamCopy& copy);
-  net::Task<bool> send_last(Upstream& up, StreamCopy& copy);
-  net::Task<Relayed> end_complete(Upstream& up, StreamCopy& copy);
+  net::Task<void> relay_stream(Upstream& up);
+  net::Task<void> copy_stream(Upstream& up, StreamCopy& copy, StreamEnd& end);
+  net::Task<void> send_last(Upstream& up, StreamCopy& copy, StreamEnd& end);
+  net::Task<void> end_stream(Upstream& up, StreamCopy& copy, StreamEnd& end);
+  net::Task<void> end_complete(Upstream& up, StreamCopy& copy);
   void note_progress(const StreamCopy& copy);
   void cross_the_fence(const Upstream& up);
-  StreamEnd called_off(net::WaitResult result) const;
+  enum class Step : std::uint8_t { kGoesOn, kOver };
+  Step take_arrived(Upstream& up, StreamCopy& copy, StreamEnd& end);
+  Step take_input(Upstream& up, StreamCopy& copy, std::string_view input, StreamEnd& end);
+  void called_off(net::WaitResult result, const StreamCopy& copy, StreamEnd& end) const;
+  static void client_left(StreamEnd& end);
   std::string without_final_record() const;
   // Whether the instance's own error record went to the client already.
   enum class RecordSent : std::uint8_t { kNo, kYes };
-  net::Task<Relayed> end_broken(std::string detail, core::AttemptResult result,
-                                RecordSent record_sent);
+  net::Task<void> end_broken(std::string detail, core::AttemptResult result,
+                             RecordSent record_sent);
   net::Task<Result<void>> flush();
-  Relayed failed(Error error) const;
+  // What outcome() says from now on. An attempt that the client saw nothing of may be hidden.
+  enum class Again : std::uint8_t { kNo, kYes };
+  void answered(core::AttemptResult result, std::string detail, const Usage& usage);
+  void hidden(core::AttemptResult result, std::string detail, Again again);
+  void failed(Error error);
   core::AttemptResult result_of(const Error& error) const;
   void give_back(Upstream& up, bool body_done);
   Answer answer_head(const Upstream& up) const;
-  bool is_stream(const wire::ResponseHead& head) const;
+  bool is_stream(const AnswerHead& head) const;
 
   net::UpstreamPool& pool_;
   const Settings& settings_;
@@ -93,6 +114,7 @@ class Relay {
   net::Cancel& cancel_;
   const Instance& instance_;
   net::Loop& loop_;
+  Relayed outcome_;
   std::string_view record_prefix_;  // ends the record that an error record would fall into
   std::string pending_;             // framed for the client, refused by its kernel buffer so far
   bool content_sent_ = false;

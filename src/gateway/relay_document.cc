@@ -25,40 +25,47 @@ Result<void> decode_arrived(std::string& input, wire::BodyDecoder& decoder, std:
 
 }  // namespace
 
-net::Task<Relayed> Relay::relay_document(Upstream& up) {
+net::Task<void> Relay::relay_document(Upstream& up) {
   wire::BodyDecoder decoder(up.head.framing, up.head.content_length, Origin::kInstance);
-  const std::string_view type = up.head.find("content-type").value_or("");
   std::string body;
   for (;;) {
     Result<void> decoded = decode_arrived(up.input, decoder, body);
     if (!decoded) co_return failed(std::move(decoded).error());
     if (decoder.done()) break;
     if (body.size() > settings_.limits.document_bytes) {
-      // An error of this length is judged by its status alone, and read no further.
-      const bool error = up.head.status != 200;
-      const Verdict verdict = judge(*exchange_.route, up.head.status, type, {});
-      if (error && verdict.retryable) {
-        co_return Relayed{verdict.result, verdict.detail, false, true, {}};
-      }
+      if (is_hidden_error(up)) co_return;
       co_return co_await relay_long_document(up, decoder, std::move(body));
     }
     Result<bool> more = co_await more_of(up, decoder);
     if (!more) co_return failed(std::move(more).error());
     if (!*more) break;
   }
+  co_await send_document(up, body, decoder.done());
+}
+
+// An error too long to hold is judged by its status alone, and read no further.
+bool Relay::is_hidden_error(const Upstream& up) {
+  if (up.head.status == 200) return false;
+  Verdict verdict = judge(*exchange_.route, up.head.status, up.head.content_type, {});
+  if (verdict.retryable) hidden(verdict.result, std::move(verdict.detail), Again::kYes);
+  return verdict.retryable;
+}
+
+// A document that is whole: the client's, if it is any good.
+net::Task<void> Relay::send_document(Upstream& up, const std::string& body, bool body_done) {
   const wire::DocumentFacts facts = wire::read_document(body);
-  const Verdict verdict = judge(*exchange_.route, up.head.status, type, facts);
+  Verdict verdict = judge(*exchange_.route, up.head.status, up.head.content_type, facts);
   if (verdict.result != core::AttemptResult::kServed) {
-    give_back(up, decoder.done());
-    co_return Relayed{verdict.result, verdict.detail, false, verdict.retryable, {}};
+    give_back(up, body_done);
+    co_return hidden(verdict.result, std::move(verdict.detail),
+                     verdict.retryable ? Again::kYes : Again::kNo);
   }
   cross_the_fence(up);
   Answer answer = answer_head(up);
   Result<void> sent = co_await client_.send_whole(std::move(answer), body,
                                                   settings_.deadlines.write_stall, &cancel_);
-  give_back(up, decoder.done());
-  if (!sent) co_return Relayed{core::AttemptResult::kClientGone, "", true, false, facts.usage};
-  co_return Relayed{core::AttemptResult::kServed, "", true, false, facts.usage};
+  give_back(up, body_done);
+  answered(sent ? core::AttemptResult::kServed : core::AttemptResult::kClientGone, "", facts.usage);
 }
 
 // True: more of the document has arrived. False: it is complete, where only the close says so.
@@ -71,20 +78,19 @@ net::Task<Result<bool>> Relay::more_of(Upstream& up, wire::BodyDecoder& decoder)
   co_return false;
 }
 
-net::Task<Relayed> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& decoder,
-                                              std::string begun) {
-  const Relayed gone{core::AttemptResult::kClientGone, "", true, false, {}};
+net::Task<void> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& decoder,
+                                           std::string begun) {
   cross_the_fence(up);
   std::string head = client_.stream_head(answer_head(up));
   for (bool complete = false;;) {
     const std::array<std::string_view, 1> pieces = {begun};
     Result<std::string> rest =
         client_.send_now(head, pieces, complete ? client_.stream_end() : std::string_view());
-    if (!rest) co_return gone;
+    if (!rest) co_return answered(core::AttemptResult::kClientGone, "", {});
     pending_ = std::move(*rest);
     // Before anything more is read: the client sets the pace.
     Result<void> flushed = co_await flush();
-    if (!flushed) co_return gone;
+    if (!flushed) co_return answered(core::AttemptResult::kClientGone, "", {});
     if (complete) break;
     head.clear();
     begun.clear();
@@ -95,17 +101,17 @@ net::Task<Relayed> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& d
     complete = !*more || decoder.done();
   }
   give_back(up, decoder.done());
-  co_return Relayed{core::AttemptResult::kServed, "", true, false, {}};
+  answered(core::AttemptResult::kServed, "", {});
 }
 
 // A document has no place for an error record: the client's connection ends in a reset.
-Relayed Relay::cut_document(const Error& error) {
+void Relay::cut_document(const Error& error) {
   const core::AttemptResult result = result_of(error);
   client_.cut_short();
-  if (result == core::AttemptResult::kClientGone) return {result, "", true, false, {}};
+  if (result == core::AttemptResult::kClientGone) return answered(result, "", {});
   exchange_.record.outcome = engine::Outcome::kBroken;
   exchange_.record.reason = to_string(ErrorKind::kUpstream);
-  return {result, error.message, true, false, {}};
+  answered(result, error.message, {});
 }
 
 }  // namespace drover::gateway

@@ -44,27 +44,17 @@ Error shutting_down_error() {
 
 }  // namespace
 
-net::Task<void> Gateway::tell(Client& client, Link& link, const wire::RequestHead& head,
-                              Exchange& exchange) {
-  const Duration stall = settings_.deadlines.write_stall;
+net::Task<void> Gateway::tell(Client& client, Link& link, Exchange& exchange) {
   // Who asks for what, judged by the head alone: before anything is kept for them.
-  Result<void> admitted = admit(client, head, exchange, settings_);
-  if (!admitted) {
-    co_return co_await refuse(client, exchange, std::move(admitted).error(), {}, stall,
-                              &link.cancel);
+  Result<void> told = admit(client, head_, exchange, settings_);
+  if (told) {
+    if (exchange.route == nullptr || exchange.route->treatment <= Treatment::kModels) {
+      co_return co_await answer_own(client, link, exchange);
+    }
+    // What it asks for: the whole body, kept for as long as it may have to be sent again.
+    told = co_await read_body(client, exchange, settings_, &link.cancel);
   }
-  if (exchange.route == nullptr || exchange.route->treatment <= Treatment::kModels) {
-    co_return co_await answer_own(client, link, exchange);
-  }
-
-  // What it asks for: the whole body, kept for as long as it may have to be sent again.
-  Result<void> body = co_await read_body(client, exchange, settings_, &link.cancel);
-  if (!body && link.cancel.reason() == net::CancelReason::kShutdown) {
-    co_return co_await refuse(client, exchange, shutting_down_error(), {}, stall, nullptr);
-  }
-  if (!body) {
-    co_return co_await refuse(client, exchange, std::move(body).error(), {}, stall, &link.cancel);
-  }
+  if (!told) co_return co_await refuse_early(client, link, exchange, std::move(told).error());
 
   // From here on the client has nothing to do but wait; if it leaves, so do we, wherever we are.
   client.stream().watch_hangup(&link.cancel);
@@ -72,72 +62,96 @@ net::Task<void> Gateway::tell(Client& client, Link& link, const wire::RequestHea
   client.stream().watch_hangup(nullptr);
 }
 
+net::Task<void> Gateway::refuse_early(Client& client, Link& link, Exchange& exchange, Error error) {
+  net::Cancel* cancel = &link.cancel;
+  if (link.cancel.reason() == net::CancelReason::kShutdown) {
+    error = shutting_down_error();
+    cancel = nullptr;
+  }
+  co_await refuse(client, exchange, std::move(error), {}, settings_.deadlines.write_stall, cancel);
+}
+
+// Its frame lives as long as the answer, thousands at once: endings have frames of their own.
 net::Task<void> Gateway::attempt_until_answered(Client& client, Link& link, Exchange& exchange) {
   core::RequestArrived request{exchange.id, exchange.ask, core::RetryCause::kFirstTry, 0, {}};
-  const Duration stall = settings_.deadlines.write_stall;
   Relayed last;
   for (;;) {
     // Where: the fleet decides, or says why not.
     engine::Grant grant = co_await port_.acquire(request, link.cancel);
     exchange.record.queued = loop_.now() - exchange.arrived;
     if (grant.refused) {
-      exchange.why = grant.refused->why;
-      if (link.cancel.reason() == net::CancelReason::kClientGone) {
-        exchange.record.outcome = engine::Outcome::kClientGone;
-        client.close_after_answer();
-        co_return;
-      }
-      if (link.cancel.triggered()) {
-        client.close_after_answer();
-        co_return co_await refuse(client, exchange, shutting_down_error(), {}, stall, nullptr);
-      }
-      const bool tried = request.attempt > 0;
-      const bool spent = tried && grant.refused->error.kind == ErrorKind::kUpstream;
-      Error error =
-          spent ? exhausted(last, exchange.record.backend) : std::move(grant.refused->error);
-      co_return co_await refuse(client, exchange, std::move(error), grant.refused->retry_after,
-                                stall, &link.cancel);
+      co_return co_await end_refused(client, link, exchange, *grant.refused,
+                                     request.attempt > 0 ? &last : nullptr);
     }
     exchange.why = grant.lease.why();
     exchange.record.retries = request.attempt;
     exchange.record.backend = settings_.instances[grant.lease.backend().value].name;
 
     // Then: carry it there and the answer back.
-    Relay relay(pool_, settings_, client, exchange, grant.lease, link.cancel);
-    last = co_await relay.run();
-    grant.lease.settle(last.result, last.detail, last.usage);
-    exchange.record.usage = last.usage;
-    if (!last.detail.empty()) exchange.failure = last.detail;
-    if (last.answered) {
-      if (last.result == AttemptResult::kClientGone) {
-        exchange.record.outcome = engine::Outcome::kClientGone;
-        client.cut_short();
-      }
-      co_return;
+    {
+      Relay relay(pool_, settings_, client, exchange, grant.lease, link.cancel);
+      co_await relay.run();
+      last = std::move(relay.outcome());
     }
+    note_attempt(exchange, grant.lease, last);
 
     // Nothing was sent to the client: hide the failure if another instance may do better.
-    if (link.cancel.reason() == net::CancelReason::kClientGone) {
-      exchange.record.outcome = engine::Outcome::kClientGone;
-      client.close_after_answer();
-      co_return;
-    }
-    if (link.cancel.reason() == net::CancelReason::kShutdown || cut_) {
-      co_return co_await refuse(client, exchange, shutting_down_error(), {}, stall, nullptr);
-    }
-    if (last.own) {
-      co_return co_await refuse(client, exchange, std::move(*last.own), {}, stall, nullptr);
-    }
-    if (!last.retryable) {
-      co_return co_await refuse(client, exchange, exhausted(last, exchange.record.backend), {},
-                                stall, nullptr);
-    }
+    const bool another = !last.answered && last.retryable && !is_over(link);
+    if (!another) co_return co_await end_attempts(client, link, exchange, last);
     request.cause = cause_of(last.result);
     request.tried.push_back(grant.lease.backend());
     ++request.attempt;
     link.cancel.reset();
     client.stream().watch_hangup(&link.cancel);
   }
+}
+
+// Nobody is there to be answered any more, or nothing new may begin.
+bool Gateway::is_over(const Link& link) const {
+  const net::CancelReason reason = link.cancel.reason();
+  return reason == net::CancelReason::kClientGone || reason == net::CancelReason::kShutdown || cut_;
+}
+
+// What became of one attempt, for the fleet and for the log.
+void Gateway::note_attempt(Exchange& exchange, engine::Lease& lease, const Relayed& last) {
+  lease.settle(last.result, last.detail, last.usage);
+  exchange.record.usage = last.usage;
+  if (!last.detail.empty()) exchange.failure = last.detail;
+}
+
+// The fleet let it in nowhere. `last` is the attempt before, null when there was none.
+net::Task<void> Gateway::end_refused(Client& client, Link& link, Exchange& exchange,
+                                     engine::Refusal& refusal, const Relayed* last) {
+  exchange.why = std::move(refusal.why);
+  if (link.cancel.triggered()) co_return co_await end_cancelled(client, link, exchange);
+  const bool spent = last != nullptr && refusal.error.kind == ErrorKind::kUpstream;
+  Error error = spent ? exhausted(*last, exchange.record.backend) : std::move(refusal.error);
+  co_await refuse(client, exchange, std::move(error), refusal.retry_after,
+                  settings_.deadlines.write_stall, &link.cancel);
+}
+
+net::Task<void> Gateway::end_cancelled(Client& client, Link& link, Exchange& exchange) {
+  client.close_after_answer();
+  if (link.cancel.reason() == net::CancelReason::kClientGone) {
+    exchange.record.outcome = engine::Outcome::kClientGone;
+    co_return;
+  }
+  co_await refuse(client, exchange, shutting_down_error(), {}, settings_.deadlines.write_stall,
+                  nullptr);
+}
+
+// After the last attempt: its answer is with the client, or the client hears why there is none.
+net::Task<void> Gateway::end_attempts(Client& client, Link& link, Exchange& exchange,
+                                      Relayed& last) {
+  if (last.answered) {
+    if (last.result != AttemptResult::kClientGone) co_return;
+    exchange.record.outcome = engine::Outcome::kClientGone;
+    client.cut_short();
+    co_return;
+  }
+  if (is_over(link)) co_return co_await end_cancelled(client, link, exchange);
+  Error error = last.own ? std::move(*last.own) : exhausted(last, exchange.record.backend);
+  co_await refuse(client, exchange, std::move(error), {}, settings_.deadlines.write_stall, nullptr);
 }
 
 net::Task<void> Gateway::answer_own(Client& client, Link& link, Exchange& exchange) {

@@ -2,12 +2,12 @@
 
 namespace drover::gateway {
 
-StreamCopy::StreamCopy(Client& client, const Exchange& exchange, const wire::ResponseHead& head,
-                       std::size_t hold_limit)
+StreamCopy::StreamCopy(Client& client, StreamShape shape, wire::Framing framing,
+                       std::uint64_t content_length, std::size_t hold_limit)
     : client_(client),
-      decoder_(head.framing, head.content_length, Origin::kInstance),
-      watch_(exchange.route->shape),
-      shape_(exchange.route->shape),
+      decoder_(framing, content_length, Origin::kInstance),
+      watch_(shape),
+      shape_(shape),
       hold_limit_(hold_limit) {}
 
 // Decodes until the input or the room for pieces is used up; returns the bytes consumed.

@@ -18,7 +18,7 @@ namespace drover::gateway {
 class StreamCopy {
  public:
   // A record longer than `hold_limit` bytes is passed on before it is whole.
-  StreamCopy(Client& client, const Exchange& exchange, const wire::ResponseHead& head,
+  StreamCopy(Client& client, StreamShape shape, wire::Framing framing, std::uint64_t content_length,
              std::size_t hold_limit);
 
   // Decodes `input` and sends every record that is whole, the head first. When the instance's body

@@ -78,7 +78,8 @@ class Copying {
     client_->begin_request(head);
     wire::ResponseHead answer;
     answer.framing = framing;
-    copy_ = std::make_unique<StreamCopy>(*client_, exchange_, answer, hold);
+    copy_ = std::make_unique<StreamCopy>(*client_, exchange_.route->shape, answer.framing,
+                                         answer.content_length, hold);
   }
   StreamCopy& copy() { return *copy_; }
   Result<void> take(std::string_view input) {

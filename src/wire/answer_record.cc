@@ -92,14 +92,6 @@ RecordReader::Key RecordReader::key_of(std::string_view text) {
 RecordReader::RecordReader()
     : scanner_({.report_depth = kDepth, .max_text = kMaxError + 4}), path_{} {}
 
-void RecordReader::reset() {
-  scanner_.reset();
-  facts_ = {};
-  path_.fill(Key::kOther);
-  bad_ = false;
-  closed_ = false;
-}
-
 std::string_view RecordReader::feed(std::string_view piece) {
   while (!bad_ && !closed_) {
     const Event event = scanner_.next(piece);

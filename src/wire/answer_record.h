@@ -32,7 +32,6 @@ std::string printable_error(std::string_view text);
 class RecordReader {
  public:
   RecordReader();
-  void reset();
   // Returns what follows the record's closing brace; after that, and after an error, reads no more.
   std::string_view feed(std::string_view piece);
   bool closed() const { return closed_; }

@@ -38,7 +38,7 @@ bool SseReader::next(std::string_view& rest) {
 
 void SseReader::begin_event() {
   told_ = false;
-  read_ = false;
+  record_.reset();
   head_over_ = false;
   data_lines_ = 0;
   name_.clear();
@@ -133,9 +133,8 @@ void SseReader::data(std::string_view bytes) {
   const std::size_t room = kMaxHead - head_.size();
   head_over_ = head_over_ || bytes.size() > room;
   head_.append(bytes.substr(0, room));
-  if (!read_) record_.reset();
-  read_ = true;
-  record_.feed(bytes);
+  if (record_ == nullptr) record_ = std::make_unique<RecordReader>();
+  record_->feed(bytes);
 }
 
 void SseReader::name_bytes(std::string_view bytes) {
@@ -164,7 +163,7 @@ bool SseReader::is_done_marker() const {
 }
 
 const RecordFacts* SseReader::facts() const {
-  return read_ && record_.closed() ? &record_.facts() : nullptr;
+  return record_ != nullptr && record_->closed() ? &record_->facts() : nullptr;
 }
 
 bool SseReader::at_boundary() const {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -48,10 +49,9 @@ class SseReader {
   TypeField type_field() const;
 
   StreamShape shape_;
-  RecordReader record_;
-  bool told_ = false;       // next() returned true: the event is over
-  bool read_ = false;       // record_ was fed
-  bool head_over_ = false;  // more data than kMaxHead
+  std::unique_ptr<RecordReader> record_;  // while the data of an event is read
+  bool told_ = false;                     // next() returned true: the event is over
+  bool head_over_ = false;                // more data than kMaxHead
   std::uint64_t data_lines_ = 0;
   std::string name_;
   std::string head_;

@@ -38,29 +38,29 @@ const std::string& error_text(const RecordFacts& facts) {
 
 }  // namespace
 
+// Thousands of streams wait at once, so what only some of them need is not part of this.
 struct StreamWatch::State {
-  explicit State(StreamShape given) : shape(given), events(given) {}
+  explicit State(StreamShape given) : shape(given) {
+    const bool lines = given == StreamShape::kNdjson || given == StreamShape::kNone;
+    if (!lines) events = std::make_unique<SseReader>(given);
+  }
 
   void feed_lines(std::string_view piece);
   void whole_line(std::string_view line);
   void line_part(std::string_view part);
-  void line_facts();
+  void line_facts(const RecordFacts& facts);
   void event();
   void fail(const std::string& text);
 
   StreamShape shape;
-  std::uint64_t records = 0;
   bool terminal = false;
   bool failed = false;
+  bool line_blank = true;
+  std::uint64_t records = 0;
   std::string error;
   Usage usage;
-
-  // Native lines. Only a line that comes in pieces leaves something here.
-  RecordReader record;
-  bool in_line = false;
-  bool line_blank = true;
-
-  SseReader events;
+  std::unique_ptr<RecordReader> line;  // native: while a line is half read
+  std::unique_ptr<SseReader> events;   // the other shapes
 };
 
 StreamWatch::StreamWatch(StreamShape shape) : state_(std::make_unique<State>(shape)) {}
@@ -69,7 +69,9 @@ StreamWatch::StreamWatch(StreamWatch&&) noexcept = default;
 StreamWatch& StreamWatch::operator=(StreamWatch&&) noexcept = default;
 
 std::uint64_t StreamWatch::records() const { return state_->records; }
-bool StreamWatch::at_boundary() const { return !state_->in_line && state_->events.at_boundary(); }
+bool StreamWatch::at_boundary() const {
+  return state_->line == nullptr && (state_->events == nullptr || state_->events->at_boundary());
+}
 bool StreamWatch::terminal() const { return state_->terminal; }
 bool StreamWatch::failed() const { return state_->failed; }
 const std::string& StreamWatch::error() const { return state_->error; }
@@ -82,7 +84,7 @@ void StreamWatch::feed(std::string_view decoded) {
     case StreamShape::kNdjson:
       return state_->feed_lines(decoded);
     default:
-      while (state_->events.next(decoded)) state_->event();
+      while (state_->events->next(decoded)) state_->event();
       return;
   }
 }
@@ -93,41 +95,39 @@ void StreamWatch::State::feed_lines(std::string_view piece) {
     const bool ends = end != std::string_view::npos;
     const std::string_view bytes = piece.substr(0, end);
     piece.remove_prefix(ends ? end + 1 : piece.size());
-    if (ends && !in_line) {
+    if (ends && line == nullptr) {
       whole_line(bytes);
       continue;
     }
     line_part(bytes);
     if (!ends) return;
-    in_line = false;
+    line.reset();
     if (!line_blank) ++records;
   }
 }
 
-void StreamWatch::State::whole_line(std::string_view line) {
-  if (is_blank(line)) return;
+void StreamWatch::State::whole_line(std::string_view text) {
+  if (is_blank(text)) return;
   ++records;
-  if (!may_matter(shape, TypeField::kIgnored, line)) return;
-  record.reset();
-  record.feed(line);
-  if (record.closed()) line_facts();
+  if (!may_matter(shape, TypeField::kIgnored, text)) return;
+  RecordReader record;
+  record.feed(text);
+  if (record.closed()) line_facts(record.facts());
 }
 
 void StreamWatch::State::line_part(std::string_view part) {
-  if (!in_line) {
-    record.reset();
+  if (line == nullptr) {
+    line = std::make_unique<RecordReader>();
     line_blank = true;
   }
-  in_line = true;
   line_blank = line_blank && is_blank(part);
-  if (record.closed()) return;
-  record.feed(part);
+  if (line->closed()) return;
+  line->feed(part);
   // An object ends by itself: some servers leave out the newline after the last one.
-  if (record.closed()) line_facts();
+  if (line->closed()) line_facts(line->facts());
 }
 
-void StreamWatch::State::line_facts() {
-  const RecordFacts& facts = record.facts();
+void StreamWatch::State::line_facts(const RecordFacts& facts) {
   if (facts.has_error) fail(error_text(facts));
   if (!facts.done) return;
   terminal = true;
@@ -136,12 +136,12 @@ void StreamWatch::State::line_facts() {
 
 void StreamWatch::State::event() {
   ++records;
-  if (shape == StreamShape::kOpenAiSse && events.is_done_marker()) terminal = true;
-  if (event_is_terminal(shape, events.name())) terminal = true;
+  if (shape == StreamShape::kOpenAiSse && events->is_done_marker()) terminal = true;
+  if (event_is_terminal(shape, events->name())) terminal = true;
   static const RecordFacts nothing;
-  const RecordFacts* const read = events.facts();
+  const RecordFacts* const read = events->facts();
   const RecordFacts& facts = read != nullptr ? *read : nothing;
-  if (events.name() == "error" || facts.has_error) fail(error_text(facts));
+  if (events->name() == "error" || facts.has_error) fail(error_text(facts));
   merge(usage, facts.tokens);
 }
 
