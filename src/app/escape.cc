@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 namespace drover::app {
@@ -41,16 +42,30 @@ Character first_character(std::string_view text) {
   return {1, Sort::kBroken};
 }
 
+// Most text is plain from end to end, and goes in one piece.
+std::size_t plain_prefix(std::string_view text) {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 || c >= 0x7F || c == '"' || c == '\\') break;
+    ++i;
+  }
+  return i;
+}
+
 template <class Append>
-std::string escape(std::string_view text, Append append) {
-  std::string out;
-  for (std::size_t done = 0; done < text.size();) {
-    if (done >= kLongestValue) return out + "…";
+void escape(std::string& out, std::string_view text, Append append) {
+  const std::size_t plain = std::min(plain_prefix(text), kLongestValue);
+  out += text.substr(0, plain);
+  for (std::size_t done = plain; done < text.size();) {
+    if (done >= kLongestValue) {
+      out += "…";
+      return;
+    }
     const Character character = first_character(text.substr(done));
     append(out, text.substr(done, character.length), character.sort);
     done += character.length;
   }
-  return out;
 }
 
 void append_json(std::string& out, std::string_view character, Sort sort) {
@@ -82,9 +97,23 @@ void append_text(std::string& out, std::string_view character, Sort sort) {
 
 }  // namespace
 
-std::string json_quoted(std::string_view text) { return '"' + escape(text, append_json) + '"'; }
+void append_json_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  escape(out, text, append_json);
+  out += '"';
+}
 
-std::string text_words(std::string_view text) { return escape(text, append_text); }
+std::string json_quoted(std::string_view text) {
+  std::string out;
+  append_json_quoted(out, text);
+  return out;
+}
+
+std::string text_words(std::string_view text) {
+  std::string out;
+  escape(out, text, append_text);
+  return out;
+}
 
 std::string text_value(std::string_view text) {
   const std::string words = text_words(text);

@@ -11,6 +11,7 @@ inline constexpr std::size_t kLongestValue = 2048;
 
 // "text" as a JSON string, with quotes; bytes that are not UTF-8 become U+FFFD.
 std::string json_quoted(std::string_view text);
+void append_json_quoted(std::string& out, std::string_view text);
 
 // For a terminal: control characters (ANSI sequences begin with one) and what is not UTF-8 become
 // \n, \t or \xNN.

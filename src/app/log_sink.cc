@@ -2,20 +2,19 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <spdlog/async.h>
-#include <spdlog/async_logger.h>
-#include <spdlog/sinks/base_sink.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <cstdlib>
 #include <ctime>
 #include <iterator>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "app/escape.h"
@@ -23,106 +22,96 @@
 namespace drover::app {
 namespace {
 
+// How long a line waits for others, to share their write: a wake-up and a write of its own for each
+// line cost more than all else that a small request does. A person who follows the log does not see
+// it.
+constexpr auto kCompany = std::chrono::milliseconds(20);
+// With this much there is nothing to wait for.
+constexpr std::size_t kEnoughBytes = 32 * 1024;
+
 struct LevelLook {
   std::string_view json;
   std::string_view text;    // of one width, so that events line up
   std::string_view colour;  // ANSI
 };
 
-LevelLook look_of(spdlog::level::level_enum level) {
-  switch (level) {
-    case spdlog::level::debug:
-      return {"debug", "DEBUG", "\x1b[2m"};
-    case spdlog::level::warn:
-      return {"warn", "WARN ", "\x1b[33m"};
-    case spdlog::level::err:
-      return {"error", "ERROR", "\x1b[31m"};
-    default:
-      return {"info", "INFO ", "\x1b[32m"};
-  }
-}
-
-spdlog::level::level_enum to_spdlog(LogLevel level) {
+LevelLook look_of(LogLevel level) {
   switch (level) {
     case LogLevel::kDebug:
-      return spdlog::level::debug;
+      return {"debug", "DEBUG", "\x1b[2m"};
     case LogLevel::kInfo:
-      return spdlog::level::info;
+      return {"info", "INFO ", "\x1b[32m"};
     case LogLevel::kWarn:
-      return spdlog::level::warn;
+      return {"warn", "WARN ", "\x1b[33m"};
     case LogLevel::kError:
-      return spdlog::level::err;
+      return {"error", "ERROR", "\x1b[31m"};
   }
-  return spdlog::level::info;
+  return {};
 }
 
-// What stands before event and fields. spdlog stamped the time when write() was called.
-std::string prefix(const spdlog::details::log_msg& message, LineFormat format) {
-  const auto since =
-      std::chrono::duration_cast<std::chrono::milliseconds>(message.time.time_since_epoch());
-  const auto seconds = static_cast<std::time_t>(since.count() / 1000);
-  const auto millis = since.count() % 1000;
-  const LevelLook look = look_of(message.level);
-  std::tm parts{};
-  if (format == LineFormat::kJson) {
-    gmtime_r(&seconds, &parts);
-    return fmt::format(R"({{"ts":"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z","level":"{}",)",
-                       parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                       parts.tm_min, parts.tm_sec, millis, look.json);
-  }
-  localtime_r(&seconds, &parts);
-  const bool coloured = format == LineFormat::kColouredText;
-  return fmt::format("{:02}:{:02}:{:02}.{:03} {}{}{} ", parts.tm_hour, parts.tm_min, parts.tm_sec,
-                     millis, coloured ? look.colour : "", look.text, coloured ? "\x1b[0m" : "");
-}
-
-// Writes whole lines. Runs on the log's own thread, the only one that may wait for the descriptor.
-class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
+// The time at the beginning of a line. Lines come in runs of one second, whose text is kept.
+class Stamp {
  public:
-  DescriptorSink(int descriptor, LineFormat format) : descriptor_(descriptor), format_(format) {}
+  void append(std::string& out, LineFormat format) {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec != second_) begin_second(now.tv_sec, format);
+    out += text_;
+    const auto millis = static_cast<unsigned>(now.tv_nsec / 1'000'000);
+    out += static_cast<char>('0' + millis / 100);
+    out += static_cast<char>('0' + millis / 10 % 10);
+    out += static_cast<char>('0' + millis % 10);
+  }
 
  private:
-  void sink_it_(const spdlog::details::log_msg& message) override {
-    std::string line = prefix(message, format_);
-    line.append(message.payload.data(), message.payload.size());
-    line += format_ == LineFormat::kJson ? "}\n" : "\n";
-    write_all(line);
+  void begin_second(std::time_t second, LineFormat format) {
+    second_ = second;
+    std::tm parts{};
+    if (format == LineFormat::kJson) {
+      gmtime_r(&second, &parts);
+      text_ =
+          fmt::format("{:04}-{:02}-{:02}T", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
+    } else {
+      localtime_r(&second, &parts);
+      text_.clear();
+    }
+    fmt::format_to(std::back_inserter(text_), "{:02}:{:02}:{:02}.", parts.tm_hour, parts.tm_min,
+                   parts.tm_sec);
   }
-  void flush_() override {}
 
-  void write_all(std::string_view line) const {
-    while (!line.empty()) {
-      const ssize_t sent = ::write(descriptor_, line.data(), line.size());
-      if (sent > 0) {
-        line.remove_prefix(static_cast<std::size_t>(sent));
-      } else if (errno == EAGAIN) {
-        // Somebody who shares the terminal made it non-blocking.
-        pollfd ready{descriptor_, POLLOUT, 0};
-        ::poll(&ready, 1, -1);
-      } else if (errno != EINTR) {
-        return;  // closed or full: a log has nobody to tell
-      }
+  std::time_t second_ = -1;
+  std::string text_;
+};
+
+void write_all(int descriptor, std::string_view lines) {
+  while (!lines.empty()) {
+    const ssize_t sent = ::write(descriptor, lines.data(), lines.size());
+    if (sent > 0) {
+      lines.remove_prefix(static_cast<std::size_t>(sent));
+    } else if (errno == EAGAIN) {
+      // Somebody who shares the terminal made it non-blocking.
+      pollfd ready{descriptor, POLLOUT, 0};
+      ::poll(&ready, 1, -1);
+    } else if (errno != EINTR) {
+      return;  // closed or full: a log has nobody to tell
     }
   }
-
-  int descriptor_;
-  LineFormat format_;
-};
+}
 
 struct FieldText {
   std::string& out;
   LineFormat format;
 
   void operator()(std::string_view value) const {
-    out += format == LineFormat::kJson ? json_quoted(value) : text_value(value);
+    if (format == LineFormat::kJson) {
+      append_json_quoted(out, value);
+    } else {
+      out += text_value(value);
+    }
   }
   void operator()(bool value) const { out += value ? "true" : "false"; }
-  void operator()(std::int64_t value) const {
-    fmt::format_to(std::back_inserter(out), "{}", value);
-  }
-  void operator()(std::uint64_t value) const {
-    fmt::format_to(std::back_inserter(out), "{}", value);
-  }
+  void operator()(std::int64_t value) const { append(fmt::format_int(value)); }
+  void operator()(std::uint64_t value) const { append(fmt::format_int(value)); }
   void operator()(double value) const {
     // JSON has no word for infinity.
     if (format == LineFormat::kJson && !std::isfinite(value)) {
@@ -131,36 +120,99 @@ struct FieldText {
       fmt::format_to(std::back_inserter(out), "{:.6g}", value);
     }
   }
+
+ private:
+  void append(const fmt::format_int& digits) const { out.append(digits.data(), digits.size()); }
 };
 
-std::string body(LineFormat format, std::string_view event, std::span<const LogField> fields) {
-  std::string out;
+// Everything behind the time. Keys are literals and need no escape.
+void append_body(std::string& out, LineFormat format, LogLevel level, std::string_view event,
+                 std::span<const LogField> fields) {
   const bool json = format == LineFormat::kJson;
-  out += json ? R"("event":)" + json_quoted(event) : text_words(event);
-  if (!json && !fields.empty()) out += ' ';
+  const bool coloured = format == LineFormat::kColouredText;
+  const LevelLook look = look_of(level);
+  if (json) {
+    out += "Z\",\"level\":\"";
+    out += look.json;
+    out += "\",\"event\":";
+    append_json_quoted(out, event);
+  } else {
+    out += ' ';
+    if (coloured) out += look.colour;
+    out += look.text;
+    if (coloured) out += "\x1b[0m";
+    out += ' ';
+    out += text_words(event);
+    if (!fields.empty()) out += ' ';
+  }
   for (const LogField& field : fields) {
-    out += json ? "," + json_quoted(field.key) + ":" : " " + text_words(field.key) + "=";
+    out += json ? ",\"" : " ";
+    out += field.key;
+    out += json ? "\":" : "=";
     std::visit(FieldText{out, format}, field.value);
   }
-  return out;
+  out += json ? "}\n" : "\n";
 }
 
 }  // namespace
 
+// Loops put lines down, one thread carries them away: a box with a lid that is opened for a moment.
 struct LogSink::State {
-  explicit State(LogOptions wanted)
-      : options(wanted),
-        pool(std::make_shared<spdlog::details::thread_pool>(wanted.queued_lines, 1)),
-        logger(std::make_shared<spdlog::async_logger>(
-            "drover", std::make_shared<DescriptorSink>(wanted.descriptor, wanted.format), pool,
-            spdlog::async_overflow_policy::overrun_oldest)) {
-    logger->set_level(to_spdlog(wanted.least));
+  explicit State(LogOptions wanted) : options(wanted), thread([this] { carry(); }) {}
+  ~State() {
+    {
+      const std::lock_guard lock(mutex);
+      stopping = true;
+    }
+    wake.notify_one();
+    thread.join();
+  }
+
+  void put(LogLevel level, std::string_view body) {
+    bool news = false;
+    {
+      const std::lock_guard lock(mutex);
+      if (waiting.size() >= options.queued_bytes) {
+        ++dropped;
+        return;
+      }
+      const bool first = waiting.empty();
+      if (options.format == LineFormat::kJson) waiting += "{\"ts\":\"";
+      stamp.append(waiting, options.format);
+      waiting += body;
+      const bool enough = !due && (level >= LogLevel::kWarn || waiting.size() >= kEnoughBytes);
+      due = due || enough;
+      news = first || enough;
+    }
+    if (news) wake.notify_one();
+  }
+
+  void carry() {
+    std::string lines;
+    std::unique_lock lock(mutex);
+    for (;;) {
+      wake.wait(lock, [this] { return stopping || !waiting.empty(); });
+      if (waiting.empty()) return;
+      wake.wait_for(lock, kCompany, [this] { return stopping || due; });
+      lines.swap(waiting);
+      due = false;
+      lock.unlock();
+      // The only place that may wait for the descriptor.
+      write_all(options.descriptor, lines);
+      lines.clear();
+      lock.lock();
+    }
   }
 
   LogOptions options;
-  // Both shared because spdlog's queue holds references; no one else ever gets them.
-  std::shared_ptr<spdlog::details::thread_pool> pool;
-  std::shared_ptr<spdlog::async_logger> logger;
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::string waiting;  // whole lines
+  Stamp stamp;
+  bool due = false;  // what waits should not wait for more
+  bool stopping = false;
+  std::uint64_t dropped = 0;
+  std::thread thread;  // last: it begins with all of the above there
 };
 
 LogSink::LogSink(LogOptions options) : state_(std::make_unique<State>(options)) {}
@@ -168,12 +220,16 @@ LogSink::~LogSink() = default;
 
 void LogSink::write(LogLevel level, std::string_view event, std::span<const LogField> fields) {
   if (level < state_->options.least) return;
-  const std::string line = body(state_->options.format, event, fields);
-  // A string_view argument is taken as it is: no format string, whatever it contains.
-  state_->logger->log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
+  std::string body;
+  body.reserve(512);
+  append_body(body, state_->options.format, level, event, fields);
+  state_->put(level, body);
 }
 
-std::uint64_t LogSink::dropped() const { return state_->pool->overrun_counter(); }
+std::uint64_t LogSink::dropped() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->dropped;
+}
 
 LineFormat line_format(config::LogFormat format) {
   switch (format) {

@@ -1,6 +1,7 @@
 #pragma once
 // The process's log: lines to a descriptor (standard error), written by a thread of its own, so
-// that a slow disk or a stopped terminal never holds up a request.
+// that a slow disk or a stopped terminal never holds up a request. A line waits 20 ms for others to
+// be written with it; a warning goes at once, and takes along what waits.
 //
 // text: 12:03:04.123 WARN  instance down  instance=gpu0 reason="connection refused"
 // json: {"ts":"2026-01-02T12:03:04.123Z","level":"warn","event":"instance down","instance":"gpu0"}
@@ -22,8 +23,8 @@ enum class LineFormat : std::uint8_t { kText, kColouredText, kJson };
 struct LogOptions {
   LogLevel least = LogLevel::kInfo;
   LineFormat format = LineFormat::kJson;
-  int descriptor = 2;               // not closed
-  std::size_t queued_lines = 8192;  // beyond: the oldest waiting line makes room and is counted
+  int descriptor = 2;                          // not closed
+  std::size_t queued_bytes = 4 * 1024 * 1024;  // beyond: further lines are counted and dropped
 };
 
 class LogSink : public Log {

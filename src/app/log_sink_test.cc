@@ -118,9 +118,9 @@ TEST(LogSink, AStuckReaderCostsLinesAndNeverTheWriter) {
   auto log = std::make_unique<LogSink>(LogOptions{.least = LogLevel::kInfo,
                                                   .format = LineFormat::kText,
                                                   .descriptor = writer,
-                                                  .queued_lines = 8});
+                                                  .queued_bytes = 8000});
   const std::string kilobyte(1000, 'x');
-  // A pipe holds 64 KiB; nobody reads, so the queue fills and its oldest lines go.
+  // A pipe holds 64 KiB; nobody reads, so the queue fills and further lines go.
   for (int i = 0; i < 1000; ++i) log->info("line", {{"padding", kilobyte}});
   EXPECT_GT(log->dropped(), 0u);
   EXPECT_LE(log->dropped(), 1000u);

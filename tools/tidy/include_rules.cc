@@ -127,9 +127,9 @@ void check_include_direction(const Rule& rule, const File& file, Findings& out) 
 void check_pure_core(const Rule& rule, const File& file, Findings& out) {
   if (!file.is_below("src/core/") && !file.is_below("src/wire/")) return;
   for (const Include& include : includes_of(file)) {
-    for (std::string_view banned : {"thread", "mutex", "condition_variable", "future", "iostream",
-                                    "fstream", "filesystem", "coroutine", "unistd.h", "netdb.h",
-                                    "sys/", "netinet/", "arpa/", "spdlog/", "base/log.h"}) {
+    for (std::string_view banned :
+         {"thread", "mutex", "condition_variable", "future", "iostream", "fstream", "filesystem",
+          "coroutine", "unistd.h", "netdb.h", "sys/", "netinet/", "arpa/", "base/log.h"}) {
       if (!include.path.starts_with(banned) || file.path.ends_with("_test.cc")) continue;
       report(rule, file, include.line, "`" + include.path + "`", out);
     }
