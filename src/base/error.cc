@@ -16,6 +16,8 @@ std::string_view to_string(ErrorKind kind) {
       return "slow_client";
     case ErrorKind::kUnsupported:
       return "unsupported";
+    case ErrorKind::kHttpVersion:
+      return "http_version";
     case ErrorKind::kMediaType:
       return "media_type";
     case ErrorKind::kExpectation:

@@ -15,7 +15,8 @@ enum class ErrorKind : std::uint8_t {
   kHeadTooLarge,      // head or one field over its limit
   kTargetTooLong,     // request target over its limit
   kSlow,              // the client did not send in time
-  kUnsupported,       // a transfer coding, version or method that is not implemented
+  kUnsupported,       // a transfer coding or method that is not implemented
+  kHttpVersion,       // a version of HTTP other than 1.0 and 1.1
   kMediaType,         // a content coding that cannot be read
   kExpectation,       // an Expect value other than 100-continue
   kMisdirected,       // a Host that is not ours
@@ -39,9 +40,8 @@ enum class ErrorKind : std::uint8_t {
 enum class Origin : std::uint8_t { kClient, kInstance, kSelf };
 
 enum class Retry : std::uint8_t {
-  kNever,        // another try would fail the same way, or may repeat an effect
-  kSafe,         // another instance may do better
-  kSameInstance  // a pooled connection was stale: nothing was begun, try the same instance anew
+  kNever,  // another try would fail the same way, or may repeat an effect
+  kSafe,   // another instance may do better
 };
 
 struct [[nodiscard]] Error {

@@ -105,6 +105,7 @@ class Metrics {
 
   // --- any loop ---
   Counter connections_accepted;
+  Counter connections_evicted;  // idle ones that made room for others
   Gauge connections_open;
   Gauge requests_active;
   Counter log_lines_dropped;

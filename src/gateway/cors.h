@@ -14,6 +14,7 @@ std::string cors_fields(std::string_view origin);
 // For an OPTIONS request on a known path: methods, and the requested headers that are tokens.
 std::string preflight_fields(const wire::RequestHead& head);
 
+// By any method; "*", which only OPTIONS can ask for, stands for the whole server.
 bool is_known_path(std::string_view path);
 
 }  // namespace drover::gateway

@@ -36,6 +36,7 @@ struct Exchange {
   bool expect_continue = false;
   bool explain = false;      // the client asked for the decision in a header
   bool body_unread = false;  // bytes of it may still be on their way
+  bool malformed = false;    // its head or its framing is broken: it was no request at all
 
   BodyStore body;
   Ask ask;

@@ -67,6 +67,7 @@ bool Gateway::make_room() {
   for (Link* link : idle_) {
     if (link->cancel.triggered()) continue;  // gives way to somebody else
     link->cancel.trigger(net::CancelReason::kShutdown);
+    port_.engine().metrics().connections_evicted.add();
     return true;
   }
   return false;
@@ -162,7 +163,7 @@ net::Task<void> Gateway::refuse_head(Client& client, Error error) {
   exchange.answer_fields = fmt::format("X-Request-ID: {}\r\n", exchange.id_text);
   exchange.record.route = "(malformed)";
   client.begin_request({});
-  port_.count_malformed(to_string(error.kind));
+  exchange.malformed = true;
   co_await refuse(client, exchange, std::move(error), {}, settings_.deadlines.write_stall, nullptr);
   finish(client, exchange);
 }
@@ -189,6 +190,7 @@ void Gateway::finish(const Client& client, Exchange& exchange) {
                              {"output_tokens", record.usage.output_tokens},
                              {"failure", std::string_view(exchange.failure)},
                              {"why", std::string_view(exchange.why)}};
+  if (exchange.malformed) port_.count_malformed(record.reason);
   log_.write(ill ? LogLevel::kWarn : LogLevel::kInfo, "request", fields);
   port_.record(std::move(record));
 }

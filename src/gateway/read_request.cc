@@ -18,22 +18,13 @@ Error client_error(ErrorKind kind, std::string message) {
 }
 
 // Fields that say who the client is or how this hop works: never for an instance.
-constexpr std::array<std::string_view, 16> kNotForwarded = {"host",
-                                                            "origin",
-                                                            "referer",
-                                                            "authorization",
-                                                            "x-api-key",
-                                                            "cookie",
-                                                            "content-length",
-                                                            "expect",
-                                                            "accept-encoding",
-                                                            "x-forwarded-for",
-                                                            "x-forwarded-host",
-                                                            "x-forwarded-proto",
-                                                            "forwarded",
-                                                            "x-real-ip",
-                                                            "x-request-id",
-                                                            "content-encoding"};
+constexpr std::array<std::string_view, 13> kNotForwarded = {
+    "host",      "origin",         "referer",         "authorization",   "x-api-key",
+    "cookie",    "content-length", "expect",          "accept-encoding", "forwarded",
+    "x-real-ip", "x-request-id",   "content-encoding"};
+
+// X-Forwarded-For, -Host, -Proto, and what others make of them: -Port, -Prefix, -Ssl, -User …
+constexpr std::array<std::string_view, 2> kNotForwardedPrefixes = {"x-forwarded-", "x-drover-"};
 
 // All Connection fields as one list.
 std::string connection_options(const wire::RequestHead& head) {
@@ -51,7 +42,9 @@ bool is_forwarded(const wire::Field& field, std::string_view connection) {
   for (std::string_view name : kNotForwarded) {
     if (wire::field_is(field.name, name)) return false;
   }
-  if (field.name.size() >= 9 && wire::field_is(field.name.substr(0, 9), "x-drover-")) return false;
+  for (std::string_view prefix : kNotForwardedPrefixes) {
+    if (wire::field_is(field.name.substr(0, prefix.size()), prefix)) return false;
+  }
   if (connection.empty()) return true;
   std::string lower(field.name);
   std::transform(lower.begin(), lower.end(), lower.begin(),
@@ -111,6 +104,7 @@ class BodyIntake {
     std::size_t used = 0;
     while (used < input.size() && !decoder_.done()) {
       Result<wire::BodyDecoder::Step> step = decoder_.next(input.substr(used));
+      exchange_.malformed = !step.ok();
       if (!step) return std::move(step).error();
       used += step->consumed;
       if (step->data.empty()) continue;
@@ -121,7 +115,13 @@ class BodyIntake {
   }
 
   bool done() const { return decoder_.done(); }
-  Result<void> end_of_input() { return decoder_.end(); }
+  // The connection ended: within the body, or decoder_.done() would have been asked before.
+  Error end_of_input() {
+    exchange_.malformed = true;
+    Result<void> end = decoder_.end();
+    return end ? client_error(ErrorKind::kMalformed, "the request body was cut short")
+               : std::move(end).error();
+  }
 
   Result<void> finish() {
     Ask& ask = exchange_.ask;
@@ -242,7 +242,7 @@ Result<void> admit(Client& client, const wire::RequestHead& head, Exchange& exch
   exchange.framing = head.framing;
   exchange.content_length = head.content_length;
   exchange.expect_continue = head.expect_continue && head.minor_version == 1;
-  exchange.body_unread = head.framing != wire::Framing::kNone;
+  exchange.body_unread = head.framing == wire::Framing::kChunked || head.content_length != 0;
   copy_fields(head, exchange);
   Result<void> judged = judge_head(head, exchange, settings);
   // In either case: what stays in the buffer is the next request.
@@ -285,11 +285,7 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
       input = *more;
       continue;
     }
-    if (more.error().kind == ErrorKind::kClosed) {
-      Result<void> end = intake.end_of_input();
-      co_return end ? client_error(ErrorKind::kMalformed, "the request body was cut short")
-                    : std::move(end).error();
-    }
+    if (more.error().kind == ErrorKind::kClosed) co_return intake.end_of_input();
     if (more.error().kind != ErrorKind::kTimeout) co_return std::move(more).error();
     // The window is over: a slow link has moved something, an attack next to nothing.
     if (exchange.body.received_bytes() - window_start < kBodyWindowBytes) {

@@ -16,6 +16,7 @@ bool ends_connection(ErrorKind kind) {
     case ErrorKind::kTargetTooLong:
     case ErrorKind::kSlow:
     case ErrorKind::kUnsupported:
+    case ErrorKind::kHttpVersion:
     case ErrorKind::kMediaType:
     case ErrorKind::kExpectation:
     case ErrorKind::kMisdirected:
@@ -41,6 +42,8 @@ int status_of(ErrorKind kind) {
       return 408;
     case ErrorKind::kUnsupported:
       return 501;
+    case ErrorKind::kHttpVersion:
+      return 505;
     case ErrorKind::kMediaType:
       return 415;
     case ErrorKind::kExpectation:

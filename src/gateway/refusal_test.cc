@@ -33,6 +33,7 @@ constexpr Row kTable[] = {
     {ErrorKind::kClosed, 502, false},      {ErrorKind::kCancelled, 499, false},
     {ErrorKind::kResolve, 502, false},     {ErrorKind::kSystem, 500, false},
     {ErrorKind::kConfig, 500, false},      {ErrorKind::kTooBig, 503, false},
+    {ErrorKind::kHttpVersion, 505, true},
 };
 
 struct Refused {

@@ -48,7 +48,7 @@ struct RequestHead {
   Method method = Method::kOther;
   std::string_view method_text;
   std::string_view target;     // origin form after an absolute form was taken apart ("/" is static)
-  std::string_view path;       // target before '?', as sent
+  std::string_view path;       // target before '?', as sent; "*" for OPTIONS of the whole server
   std::string_view query;      // after '?', may be empty
   std::string_view authority;  // that of an absolute-form target, or Host; empty only in HTTP/1.0
   int minor_version = 1;       // 0 or 1
@@ -69,8 +69,8 @@ class RequestParser {
   explicit RequestParser(HeadLimits limits = {}) : limits_(limits) {}
   // nullopt: feed more. A value: the head is complete, `out` is filled. Errors carry the status to
   // answer through their kind (kMalformed, kHeadTooLarge, kTargetTooLong, kUnsupported,
-  // kExpectation) and a sentence; Origin::kClient, Retry::kNever. After a value or an error the
-  // parser is ready for another head; `out` is only meaningful after a value.
+  // kHttpVersion, kExpectation) and a sentence; Origin::kClient, Retry::kNever. After a value or an
+  // error the parser is ready for another head; `out` is only meaningful after a value.
   Result<std::optional<std::size_t>> parse(std::string_view buffered, RequestHead& out);
   void reset() { scanned_ = fields_at_ = 0; }
 

@@ -1,5 +1,6 @@
 // The malformed requests that nothing behind us may ever see. Each row is a request as it comes off
-// the wire; "93 of 93" is the whole point of the strict reader.
+// the wire. 92 of the 93 numbers are refused; one, a field with an underscore, loses the field and
+// is served. test/http/run shows the same table at the daemon.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -28,6 +29,7 @@ constexpr ErrorKind k404 = ErrorKind::kNotFound;
 constexpr ErrorKind k414 = ErrorKind::kTargetTooLong;
 constexpr ErrorKind k431 = ErrorKind::kHeadTooLarge;
 constexpr ErrorKind k501 = ErrorKind::kUnsupported;
+constexpr ErrorKind k505 = ErrorKind::kHttpVersion;
 constexpr int kDroppedField = 42;  // the one row that is served, without the field
 
 std::string operator+(std::string_view a, std::string_view b) { return std::string(a).append(b); }
@@ -168,9 +170,9 @@ std::vector<Case> line_cases() {
            "c\r\n"),
        k400},
       {72, "white space before the first field", get(" Host: a\r\n"), k400},
-      {73, "HTTP/1.32", line("GET / HTTP/1.32"), k400},
+      {73, "HTTP/1.32", line("GET / HTTP/1.32"), k505},
       {74, "http/1.1", line("GET / http/1.1"), k400},
-      {75, "HTTP/2.0", line("GET / HTTP/2.0"), k501},
+      {75, "HTTP/2.0", line("GET / HTTP/2.0"), k505},
       {76, "HTTP/1", line("GET / HTTP/1"), k400},
       {77, "no version", "GET /\r\n", k400},
       {78, "two spaces", line("GET  / HTTP/1.1"), k400},
@@ -234,11 +236,12 @@ bool is_refused_well(const Case& row) {
 
 TEST(HttpMalformed, EveryCaseOfTheListIsRefused) {
   int refused = 0;
+  int served = 0;
   std::set<int> numbers;
   for (const Case& row : all_cases()) {
     numbers.insert(row.number);
     const bool good = is_refused_well(row);
-    refused += good ? 1 : 0;
+    (row.number == kDroppedField ? served : refused) += good ? 1 : 0;
     const auto seen = refusal(row.bytes, all_at_once);
     EXPECT_TRUE(good) << row.number << " (" << row.name << "): "
                       << (seen ? std::string(to_string(seen->kind)) + ", " + seen->message
@@ -246,7 +249,10 @@ TEST(HttpMalformed, EveryCaseOfTheListIsRefused) {
   }
   EXPECT_EQ(numbers.size(), 93U);
   EXPECT_EQ(*numbers.rbegin(), 93);
-  std::printf("malformed requests stopped: %d of 93\n", refused);
+  EXPECT_EQ(refused, 92);
+  EXPECT_EQ(served, 1);
+  std::printf("malformed requests refused: %d of 92; served without the field: %d of 1\n", refused,
+              served);
 }
 
 TEST(HttpMalformed, AFieldWithUnderscoreIsDroppedAndFramesNothing) {
@@ -280,11 +286,17 @@ std::vector<std::string> relatives() {
       "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
       "\r\n\r\n\0\r\nQUIT\n"s,
       "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"s,
-      line("OPTIONS * HTTP/1.1"),
+      line("HEAD * HTTP/1.1"),
+      line("OPTIONS *x HTTP/1.1"),
+      line("OPTIONS *?x HTTP/1.1"),
       line("GET / HTTP/1.2"),
       line("GET / HTTP/0.9"),
       line("GET / HTTP/1.1 "),
       line("GET / HTTP/1.1\t"),
+      line("GET / HTTP/.1"),
+      line("GET / HTTP/1."),
+      line("GET / HTTP/1.1.1"),
+      line("GET / HTTP/1.-1"),
       line("GET a HTTP/1.1"),
       line("GET a:80 HTTP/1.1"),
       line("GET ftp://a/ HTTP/1.1"),

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "wire/http_chars.h"
@@ -19,7 +20,7 @@ constexpr Fault kLongMethod{ErrorKind::kUnsupported,
                             "The request method is longer than any that is implemented."};
 constexpr Fault kConnect{ErrorKind::kUnsupported, "The method CONNECT is not implemented."};
 constexpr Fault kPreface{ErrorKind::kMalformed, "HTTP/2 is not spoken on this listener."};
-constexpr Fault kVersion{ErrorKind::kUnsupported,
+constexpr Fault kVersion{ErrorKind::kHttpVersion,
                          "Only HTTP/1.0 and HTTP/1.1 are spoken on this listener."};
 constexpr Fault kNoHost{ErrorKind::kMalformed, "An HTTP/1.1 request needs a Host field."};
 constexpr Fault kTwoHosts{ErrorKind::kMalformed, "Host is given more than once."};
@@ -71,6 +72,19 @@ const Fault* skip_empty_lines(std::string_view bytes, std::size_t max_lines, std
   return nullptr;
 }
 
+// "HTTP/", digits, a dot, digits: what any version of HTTP has ever called itself ("HTTP/1.32" is
+// of the grammar of RFC 2616).
+bool names_a_version(std::string_view text) {
+  if (!text.starts_with("HTTP/")) return false;
+  text.remove_prefix(5);
+  const std::size_t dot = text.find('.');
+  if (dot == std::string_view::npos) return false;
+  const auto is_number = [](std::string_view digits) {
+    return !digits.empty() && std::all_of(digits.begin(), digits.end(), is_digit);
+  };
+  return is_number(text.substr(0, dot)) && is_number(text.substr(dot + 1));
+}
+
 const Fault* read_version(std::string_view text, int& minor_version) {
   if (text == "HTTP/1.1") {
     minor_version = 1;
@@ -80,9 +94,7 @@ const Fault* read_version(std::string_view text, int& minor_version) {
     minor_version = 0;
     return nullptr;
   }
-  const bool well_formed = text.size() == kVersionBytes && text.starts_with("HTTP/") &&
-                           is_digit(text[5]) && text[6] == '.' && is_digit(text[7]);
-  return well_formed ? &kVersion : &kBadLine;
+  return names_a_version(text) ? &kVersion : &kBadLine;
 }
 
 const Fault* read_request_line(std::string_view line, std::size_t max_target, RequestHead& out,

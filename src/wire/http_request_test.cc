@@ -71,6 +71,7 @@ std::vector<Oddity> line_oddities() {
        "POST / @ 1.0 close length [hi]"},
       {"HTTP/1.0 in absolute form", "GET http://b/x HTTP/1.0\r\n\r\n", "GET /x @b 1.0 close"},
       {"HEAD", "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD / @a 1.1 keep"},
+      {"OPTIONS of the server", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * @a 1.1 keep"},
       {"OPTIONS of a path", "OPTIONS /v1 HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS /v1 @a 1.1 keep"},
       {"PUT, PATCH and others", "PATCH / HTTP/1.1\r\nHost: a\r\n\r\n", "PATCH / @a 1.1 keep"},
       {"a method nobody knows", "M-SEARCH / HTTP/1.1\r\nHost: a\r\n\r\n", "M-SEARCH / @a 1.1 keep"},
@@ -314,7 +315,7 @@ TEST(HttpRequest, ARequestLineIsRefusedBeforeTheFieldsArrive) {
   RequestHead head;
   auto parsed = parser.parse("GET / HTTP/2.0\r\n", head);
   ASSERT_FALSE(parsed.ok());
-  EXPECT_EQ(parsed.error().kind, ErrorKind::kUnsupported);
+  EXPECT_EQ(parsed.error().kind, ErrorKind::kHttpVersion);
 }
 
 TEST(HttpRequest, TheHeadKnowsItsParts) {

@@ -7,7 +7,7 @@
 namespace drover::wire {
 namespace {
 
-constexpr Fault kAsterisk{ErrorKind::kMalformed, "The request target '*' is not served here."};
+constexpr Fault kAsterisk{ErrorKind::kMalformed, "Only OPTIONS may have the request target '*'."};
 constexpr Fault kBadForm{ErrorKind::kMalformed,
                          "The request target is neither a path nor an http or https URL."};
 constexpr Fault kBadEscape{
@@ -170,7 +170,11 @@ bool same_authority(const Authority& a, const Authority& b, std::uint16_t defaul
 
 const Fault* read_target(std::string_view text, RequestHead& out, AbsoluteForm& absolute) {
   if (!escapes_are_sound(text)) return &kBadEscape;
-  if (text == "*") return &kAsterisk;
+  if (text == "*") {
+    if (out.method != Method::kOptions) return &kAsterisk;
+    out.target = out.path = text;
+    return nullptr;
+  }
   if (!text.starts_with('/')) return read_absolute_form(text, out, absolute);
   split_origin_form(text, out);
   return nullptr;

@@ -27,8 +27,8 @@ struct AbsoluteForm {
   std::uint16_t default_port = 80;  // by the scheme
 };
 
-// Takes `text` apart into out.target, path and query. Every octet of `text` is a target
-// character, or, when it does not begin with '/', a URL character.
+// Takes `text` apart into out.target, path and query; out.method says whether "*" is one. Every
+// octet of `text` is a target character, or, when it does not begin with '/', a URL character.
 const Fault* read_target(std::string_view text, RequestHead& out, AbsoluteForm& absolute);
 
 }  // namespace drover::wire

@@ -1,7 +1,9 @@
 #include "wire/multipart.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "wire/http_chars.h"
 #include "wire/http_head.h"
 
 namespace drover::wire {
@@ -16,32 +18,78 @@ Error malformed(std::string message) {
   return {ErrorKind::kMalformed, Origin::kClient, Retry::kNever, std::move(message)};
 }
 
-// The value of the `name` parameter of a Content-Disposition line, quoted or not.
-std::string_view part_name(std::string_view value) {
-  constexpr std::string_view kKey = "name=";
-  for (std::size_t at = value.find(kKey); at != std::string_view::npos;
-       at = value.find(kKey, at + 1)) {
-    // "filename=" is another parameter.
-    if (at > 0 && value[at - 1] != ' ' && value[at - 1] != ';' && value[at - 1] != '\t') continue;
-    std::string_view rest = value.substr(at + kKey.size());
-    if (rest.starts_with('"')) return rest.substr(1, rest.find('"', 1) - 1);
-    return rest.substr(0, rest.find_first_of("; \t"));
-  }
-  return {};
+std::string_view trimmed(std::string_view text) {
+  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
 }
 
-bool names_model(std::string_view block) {
-  while (!block.empty()) {
-    const std::size_t end = block.find("\r\n");
-    const std::string_view line = block.substr(0, end);
-    const std::size_t colon = line.find(':');
-    if (colon != std::string_view::npos && field_is(line.substr(0, colon), "content-disposition")) {
-      return part_name(line.substr(colon + 1)) == "model";
-    }
-    if (end == std::string_view::npos) break;
-    block.remove_prefix(end + 2);
+// One parameter off the front of "; a=b; c=\"d\"". Nullopt: it is not written like one.
+struct Parameter {
+  std::string_view name;
+  std::string_view value;  // without the quotes
+  bool escaped = false;    // a backslash in it: readers differ over what it stands for
+};
+std::optional<Parameter> take_parameter(std::string_view& rest) {
+  const std::size_t equals = rest.find('=');
+  if (!rest.starts_with(';') || equals == std::string_view::npos) return std::nullopt;
+  Parameter out{.name = trimmed(rest.substr(1, equals - 1)), .value = {}};
+  if (out.name.empty() || !all_chars(out.name, kTokenChar)) return std::nullopt;
+  rest = trimmed(rest.substr(equals + 1));
+  if (!rest.starts_with('"')) {
+    const std::size_t end = std::min(rest.find(';'), rest.size());
+    out.value = trimmed(rest.substr(0, end));
+    rest.remove_prefix(end);
+    return out;
   }
-  return false;
+  std::size_t end = 1;
+  for (; end < rest.size() && rest[end] != '"'; ++end) {
+    if (rest[end] != '\\') continue;
+    out.escaped = true;
+    ++end;
+  }
+  if (end >= rest.size()) return std::nullopt;
+  out.value = rest.substr(1, end - 1);
+  rest = trimmed(rest.substr(end + 1));
+  return out;
+}
+
+enum class PartName : std::uint8_t { kOther, kModel, kUnclear };
+
+// Which part a Content-Disposition value names. Unclear is what two readers could read two ways:
+// a name given twice, encoded ("name*=") or escaped, and what is no list of parameters.
+PartName part_name(std::string_view value) {
+  std::string_view rest = value.substr(std::min(value.find(';'), value.size()));
+  std::optional<std::string_view> name;
+  while (!rest.empty() && rest != ";") {
+    const std::optional<Parameter> parameter = take_parameter(rest);
+    if (!parameter) return PartName::kUnclear;
+    if (field_is(parameter->name.substr(0, 5), "name*")) return PartName::kUnclear;
+    if (!field_is(parameter->name, "name")) continue;
+    if (name || parameter->escaped) return PartName::kUnclear;
+    name = parameter->value;
+  }
+  return name == "model" ? PartName::kModel : PartName::kOther;
+}
+
+// The name of the part that these lines begin. Lines are as strict as those of a head: a folded one
+// or a bare LF would show another reader a field that is not seen here.
+PartName name_of_part(std::string_view block) {
+  std::optional<PartName> name;
+  while (!block.empty()) {
+    const std::size_t end = std::min(block.find("\r\n"), block.size());
+    const std::string_view line = block.substr(0, end);
+    const std::size_t colon = skip_chars(line, 0, kTokenChar);
+    if (colon == 0 || colon == line.size() || line[colon] != ':') return PartName::kUnclear;
+    if (!all_chars(line, kValueChar)) return PartName::kUnclear;
+    if (field_is(line.substr(0, colon), "content-disposition")) {
+      if (name) return PartName::kUnclear;
+      name = part_name(trimmed(line.substr(colon + 1)));
+    }
+    block.remove_prefix(std::min(end + 2, block.size()));
+  }
+  return name.value_or(PartName::kOther);
 }
 
 }  // namespace
@@ -105,7 +153,11 @@ Result<std::size_t> MultipartModel::headers() {
     return malformed("a part of the form has headers over 8 KiB");
   }
   if (end == std::string::npos) return std::size_t{0};
-  in_model_ = names_model(std::string_view(input_).substr(0, end));
+  const PartName name = name_of_part(std::string_view(input_).substr(0, end));
+  if (name == PartName::kUnclear) {
+    return malformed("a part of the form has headers that can be read two ways");
+  }
+  in_model_ = name == PartName::kModel;
   if (in_model_ && found_) return malformed("the form names its model twice");
   found_ = found_ || in_model_;
   state_ = State::kContent;

@@ -16,7 +16,8 @@ namespace drover::wire {
 class MultipartModel {
  public:
   // Errors: kMalformed (no boundary line, a boundary over 70 bytes, part headers over 8 KiB,
-  // two parts named `model`, a model over 512 bytes, more than 64 parts).
+  // or such as could be read two ways, two parts named `model`, a model over 512 bytes, more than
+  // 64 parts).
   Result<void> feed(std::string_view piece);
   // The model, or an Error when the closing boundary or the part is missing.
   Result<std::string> finish();

@@ -40,6 +40,47 @@ TEST(MultipartModel, AnUnquotedNameIsReadToo) {
   EXPECT_EQ(*read(body, 7), "w");
 }
 
+std::string part(std::string_view headers) {
+  return "--b\r\n" + std::string(headers) + "\r\n\r\nw\r\n--b--\r\n";
+}
+
+TEST(MultipartModel, NamesAreFoundAsOllamaFindsThem) {
+  for (std::string_view headers :
+       {"Content-Disposition: form-data; NAME=\"model\"",
+        "CONTENT-DISPOSITION:form-data;name=model", "Content-Disposition: form-data; name=model;",
+        "X: y\r\nContent-Disposition: form-data; name=model",
+        "Content-Disposition: form-data; filename=\"; name=x\" ; name = \"model\" "}) {
+    Result<std::string> model = read(part(headers), 7);
+    EXPECT_TRUE(model.ok() && *model == "w") << headers;
+  }
+  for (std::string_view headers :
+       {"Content-Disposition: form-data; filename=\"; name=model\"; name=\"file\"",
+        "Content-Disposition: form-data; filename=\"a\\\"; name=model; \"; name=file",
+        "Content-Disposition: form-data; name=\"Model\"", "X: form-data; name=model"}) {
+    EXPECT_EQ(read(part(headers), 7).error().message, "model is required") << headers;
+  }
+}
+
+TEST(MultipartModel, HeadersThatTwoReadersCouldReadTwoWaysAreRefused) {
+  for (std::string_view headers :
+       {"Content-Disposition: form-data;\r\n name=model",
+        "X: y\nContent-Disposition: form-data; name=model",
+        "X: y\rContent-Disposition: form-data; name=model",
+        "Content-Disposition : form-data; name=model",
+        "Content-Disposition: form-data; name=file; name=model",
+        "Content-Disposition: form-data; name*=utf-8''model",
+        "Content-Disposition: form-data; name*0=mod; name*1=el",
+        "Content-Disposition: form-data; name=\"mod\\el\"",
+        "Content-Disposition: form-data; name=\"model",
+        "Content-Disposition: form-data; name=\"file\" model",
+        "Content-Disposition: form-data; name=file\r\nContent-Disposition: form-data; name=model",
+        "nothing"}) {
+    const Result<std::string> model = read(part(headers), 7);
+    ASSERT_FALSE(model.ok()) << headers;
+    EXPECT_NE(model.error().message.find("two ways"), std::string::npos) << headers;
+  }
+}
+
 TEST(MultipartModel, TwoModelsAreRefused) {
   const std::string part = "--b\nContent-Disposition: form-data; name=\"model\"\n\nw\n";
   EXPECT_FALSE(read(form(part + part + "--b--\n"), 9).ok());

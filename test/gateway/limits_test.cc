@@ -92,7 +92,7 @@ TEST(Limits, HeadsOutOfBoundsHaveTheirStatus) {
       {std::string(kHead) + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
       {"\x16\x03\x01 no HTTP\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\n\r\n", 400},
-
+      {"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 505},
       {"GET / HTTP/1.1\r\nHost: evil.com\r\n\r\n", 421},
       {std::string(kHead) + "Expect: miracles\r\nContent-Length: 1\r\n\r\n", 417},
       {std::string(kHead) + "Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\n", 415},
@@ -105,6 +105,36 @@ TEST(Limits, HeadsOutOfBoundsHaveTheirStatus) {
     expect_refused(world, world.ask(request), status);
   }
   world.expect_nothing_left();
+}
+
+TEST(Limits, TenMegabytesOfEmptyLinesAreRefusedAtTheSecond) {
+  World world({.instances = 1});
+  std::string empty_lines;
+  for (int i = 0; i < 5'000'000; ++i) empty_lines += "\r\n";
+  const Instant begun = world.now();
+  Client& client = world.ask(empty_lines);
+  expect_refused(world, client, 400);
+  EXPECT_LT(client.last_byte() - begun, 1s) << "and not when all of it had come";
+  world.expect_nothing_left();
+}
+
+TEST(Limits, BrokenFramingCountsAsMalformedAndBrokenJsonDoesNot) {
+  World world({.instances = 1});
+  const auto counted = [&](std::string_view body) {
+    world.closed(
+        world.ask(std::string(kHead) + "Transfer-Encoding: chunked\r\n\r\n" + std::string(body)));
+    const auto& malformed = world.metrics().malformed();
+    const auto found = malformed.find("malformed");
+    return found == malformed.end() ? 0U : found->second;
+  };
+  EXPECT_EQ(counted("2\r\n{]\r\n0\r\n\r\n"), 0U);
+  EXPECT_EQ(counted("0x2\r\n{}\r\n0\r\n\r\n"), 1U);
+  EXPECT_EQ(counted("2\r\n{}\n0\r\n\r\n"), 2U);
+  EXPECT_EQ(world.metrics().refusals().at("malformed"), 3U);
+  Client& cut = world.ask(std::string(kHead) + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n");
+  cut.finish();
+  expect_refused(world, cut, 400);
+  EXPECT_EQ(world.metrics().malformed().at("malformed"), 3U);
 }
 
 TEST(Limits, ABrokenHeadIsAnsweredInTheDialectOfItsPath) {
@@ -229,6 +259,7 @@ TEST(Connections, TheLongestIdleGivesWay) {
   EXPECT_FALSE(c.closed());
   EXPECT_EQ(d.reply().status, 200);
   EXPECT_EQ(world.gateway().open_connections(), 3U);
+  EXPECT_EQ(world.metrics().connections_evicted.value(), 1U);
   world.expect_nothing_left();
 }
 

@@ -232,6 +232,26 @@ TEST(Story, ABodyBehindAGetReachesNoInstance) {
   EXPECT_EQ(world.instance(0).state_json().find("/api/copy"), std::string::npos);
 }
 
+TEST(Story, ALengthOfZeroIsNoBody) {
+  World world;
+  Client& client = world.ask("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+  world.done(client);
+  EXPECT_EQ(client.reply().field("connection"), "") << "there is nothing to get out of the way";
+  client.say(World::request("GET", "/", ""));
+  world.done(client, 2);
+  EXPECT_EQ(client.replies().size(), 2U);
+  world.expect_nothing_left();
+}
+
+TEST(Story, OptionsOfTheWholeServerAreAnswered) {
+  World world;
+  Client& client = world.ask("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  world.pass(1s);
+  EXPECT_EQ(client.reply().status, 204);
+  EXPECT_EQ(client.reply().field("allow"), "GET, HEAD, POST, OPTIONS");
+  EXPECT_EQ(world.requests_seen(), 0U);
+}
+
 TEST(Story, APreflightIsAnsweredWithoutABody) {
   World world;
   Client& client = world.ask(
@@ -256,7 +276,7 @@ TEST(Story, FieldsOfTheHopAndOfThePersonStayHere) {
       "Authorization: Bearer secret-1\r\nCookie: secret-2\r\nConnection: x-one\r\n"
       "Connection: X-Two\r\nX-One: secret-3\r\nX-Two: secret-4\r\nX-Drover-Explain: secret-5\r\n"
       "Origin: http://localhost\r\nX-Forwarded-For: secret-6\r\nX-Request-ID: my-id\r\n"
-      "X-Kept: yes\r\n")));
+      "X-Forwarded-Port: secret-7\r\nx-forwarded-anything: secret-8\r\nX-Kept: yes\r\n")));
   const std::string state = world.instance(0).state_json();
   EXPECT_EQ(state.find("secret"), std::string::npos) << state;
   EXPECT_NE(state.find("\"x-kept\":\"yes\""), std::string::npos) << state;
