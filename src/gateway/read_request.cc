@@ -84,8 +84,9 @@ void copy_fields(const wire::RequestHead& head, Exchange& exchange) {
 }
 
 Result<void> check_body_head(const wire::RequestHead& head, const Settings& settings) {
-  const std::string_view coding = head.find("content-encoding").value_or("identity");
-  if (!wire::field_is(coding, "identity")) {
+  for (const wire::Field& field : head.fields) {
+    if (!wire::field_is(field.name, "content-encoding")) continue;
+    if (wire::field_is(field.value, "identity")) continue;
     return client_error(ErrorKind::kMediaType,
                         "compressed request bodies are not read; send the body as it is");
   }

@@ -46,6 +46,7 @@ Relay::Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, 
 net::Task<Relayed> Relay::run() {
   Upstream up;
   Result<void> opened = co_await open(up);
+  if (opened) opened = judge_head(up.head);
   if (!opened) co_return failed(std::move(opened).error());
   if (is_stream(up.head)) co_return co_await relay_stream(up);
   co_return co_await relay_document(up);
@@ -111,7 +112,10 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
   for (;;) {
     Result<std::string_view> piece = exchange_.body.read(cursor, space);
     if (!piece) co_return std::move(piece).error();
-    if (piece->empty() && before.empty()) co_return Result<void>();
+    if (piece->empty() && before.empty()) {
+      up.answered_early = up.connection.stream->has_input();
+      co_return Result<void>();
+    }
     const std::array<std::string_view, 2> parts = {before, *piece};
     Result<void> sent = co_await net::write_all(*up.connection.stream, parts,
                                                 settings_.deadlines.write_stall, &cancel_);
@@ -398,9 +402,10 @@ Relayed Relay::failed(Error error) const {
   return Relayed{result, std::move(error.message), false, retryable, {}};
 }
 
-// A connection serves again only when its answer ended where it said and nothing is left over.
+// A connection serves again only when its answer ended where it said and nothing is left over. Who
+// answered before it had the request may take the rest of it for the next one.
 void Relay::give_back(Upstream& up, bool body_done) {
-  if (!body_done || !up.head.keep_alive || !up.input.empty()) return;
+  if (up.answered_early || !body_done || !up.head.keep_alive || !up.input.empty()) return;
   if (up.connection.stream->has_input()) return;
   pool_.give_back(instance_.id, std::move(up.connection.stream));
 }

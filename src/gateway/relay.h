@@ -45,7 +45,8 @@ class Relay {
     std::string input;        // received, not yet consumed (head, then what came with it)
     wire::ResponseHead head;  // views into `head_text`
     std::string head_text;
-    bool heard = false;  // at least one byte of an answer
+    bool heard = false;           // at least one byte of an answer
+    bool answered_early = false;  // the answer began before the request was sent whole
   };
 
   net::Task<Result<void>> connect(Upstream& up, net::UpstreamPool::Freshness freshness);

@@ -34,12 +34,11 @@ net::Task<Relayed> Relay::relay_document(Upstream& up) {
     if (!decoded) co_return failed(std::move(decoded).error());
     if (decoder.done()) break;
     if (body.size() > settings_.limits.document_bytes) {
-      // An error of this length is judged by its status alone, and read no further.
-      const bool error = up.head.status != 200;
-      const Verdict verdict = judge(*exchange_.route, up.head.status, type, {});
-      if (error && verdict.retryable) {
-        co_return Relayed{verdict.result, verdict.detail, false, true, {}};
-      }
+      // A document of this length is judged by its head alone, and an error read no further.
+      wire::DocumentFacts unread;
+      unread.valid = up.head.status == 200;
+      const Verdict verdict = judge(*exchange_.route, up.head.status, type, unread);
+      if (verdict.retryable) co_return Relayed{verdict.result, verdict.detail, false, true, {}};
       co_return co_await relay_long_document(up, decoder, std::move(body));
     }
     Result<bool> more = co_await more_of(up, decoder);

@@ -50,6 +50,9 @@ constexpr std::array<std::string_view, 22> kKnownKeys = {"model",
                                                          "max_tokens",
                                                          "_debug_render_only"};
 
+constexpr std::string_view kIncludeUsage = "include_usage";
+constexpr std::string_view kNumCtx = "num_ctx";
+
 // More top-level keys than any API of ours has fields, and few enough to compare one by one.
 constexpr std::size_t kMaxKeys = 256;
 // Containers whose insides are reported: the document, and `options`, `messages` and so on.
@@ -111,6 +114,7 @@ struct RequestInspector::State {
   void key();
   void inner_key();
   void known_key(std::size_t index);
+  void spell(std::string_view canonical);
   void value(Event event);
   void name_value(Event event, std::optional<std::string>& into, std::string_view key_name);
   void inner_value(Event event);
@@ -212,7 +216,11 @@ void RequestInspector::State::key() {
 void RequestInspector::State::known_key(std::size_t index) {
   if (index < static_cast<std::size_t>(Key::kOther)) current = static_cast<Key>(index);
   inner_keys.clear();
-  const std::string_view canonical = kKnownKeys[index];
+  spell(kKnownKeys[index]);
+}
+
+// The key that was just read goes on in this spelling.
+void RequestInspector::State::spell(std::string_view canonical) {
   if (scanner.text_plain() && scanner.text() == canonical) return;
   const std::uint64_t offset = scanner.token_offset();
   const std::uint64_t length = scanner.offset() - 1 - offset;  // without the closing quote
@@ -225,8 +233,12 @@ void RequestInspector::State::inner_key() {
   const std::string folded = fold(key_text());
   const auto added = inner_keys.add(folded);
   if (added != KeySet::Added::kNew) duplicate(added, {}, scanner.token_offset());
-  inner_is_usage = current == Key::kStreamOptions && folded == "include_usage";
-  inner_is_num_ctx = current == Key::kOptions && folded == "num_ctx";
+  // Ollama reads stream_options into a struct, whose fields Go finds in any case, and options into
+  // a map, in which it looks for the exact name: "NUM_CTX" is no option and must not become one.
+  inner_is_usage = current == Key::kStreamOptions && folded == kIncludeUsage;
+  inner_is_num_ctx = current == Key::kOptions && key_text() == kNumCtx;
+  if (inner_is_usage) spell(kIncludeUsage);
+  if (inner_is_num_ctx) spell(kNumCtx);
 }
 
 void RequestInspector::State::value(Event event) {

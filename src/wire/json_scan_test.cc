@@ -86,9 +86,10 @@ TEST(RequestInspector, CountsNullAsAbsent) {
   EXPECT_EQ(inspect(R"({"stream":null})")->stream, std::nullopt);
   EXPECT_FALSE(inspect(R"({"stream_options":null})")->include_usage);
   EXPECT_EQ(inspect(R"({"options":{"seed":7,"num_ctx":8192}})")->num_ctx, 8192U);
-  EXPECT_EQ(inspect(R"({"options":{"NUM_CTX":4096,"stop":["8"]}})")->num_ctx, 4096U);
-  for (const char* none : {R"({"options":{"num_ctx":"8192"}})", R"({"options":{"num_ctx":-1}})",
-                           R"({"options":{"x":{"num_ctx":7}}})", R"({"num_ctx":8192})"}) {
+  EXPECT_EQ(inspect(R"({"options":{"num\u005fctx":4096,"stop":["8"]}})")->num_ctx, 4096U);
+  for (const char* none : {R"({"options":{"NUM_CTX":8192}})", R"({"options":{"num_ctx":"8192"}})",
+                           R"({"options":{"num_ctx":-1}})", R"({"options":{"x":{"num_ctx":7}}})",
+                           R"({"num_ctx":8192})"}) {
     EXPECT_FALSE(inspect(none)->num_ctx) << none;
   }
   EXPECT_FALSE(inspect(R"({"stream_options":{"include_usage":null}})")->include_usage);
@@ -163,6 +164,10 @@ TEST(RequestInspector, SpellsALoneVariantCanonically) {
        R"({ "keep_alive" : 0 })"},
       {R"({"x":1,"STREAM":true,"Model":"b","tools":[]})",
        R"({"x":1,"stream":true,"model":"b","tools":[]})"},
+      {R"({"stream_options":{"Include\u005fUsage":true}})",
+       R"({"stream_options":{"include_usage":true}})"},
+      {R"({"options":{"num\u005fctx":1,"Seed":2}})", R"({"options":{"num_ctx":1,"Seed":2}})"},
+      {R"({"options":{"NUM_CTX":1}})", R"({"options":{"NUM_CTX":1}})"},
       {R"({"model":"a","Temperature":1})", R"({"model":"a","Temperature":1})"},
       {R"({"_Debug_render_only":true})", R"({"_debug_render_only":true})"}};
   for (const auto& [body, canonical] : table) {
