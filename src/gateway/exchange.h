@@ -37,6 +37,8 @@ struct Exchange {
   bool explain = false;      // the client asked for the decision in a header
   bool body_unread = false;  // bytes of it may still be on their way
 
+  std::string form_boundary;  // of a route that takes a form
+
   BodyStore body;
   Ask ask;
 

@@ -46,7 +46,7 @@ Relay::Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, 
 net::Task<Relayed> Relay::run() {
   Upstream up;
   Result<void> opened = co_await open(up);
-  if (opened) opened = judge_head(up.head);
+  if (opened) opened = judge_answer_head(up.head);
   if (!opened) co_return failed(std::move(opened).error());
   if (is_stream(up.head)) co_return co_await relay_stream(up);
   co_return co_await relay_document(up);
@@ -252,7 +252,7 @@ net::Task<Relay::StreamEnd> Relay::copy_stream(Upstream& up, StreamCopy& copy) {
     Result<void> flushed = co_await flush();
     if (client_lost || !flushed) co_return StreamEnd{core::AttemptResult::kClientGone, {}};
     if (!took) co_return StreamEnd{core::AttemptResult::kFailed, took.error().message};
-    if (copy.finished()) co_return StreamEnd{core::AttemptResult::kDied, without_final_record()};
+    if (copy.body_done()) co_return StreamEnd{core::AttemptResult::kDied, without_final_record()};
 
     const bool over = copy.terminal() || copy.failed();
     const Instant deadline = loop_.now() + (over ? kTailWait : settings_.deadlines.token_gap);
@@ -330,7 +330,7 @@ Relay::StreamEnd Relay::called_off(net::WaitResult result) const {
 // The terminal record went to the client; its end may still be due, when the instance's framing
 // stayed open behind the record.
 net::Task<Relayed> Relay::end_complete(Upstream& up, StreamCopy& copy) {
-  if (!copy.finished()) {
+  if (!copy.body_done()) {
     Result<std::string> rest = client_.send_now({}, {}, client_.stream_end());
     if (rest) pending_ = std::move(*rest);
     Result<void> flushed = co_await flush();

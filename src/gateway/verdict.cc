@@ -56,7 +56,7 @@ core::AttemptResult judge_error(std::string_view text) {
                                          : core::AttemptResult::kFailed;
 }
 
-Result<void> judge_head(const wire::ResponseHead& head) {
+Result<void> judge_answer_head(const wire::ResponseHead& head) {
   const auto refused = [](std::string message) {
     return Error{ErrorKind::kUpstream, Origin::kInstance, Retry::kSafe, std::move(message)};
   };

@@ -30,7 +30,7 @@ bool is_media_type(std::string_view content_type, std::string_view media_type);
 // whatever the body may be: a content coding, since drover asked for none and what it cannot read
 // it cannot vouch for; and a status under 400 other than 200 (a redirect, an empty answer), which
 // comes from something that stands where the instance should.
-Result<void> judge_head(const wire::ResponseHead& head);
+Result<void> judge_answer_head(const wire::ResponseHead& head);
 
 // `status` of a final answer and its whole body (empty when it was too long to hold).
 Verdict judge(const Route& route, int status, std::string_view content_type,

@@ -84,7 +84,7 @@ TEST(Verdict, WhatNoOllamaAnswersIsKnownByItsHead) {
     wire::ResponseHead head;
     head.status = status;
     head.fields = {{name, value}};
-    return judge_head(head);
+    return judge_answer_head(head);
   };
   EXPECT_TRUE(judged(200, "Content-Encoding", "Identity").ok());
   EXPECT_TRUE(judged(404, "X", "gzip").ok());

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <functional>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include "wire/json_scanner.h"
@@ -78,6 +81,16 @@ std::string fold(std::string_view text) {
     }
   }
   return out;
+}
+
+// As Ollama reads the option: a number of any spelling, less its fraction. None for what is no
+// context, or more than a double counts exactly.
+std::optional<std::uint64_t> context_of(std::string_view number) {
+  constexpr double kExact = 9007199254740992.0;  // 2^53
+  double value = 0;
+  const auto read = std::from_chars(number.data(), number.data() + number.size(), value);
+  if (read.ec != std::errc{} || value < 1 || value >= kExact) return std::nullopt;
+  return static_cast<std::uint64_t>(value);
 }
 
 // The folded keys of one object, as hashes. Two keys with one hash are refused as a duplicate: by
@@ -245,7 +258,9 @@ void RequestInspector::State::value(Event event) {
   const bool end = event == Event::kEndObject || event == Event::kEndArray;
   const bool null = event == Event::kNull;
   if (end || null) return;
-  if (current == Key::kOther) scanner.skip_to(1);
+  // Of a container only: behind a bare value it would reach into the next one.
+  const bool begins = event == Event::kBeginObject || event == Event::kBeginArray;
+  if (current == Key::kOther && begins) scanner.skip_to(1);
   const bool empty_text = event == Event::kString && scanner.text().empty();
   switch (current) {
     case Key::kModel:
@@ -304,10 +319,7 @@ void RequestInspector::State::inner_value(Event event) {
       inner_is_usage = false;
       return;
     case Key::kOptions:
-      if (inner_is_num_ctx && event == Event::kNumber) {
-        const std::uint64_t number = whole_number(scanner.text());
-        if (number > 0) facts.num_ctx = number;
-      }
+      if (inner_is_num_ctx && event == Event::kNumber) facts.num_ctx = context_of(scanner.text());
       inner_is_num_ctx = false;
       return;
     default:

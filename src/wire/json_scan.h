@@ -34,11 +34,11 @@ struct RequestFacts {
   std::optional<bool> stream;
   bool include_usage = false;  // stream_options.include_usage is true
   bool has_tools = false;      // "tools" non-empty array, or "format" present: slow tokens
-  // options.num_ctx, when it is a whole number: a load-time option, so a request of drover's own
-  // has to repeat it, or it would make the instance load the model anew.
+  // options.num_ctx, when it is a number of 1 or more: a load-time option, so a request of drover's
+  // own has to repeat it, or it would make the instance load the model anew.
   std::optional<std::uint64_t> num_ctx;
   bool empty_prompt = true;  // no or empty "prompt" and no or empty "messages": load/unload
-  std::vector<Edit> edits;   // known keys that are written otherwise, spelled canonically; sorted
+  std::vector<Edit> edits;   // known keys in another spelling, spelled canonically; sorted
 };
 
 // Refused with kMalformed (each message names what and where, "byte 123"): anything that is not one

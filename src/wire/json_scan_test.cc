@@ -108,6 +108,17 @@ TEST(RequestInspector, KnowsALoadRequest) {
   }
 }
 
+TEST(RequestInspector, ABareValueHidesNothingOfWhatFollowsIt) {
+  for (const char* value : {"1", "null", "true", "\"a\"", "[1]", "{\"a\":[]}"}) {
+    const std::string before = "{\"x\":" + std::string(value);
+    EXPECT_EQ(inspect(before + R"(,"options":{"num_ctx":8192}})")->num_ctx, 8192U) << value;
+    EXPECT_FALSE(inspect(before + R"(,"messages":[{}]})")->empty_prompt) << value;
+    EXPECT_TRUE(inspect(before + R"(,"tools":[{}]})")->has_tools) << value;
+    EXPECT_TRUE(inspect(before + R"(,"stream_options":{"include_usage":true}})")->include_usage);
+    expect_refused(before + R"(,"options":{"a":1,"a":2}})", "given twice");
+  }
+}
+
 TEST(RequestInspector, KnowsToolsAndFormats) {
   for (const char* body : {R"({"tools":[{"type":"function"}]})", R"({"format":"json"})",
                            R"({"format":{"type":"object"}})", R"({"tools":["x"]})"}) {

@@ -16,35 +16,106 @@ Error malformed(std::string message) {
   return {ErrorKind::kMalformed, Origin::kClient, Retry::kNever, std::move(message)};
 }
 
-// The value of the `name` parameter of a Content-Disposition line, quoted or not.
-std::string_view part_name(std::string_view value) {
-  constexpr std::string_view kKey = "name=";
-  for (std::size_t at = value.find(kKey); at != std::string_view::npos;
-       at = value.find(kKey, at + 1)) {
-    // "filename=" is another parameter.
-    if (at > 0 && value[at - 1] != ' ' && value[at - 1] != ';' && value[at - 1] != '\t') continue;
-    std::string_view rest = value.substr(at + kKey.size());
-    if (rest.starts_with('"')) return rest.substr(1, rest.find('"', 1) - 1);
-    return rest.substr(0, rest.find_first_of("; \t"));
-  }
-  return {};
+constexpr std::string_view kSpace = " \t";
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t from = text.find_first_not_of(kSpace);
+  if (from == std::string_view::npos) return {};
+  return text.substr(from, text.find_last_not_of(kSpace) - from + 1);
 }
 
-bool names_model(std::string_view block) {
-  while (!block.empty()) {
-    const std::size_t end = block.find("\r\n");
-    const std::string_view line = block.substr(0, end);
-    const std::size_t colon = line.find(':');
-    if (colon != std::string_view::npos && field_is(line.substr(0, colon), "content-disposition")) {
-      return part_name(line.substr(colon + 1)) == "model";
-    }
-    if (end == std::string_view::npos) break;
-    block.remove_prefix(end + 2);
+// The next `; name=value` of a field's value. Quotes are taken off; what is escaped stays so.
+struct Parameter {
+  std::string_view name;
+  std::string_view value;
+};
+
+// Takes one off the front. False: `rest` is no list of parameters.
+bool take_parameter(std::string_view& rest, Parameter& out) {
+  const std::size_t equals = rest.find('=');
+  if (rest.front() != ';' || equals == std::string_view::npos) return false;
+  out.name = trimmed(rest.substr(1, equals - 1));
+  rest = trimmed(rest.substr(equals + 1));
+  if (out.name.empty() || out.name.find_first_of("; \t\"") != std::string_view::npos) return false;
+  const bool quoted = rest.starts_with('"');
+  std::size_t end = quoted ? 1 : 0;
+  while (end < rest.size() && (quoted ? rest[end] != '"' : rest[end] != ';')) {
+    end += quoted && rest[end] == '\\' ? 2 : 1;
   }
-  return false;
+  if (end > rest.size() || (quoted && end == rest.size())) return false;
+  out.value = quoted ? rest.substr(1, end - 1) : trimmed(rest.substr(0, end));
+  rest = trimmed(rest.substr(quoted ? end + 1 : end));
+  return quoted || out.value.find_first_of("\" \t") == std::string_view::npos;
+}
+
+// What the headers of one part say.
+struct PartHeaders {
+  bool disposition = false;
+  bool file = false;
+  bool encoded = false;  // quoted-printable, which Go's reader decodes unasked
+  std::string_view name;
+};
+
+// False: another reader might see another name in it.
+bool read_disposition(std::string_view value, PartHeaders& out) {
+  if (out.disposition) return false;
+  out.disposition = true;
+  std::string_view rest = value.substr(std::min(value.find(';'), value.size()));
+  bool named = false;
+  while (!rest.empty()) {
+    Parameter each;
+    if (!take_parameter(rest, each)) return false;
+    if (field_is(each.name, "filename") || field_is(each.name, "filename*")) out.file = true;
+    if (field_is(each.name.substr(0, 5), "name*")) return false;
+    if (!field_is(each.name, "name")) continue;
+    if (named || each.value.find('\\') != std::string_view::npos) return false;
+    named = true;
+    out.name = each.value;
+  }
+  return true;
+}
+
+bool read_part_headers(std::string_view block, PartHeaders& out) {
+  while (!block.empty()) {
+    const std::size_t end = std::min(block.find("\r\n"), block.size());
+    const std::string_view line = block.substr(0, end);
+    block.remove_prefix(std::min(end + 2, block.size()));
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos || colon == 0 || kSpace.find(line[0]) != kSpace.npos ||
+        line.find_first_of("\r\n") != std::string_view::npos) {
+      return false;
+    }
+    const std::string_view name = line.substr(0, colon);
+    const std::string_view value = trimmed(line.substr(colon + 1));
+    if (field_is(name, "content-disposition") && !read_disposition(value, out)) return false;
+    const bool encoding = field_is(name, "content-transfer-encoding");
+    if (encoding && field_is(value, "quoted-printable")) out.encoded = true;
+  }
+  return true;
 }
 
 }  // namespace
+
+Result<std::string> form_boundary(std::string_view content_type) {
+  const std::size_t end = std::min(content_type.find(';'), content_type.size());
+  if (!field_is(trimmed(content_type.substr(0, end)), "multipart/form-data")) {
+    return malformed("this route takes a form: send it as multipart/form-data");
+  }
+  std::string boundary;
+  std::string_view rest = content_type.substr(end);
+  while (!rest.empty()) {
+    Parameter each;
+    if (!take_parameter(rest, each)) return malformed("the form's Content-Type is not valid");
+    if (!field_is(each.name, "boundary")) continue;
+    if (!boundary.empty()) return malformed("the form's Content-Type names two boundaries");
+    boundary = each.value;
+  }
+  const bool odd = boundary.find_first_of("\\\"") != std::string::npos || boundary.ends_with(' ');
+  if (boundary.empty() || boundary.size() > kMaxBoundary || odd) {
+    return malformed("the form's Content-Type names no boundary of 1 to 70 plain characters");
+  }
+  return boundary;
+}
 
 Result<void> MultipartModel::feed(std::string_view piece) {
   if (state_ == State::kEpilogue) return {};
@@ -105,7 +176,14 @@ Result<std::size_t> MultipartModel::headers() {
     return malformed("a part of the form has headers over 8 KiB");
   }
   if (end == std::string::npos) return std::size_t{0};
-  in_model_ = names_model(std::string_view(input_).substr(0, end));
+  PartHeaders part;
+  if (!read_part_headers(std::string_view(input_).substr(0, end), part)) {
+    return malformed("a part of the form has headers that can be read two ways");
+  }
+  in_model_ = part.name == "model";
+  if (in_model_ && (part.file || part.encoded)) {
+    return malformed("the form's model must be plain text, neither a file nor encoded");
+  }
   if (in_model_ && found_) return malformed("the form names its model twice");
   found_ = found_ || in_model_;
   state_ = State::kContent;
