@@ -38,6 +38,8 @@ struct Exchange {
   bool body_unread = false;  // bytes of it may still be on their way
   bool malformed = false;    // its head or its framing is broken: it was no request at all
 
+  std::string form_boundary;  // of a route that takes a form
+
   BodyStore body;
   Ask ask;
 

@@ -77,8 +77,9 @@ void copy_fields(const wire::RequestHead& head, Exchange& exchange) {
 }
 
 Result<void> check_body_head(const wire::RequestHead& head, const Settings& settings) {
-  const std::string_view coding = head.find("content-encoding").value_or("identity");
-  if (!wire::field_is(coding, "identity")) {
+  for (const wire::Field& field : head.fields) {
+    if (!wire::field_is(field.name, "content-encoding")) continue;
+    if (wire::field_is(field.value, "identity")) continue;
     return client_error(ErrorKind::kMediaType,
                         "compressed request bodies are not read; send the body as it is");
   }
@@ -87,6 +88,17 @@ Result<void> check_body_head(const wire::RequestHead& head, const Settings& sett
                         fmt::format("the body has {} bytes, the limit is {} (limits.body_bytes)",
                                     head.content_length, settings.limits.body_bytes));
   }
+  return {};
+}
+
+Result<void> read_form_type(const wire::RequestHead& head, Exchange& exchange) {
+  const auto types = std::count_if(head.fields.begin(), head.fields.end(), [](const auto& field) {
+    return wire::field_is(field.name, "content-type");
+  });
+  if (types > 1) return client_error(ErrorKind::kMalformed, "Content-Type is given twice");
+  Result<std::string> boundary = wire::form_boundary(head.find("content-type").value_or(""));
+  if (!boundary) return std::move(boundary).error();
+  exchange.form_boundary = std::move(*boundary);
   return {};
 }
 
@@ -129,6 +141,11 @@ class BodyIntake {
     if (exchange_.route->treatment == Treatment::kMultipart) {
       Result<std::string> model = multipart_.finish();
       if (!model) return std::move(model).error();
+      // Whoever goes by the announced boundary would find other parts, and another model.
+      if (multipart_.boundary() != exchange_.form_boundary) {
+        return client_error(ErrorKind::kMalformed,
+                            "the form does not begin with the boundary that Content-Type names");
+      }
       return set_model(std::move(*model));
     }
     if (ask.body_bytes == 0) return client_error(ErrorKind::kMalformed, "missing request body");
@@ -203,7 +220,9 @@ Result<void> judge_head(const wire::RequestHead& head, Exchange& exchange,
     exchange.ask.model = ModelName::canonical(*model);
     exchange.ask.model_as_sent = std::move(*model);
   }
-  return check_body_head(head, settings);
+  Result<void> body = check_body_head(head, settings);
+  if (!body || match->route->treatment != Treatment::kMultipart) return body;
+  return read_form_type(head, exchange);
 }
 
 }  // namespace

@@ -115,7 +115,10 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
   for (;;) {
     Result<std::string_view> piece = exchange_.body.read(cursor, space);
     if (!piece) co_return std::move(piece).error();
-    if (piece->empty() && before.empty()) co_return Result<void>();
+    if (piece->empty() && before.empty()) {
+      up.answered_early = up.stream->has_input();
+      co_return Result<void>();
+    }
     const std::array<std::string_view, 2> parts = {before, *piece};
     Result<void> sent =
         co_await net::write_all(*up.stream, parts, settings_.deadlines.write_stall, &cancel_);
@@ -191,6 +194,10 @@ Result<bool> Relay::take_head(Upstream& up, wire::ResponseParser& parser) const 
   Result<std::optional<std::size_t>> parsed = parser.parse(up.input, exchange_.method, head);
   if (!parsed) return std::move(parsed).error();
   if (!parsed->has_value()) return false;
+  if (head.status >= 200) {
+    Result<void> fit = judge_answer_head(head);
+    if (!fit) return std::move(fit).error();
+  }
   up.head = {head.status, head.framing, head.keep_alive, head.content_length,
              std::string(head.find("content-type").value_or(""))};
   up.input.erase(0, **parsed);
@@ -290,7 +297,7 @@ Relay::Step Relay::take_input(Upstream& up, StreamCopy& copy, std::string_view i
     client_left(end);
   } else if (!took) {
     end = {core::AttemptResult::kFailed, std::move(took).error().message};
-  } else if (copy.finished()) {
+  } else if (copy.body_done()) {
     end = {core::AttemptResult::kDied, without_final_record()};
   } else {
     return Step::kGoesOn;
@@ -360,7 +367,7 @@ void Relay::called_off(net::WaitResult result, const StreamCopy& copy, StreamEnd
 // The terminal record went to the client; its end may still be due, when the instance's framing
 // stayed open behind the record.
 net::Task<void> Relay::end_complete(Upstream& up, StreamCopy& copy) {
-  if (!copy.finished()) {
+  if (!copy.body_done()) {
     Result<std::string> rest = client_.send_now({}, {}, client_.stream_end());
     if (rest) pending_ = std::move(*rest);
     Result<void> flushed = co_await flush();
@@ -446,9 +453,10 @@ void Relay::failed(Error error) {
   hidden(result, std::move(error.message), retryable ? Again::kYes : Again::kNo);
 }
 
-// A connection serves again only when its answer ended where it said and nothing is left over.
+// A connection serves again only when its answer ended where it said and nothing is left over. Who
+// answered before it had the request may take the rest of it for the next one.
 void Relay::give_back(Upstream& up, bool body_done) {
-  if (!body_done || !up.head.keep_alive || !up.input.empty()) return;
+  if (up.answered_early || !body_done || !up.head.keep_alive || !up.input.empty()) return;
   if (up.stream->has_input()) return;
   pool_.give_back(instance_.id, std::move(up.stream));
 }

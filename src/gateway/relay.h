@@ -54,8 +54,9 @@ class Relay {
     std::unique_ptr<net::Stream> stream;
     std::string input;  // received, not yet consumed (head, then what came with it)
     AnswerHead head;
-    bool reused = false;  // the connection served before
-    bool heard = false;   // at least one byte of an answer
+    bool reused = false;          // the connection served before
+    bool heard = false;           // at least one byte of an answer
+    bool answered_early = false;  // the answer began before the request was sent whole
   };
 
   net::Task<Result<void>> connect(Upstream& up, net::UpstreamPool::Freshness freshness);

@@ -43,10 +43,11 @@ net::Task<void> Relay::relay_document(Upstream& up) {
   co_await send_document(up, body, decoder.done());
 }
 
-// An error too long to hold is judged by its status alone, and read no further.
+// A document too long to hold is judged by its head alone, and an error read no further.
 bool Relay::is_hidden_error(const Upstream& up) {
-  if (up.head.status == 200) return false;
-  Verdict verdict = judge(*exchange_.route, up.head.status, up.head.content_type, {});
+  wire::DocumentFacts unread;
+  unread.valid = up.head.status == 200;
+  Verdict verdict = judge(*exchange_.route, up.head.status, up.head.content_type, unread);
   if (verdict.retryable) hidden(verdict.result, std::move(verdict.detail), Again::kYes);
   return verdict.retryable;
 }

@@ -61,6 +61,8 @@ class StreamCopy {
   bool failed() const { return watch_.failed(); }
   const std::string& error() const { return watch_.error(); }
   Usage usage() const { return watch_.usage(); }
+  // The instance's body is complete; bytes behind it are no part of this answer.
+  bool body_done() const { return decoder_.done(); }
   // The instance's body is complete and nothing followed it: its connection may serve again.
   bool finished() const { return decoder_.done() && !left_over_; }
   std::string take_pending() { return std::exchange(pending_, {}); }

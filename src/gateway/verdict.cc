@@ -4,8 +4,6 @@
 
 #include <array>
 
-#include "wire/http_head.h"
-
 namespace drover::gateway {
 namespace {
 
@@ -32,11 +30,17 @@ bool contains_any(std::string_view text, const std::array<std::string_view, N>& 
 Verdict judge_success(const Route& route, std::string_view content_type,
                       const wire::DocumentFacts& facts) {
   const bool json = is_media_type(content_type, "application/json");
-  if (route.treatment == Treatment::kMultipart) return {};
+  // A transcription may be asked for as plain text, in which nothing can be told from anything.
+  const bool text = is_media_type(content_type, "text/plain");
+  if (route.treatment == Treatment::kMultipart && text) return {};
   if (!json || !facts.valid) {
     return {core::AttemptResult::kFailed, true,
             "the instance answered 200 with something that is "
             "not a JSON document"};
+  }
+  // An object of the Responses API carries the error of the response that it describes.
+  if (facts.has_error && route.inference && route.shape != StreamShape::kResponses) {
+    return {judge_error(facts.error), true, facts.error};
   }
   if (facts.truncated && route.inference) {
     return {core::AttemptResult::kFailed, true,
@@ -50,6 +54,22 @@ Verdict judge_success(const Route& route, std::string_view content_type,
 core::AttemptResult judge_error(std::string_view text) {
   return contains_any(text, kRunnerDied) ? core::AttemptResult::kDied
                                          : core::AttemptResult::kFailed;
+}
+
+Result<void> judge_answer_head(const wire::ResponseHead& head) {
+  const auto refused = [](std::string message) {
+    return Error{ErrorKind::kUpstream, Origin::kInstance, Retry::kSafe, std::move(message)};
+  };
+  for (const wire::Field& field : head.fields) {
+    if (!wire::field_is(field.name, "content-encoding")) continue;
+    if (field.value.empty() || wire::field_is(field.value, "identity")) continue;
+    return refused("the instance compressed its answer, which it was not asked to");
+  }
+  if (head.status < 400 && head.status != 200) {
+    return refused(
+        fmt::format("the instance answered with status {}, as no Ollama does", head.status));
+  }
+  return {};
 }
 
 bool is_media_type(std::string_view content_type, std::string_view media_type) {

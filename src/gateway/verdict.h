@@ -5,8 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include "base/result.h"
 #include "core/events.h"
 #include "gateway/routes.h"
+#include "wire/http_head.h"
 #include "wire/stream_watch.h"
 
 namespace drover::gateway {
@@ -23,6 +25,12 @@ core::AttemptResult judge_error(std::string_view text);
 
 // True when a Content-Type names this media type (lower case), whatever its case and parameters.
 bool is_media_type(std::string_view content_type, std::string_view media_type);
+
+// Whether an answer with this head can be one of Ollama's at all. Refused as the instance's fault,
+// whatever the body may be: a content coding, since drover asked for none and what it cannot read
+// it cannot vouch for; and a status under 400 other than 200 (a redirect, an empty answer), which
+// comes from something that stands where the instance should.
+Result<void> judge_answer_head(const wire::ResponseHead& head);
 
 // `status` of a final answer and its whole body (empty when it was too long to hold).
 Verdict judge(const Route& route, int status, std::string_view content_type,

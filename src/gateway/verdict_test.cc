@@ -54,9 +54,49 @@ TEST(Verdict, AGenerationThatWasCutIsAFailure) {
       << "which is a rule for generations only";
 }
 
-TEST(Verdict, ATranscriptionMayBeOfAnyType) {
-  EXPECT_EQ(verdict("/v1/audio/transcriptions", 200, "text/plain", "hello").result,
-            AttemptResult::kServed);
+TEST(Verdict, ATranscriptionIsPlainTextOrADocument) {
+  const std::string_view path = "/v1/audio/transcriptions";
+  EXPECT_EQ(verdict(path, 200, "text/plain", "hello").result, AttemptResult::kServed);
+  EXPECT_EQ(verdict(path, 200, kJson, R"({"text":"hello"})").result, AttemptResult::kServed);
+  for (const Verdict& bad : {verdict(path, 200, "text/html", "<html>"), verdict(path, 200, "", ""),
+                             verdict(path, 200, kJson, "hello")}) {
+    EXPECT_EQ(bad.result, AttemptResult::kFailed);
+    EXPECT_TRUE(bad.retryable);
+  }
+}
+
+TEST(Verdict, AnErrorWithStatus200IsAFailure) {
+  const Verdict native = chat(200, error("CUDA error"));
+  EXPECT_EQ(native.result, AttemptResult::kFailed);
+  EXPECT_TRUE(native.retryable);
+  EXPECT_EQ(native.detail, "CUDA error");
+  EXPECT_EQ(chat(200, error("model runner has unexpectedly stopped")).result, AttemptResult::kDied);
+  EXPECT_EQ(chat(200, R"({"error":null,"done":true})").result, AttemptResult::kServed);
+  EXPECT_EQ(verdict("/v1/responses", 200, kJson,
+                    R"({"object":"response","status":"failed","error":{"message":"no"}})")
+                .result,
+            AttemptResult::kServed)
+      << "which is what the client asked for";
+}
+
+TEST(Verdict, WhatNoOllamaAnswersIsKnownByItsHead) {
+  const auto judged = [](int status, std::string_view name, std::string_view value) {
+    wire::ResponseHead head;
+    head.status = status;
+    head.fields = {{name, value}};
+    return judge_answer_head(head);
+  };
+  EXPECT_TRUE(judged(200, "Content-Encoding", "Identity").ok());
+  EXPECT_TRUE(judged(404, "X", "gzip").ok());
+  for (const std::string_view coding : {"gzip", "br", "zstd", "identity, gzip", "x"}) {
+    const Result<void> refused = judged(200, "content-ENCODING", coding);
+    ASSERT_FALSE(refused.ok()) << coding;
+    EXPECT_EQ(refused.error().origin, Origin::kInstance);
+    EXPECT_EQ(refused.error().retry, Retry::kSafe);
+  }
+  for (const int status : {201, 204, 206, 300, 302, 304, 307, 399}) {
+    EXPECT_FALSE(judged(status, "X", "y").ok()) << status;
+  }
 }
 
 TEST(Verdict, AMissingModelIsLookedForElsewhere) {

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <functional>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include "wire/json_scanner.h"
@@ -50,6 +53,9 @@ constexpr std::array<std::string_view, 22> kKnownKeys = {"model",
                                                          "max_tokens",
                                                          "_debug_render_only"};
 
+constexpr std::string_view kIncludeUsage = "include_usage";
+constexpr std::string_view kNumCtx = "num_ctx";
+
 // More top-level keys than any API of ours has fields, and few enough to compare one by one.
 constexpr std::size_t kMaxKeys = 256;
 // Containers whose insides are reported: the document, and `options`, `messages` and so on.
@@ -75,6 +81,16 @@ std::string fold(std::string_view text) {
     }
   }
   return out;
+}
+
+// As Ollama reads the option: a number of any spelling, less its fraction. None for what is no
+// context, or more than a double counts exactly.
+std::optional<std::uint64_t> context_of(std::string_view number) {
+  constexpr double kExact = 9007199254740992.0;  // 2^53
+  double value = 0;
+  const auto read = std::from_chars(number.data(), number.data() + number.size(), value);
+  if (read.ec != std::errc{} || value < 1 || value >= kExact) return std::nullopt;
+  return static_cast<std::uint64_t>(value);
 }
 
 // The folded keys of one object, as hashes. Two keys with one hash are refused as a duplicate: by
@@ -111,6 +127,7 @@ struct RequestInspector::State {
   void key();
   void inner_key();
   void known_key(std::size_t index);
+  void spell(std::string_view canonical);
   void value(Event event);
   void name_value(Event event, std::optional<std::string>& into, std::string_view key_name);
   void inner_value(Event event);
@@ -212,7 +229,11 @@ void RequestInspector::State::key() {
 void RequestInspector::State::known_key(std::size_t index) {
   if (index < static_cast<std::size_t>(Key::kOther)) current = static_cast<Key>(index);
   inner_keys.clear();
-  const std::string_view canonical = kKnownKeys[index];
+  spell(kKnownKeys[index]);
+}
+
+// The key that was just read goes on in this spelling.
+void RequestInspector::State::spell(std::string_view canonical) {
   if (scanner.text_plain() && scanner.text() == canonical) return;
   const std::uint64_t offset = scanner.token_offset();
   const std::uint64_t length = scanner.offset() - 1 - offset;  // without the closing quote
@@ -225,15 +246,21 @@ void RequestInspector::State::inner_key() {
   const std::string folded = fold(key_text());
   const auto added = inner_keys.add(folded);
   if (added != KeySet::Added::kNew) duplicate(added, {}, scanner.token_offset());
-  inner_is_usage = current == Key::kStreamOptions && folded == "include_usage";
-  inner_is_num_ctx = current == Key::kOptions && folded == "num_ctx";
+  // Ollama reads stream_options into a struct, whose fields Go finds in any case, and options into
+  // a map, in which it looks for the exact name: "NUM_CTX" is no option and must not become one.
+  inner_is_usage = current == Key::kStreamOptions && folded == kIncludeUsage;
+  inner_is_num_ctx = current == Key::kOptions && key_text() == kNumCtx;
+  if (inner_is_usage) spell(kIncludeUsage);
+  if (inner_is_num_ctx) spell(kNumCtx);
 }
 
 void RequestInspector::State::value(Event event) {
   const bool end = event == Event::kEndObject || event == Event::kEndArray;
   const bool null = event == Event::kNull;
   if (end || null) return;
-  if (current == Key::kOther) scanner.skip_to(1);
+  // Of a container only: behind a bare value it would reach into the next one.
+  const bool begins = event == Event::kBeginObject || event == Event::kBeginArray;
+  if (current == Key::kOther && begins) scanner.skip_to(1);
   const bool empty_text = event == Event::kString && scanner.text().empty();
   switch (current) {
     case Key::kModel:
@@ -292,10 +319,7 @@ void RequestInspector::State::inner_value(Event event) {
       inner_is_usage = false;
       return;
     case Key::kOptions:
-      if (inner_is_num_ctx && event == Event::kNumber) {
-        const std::uint64_t number = whole_number(scanner.text());
-        if (number > 0) facts.num_ctx = number;
-      }
+      if (inner_is_num_ctx && event == Event::kNumber) facts.num_ctx = context_of(scanner.text());
       inner_is_num_ctx = false;
       return;
     default:

@@ -34,11 +34,11 @@ struct RequestFacts {
   std::optional<bool> stream;
   bool include_usage = false;  // stream_options.include_usage is true
   bool has_tools = false;      // "tools" non-empty array, or "format" present: slow tokens
-  // options.num_ctx, when it is a whole number: a load-time option, so a request of drover's own
-  // has to repeat it, or it would make the instance load the model anew.
+  // options.num_ctx, when it is a number of 1 or more: a load-time option, so a request of drover's
+  // own has to repeat it, or it would make the instance load the model anew.
   std::optional<std::uint64_t> num_ctx;
   bool empty_prompt = true;  // no or empty "prompt" and no or empty "messages": load/unload
-  std::vector<Edit> edits;   // lone case variants of known keys spelled canonically, sorted
+  std::vector<Edit> edits;   // known keys in another spelling, spelled canonically; sorted
 };
 
 // Refused with kMalformed (each message names what and where, "byte 123"): anything that is not one
@@ -49,8 +49,9 @@ struct RequestFacts {
 // "model" or "name" not a string, "stream" not a boolean (null counts as absent for both). Known
 // keys: model, name, stream, keep_alive, options, prompt, messages, input, tools, format,
 // stream_options, think, raw, template, system, context, images, suffix, truncate, shift,
-// max_tokens, _debug_render_only. A duplicate of any other key at the top level is refused as well,
-// and so is a duplicate (folded) key inside "options" and "stream_options".
+// max_tokens, _debug_render_only; stream_options.include_usage; and options.num_ctx in its exact
+// name, since options is a map to Ollama. A duplicate of any other key at the top level is refused
+// as well, and so is a duplicate (folded) key inside "options" and "stream_options".
 class RequestInspector {
  public:
   explicit RequestInspector(JsonLimits limits = {});

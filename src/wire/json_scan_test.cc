@@ -86,9 +86,10 @@ TEST(RequestInspector, CountsNullAsAbsent) {
   EXPECT_EQ(inspect(R"({"stream":null})")->stream, std::nullopt);
   EXPECT_FALSE(inspect(R"({"stream_options":null})")->include_usage);
   EXPECT_EQ(inspect(R"({"options":{"seed":7,"num_ctx":8192}})")->num_ctx, 8192U);
-  EXPECT_EQ(inspect(R"({"options":{"NUM_CTX":4096,"stop":["8"]}})")->num_ctx, 4096U);
-  for (const char* none : {R"({"options":{"num_ctx":"8192"}})", R"({"options":{"num_ctx":-1}})",
-                           R"({"options":{"x":{"num_ctx":7}}})", R"({"num_ctx":8192})"}) {
+  EXPECT_EQ(inspect(R"({"options":{"num\u005fctx":4096,"stop":["8"]}})")->num_ctx, 4096U);
+  for (const char* none : {R"({"options":{"NUM_CTX":8192}})", R"({"options":{"num_ctx":"8192"}})",
+                           R"({"options":{"num_ctx":-1}})", R"({"options":{"x":{"num_ctx":7}}})",
+                           R"({"num_ctx":8192})"}) {
     EXPECT_FALSE(inspect(none)->num_ctx) << none;
   }
   EXPECT_FALSE(inspect(R"({"stream_options":{"include_usage":null}})")->include_usage);
@@ -104,6 +105,17 @@ TEST(RequestInspector, KnowsALoadRequest) {
                            R"({"messages":[1]})", R"({"messages":[null]})", R"({"prompt":["x"]})",
                            R"({"prompt":1})", R"({"messages":{}})"}) {
     EXPECT_FALSE(inspect(body)->empty_prompt) << body;
+  }
+}
+
+TEST(RequestInspector, ABareValueHidesNothingOfWhatFollowsIt) {
+  for (const char* value : {"1", "null", "true", "\"a\"", "[1]", "{\"a\":[]}"}) {
+    const std::string before = "{\"x\":" + std::string(value);
+    EXPECT_EQ(inspect(before + R"(,"options":{"num_ctx":8192}})")->num_ctx, 8192U) << value;
+    EXPECT_FALSE(inspect(before + R"(,"messages":[{}]})")->empty_prompt) << value;
+    EXPECT_TRUE(inspect(before + R"(,"tools":[{}]})")->has_tools) << value;
+    EXPECT_TRUE(inspect(before + R"(,"stream_options":{"include_usage":true}})")->include_usage);
+    expect_refused(before + R"(,"options":{"a":1,"a":2}})", "given twice");
   }
 }
 
@@ -163,6 +175,10 @@ TEST(RequestInspector, SpellsALoneVariantCanonically) {
        R"({ "keep_alive" : 0 })"},
       {R"({"x":1,"STREAM":true,"Model":"b","tools":[]})",
        R"({"x":1,"stream":true,"model":"b","tools":[]})"},
+      {R"({"stream_options":{"Include\u005fUsage":true}})",
+       R"({"stream_options":{"include_usage":true}})"},
+      {R"({"options":{"num\u005fctx":1,"Seed":2}})", R"({"options":{"num_ctx":1,"Seed":2}})"},
+      {R"({"options":{"NUM_CTX":1}})", R"({"options":{"NUM_CTX":1}})"},
       {R"({"model":"a","Temperature":1})", R"({"model":"a","Temperature":1})"},
       {R"({"_Debug_render_only":true})", R"({"_debug_render_only":true})"}};
   for (const auto& [body, canonical] : table) {

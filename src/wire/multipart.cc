@@ -1,7 +1,6 @@
 #include "wire/multipart.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "wire/http_chars.h"
 #include "wire/http_head.h"
@@ -18,81 +17,107 @@ Error malformed(std::string message) {
   return {ErrorKind::kMalformed, Origin::kClient, Retry::kNever, std::move(message)};
 }
 
+constexpr std::string_view kSpace = " \t";
+
 std::string_view trimmed(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
+  const std::size_t from = text.find_first_not_of(kSpace);
+  if (from == std::string_view::npos) return {};
+  return text.substr(from, text.find_last_not_of(kSpace) - from + 1);
 }
 
-// One parameter off the front of "; a=b; c=\"d\"". Nullopt: it is not written like one.
+// The next `; name=value` of a field's value. Quotes are taken off; what is escaped stays so.
 struct Parameter {
   std::string_view name;
-  std::string_view value;  // without the quotes
-  bool escaped = false;    // a backslash in it: readers differ over what it stands for
+  std::string_view value;
 };
-std::optional<Parameter> take_parameter(std::string_view& rest) {
+
+// Takes one off the front. False: `rest` is no list of parameters.
+bool take_parameter(std::string_view& rest, Parameter& out) {
   const std::size_t equals = rest.find('=');
-  if (!rest.starts_with(';') || equals == std::string_view::npos) return std::nullopt;
-  Parameter out{.name = trimmed(rest.substr(1, equals - 1)), .value = {}};
-  if (out.name.empty() || !all_chars(out.name, kTokenChar)) return std::nullopt;
+  if (rest.front() != ';' || equals == std::string_view::npos) return false;
+  out.name = trimmed(rest.substr(1, equals - 1));
   rest = trimmed(rest.substr(equals + 1));
-  if (!rest.starts_with('"')) {
-    const std::size_t end = std::min(rest.find(';'), rest.size());
-    out.value = trimmed(rest.substr(0, end));
-    rest.remove_prefix(end);
-    return out;
+  if (out.name.empty() || out.name.find_first_of("; \t\"") != std::string_view::npos) return false;
+  const bool quoted = rest.starts_with('"');
+  std::size_t end = quoted ? 1 : 0;
+  while (end < rest.size() && (quoted ? rest[end] != '"' : rest[end] != ';')) {
+    end += quoted && rest[end] == '\\' ? 2 : 1;
   }
-  std::size_t end = 1;
-  for (; end < rest.size() && rest[end] != '"'; ++end) {
-    if (rest[end] != '\\') continue;
-    out.escaped = true;
-    ++end;
-  }
-  if (end >= rest.size()) return std::nullopt;
-  out.value = rest.substr(1, end - 1);
-  rest = trimmed(rest.substr(end + 1));
-  return out;
+  if (end > rest.size() || (quoted && end == rest.size())) return false;
+  out.value = quoted ? rest.substr(1, end - 1) : trimmed(rest.substr(0, end));
+  rest = trimmed(rest.substr(quoted ? end + 1 : end));
+  return quoted || out.value.find_first_of("\" \t") == std::string_view::npos;
 }
 
-enum class PartName : std::uint8_t { kOther, kModel, kUnclear };
+// What the headers of one part say.
+struct PartHeaders {
+  bool disposition = false;
+  bool file = false;
+  bool encoded = false;  // quoted-printable, which Go's reader decodes unasked
+  std::string_view name;
+};
 
-// Which part a Content-Disposition value names. Unclear is what two readers could read two ways:
-// a name given twice, encoded ("name*=") or escaped, and what is no list of parameters.
-PartName part_name(std::string_view value) {
+// False: another reader might see another name in it.
+bool read_disposition(std::string_view value, PartHeaders& out) {
+  if (out.disposition) return false;
+  out.disposition = true;
   std::string_view rest = value.substr(std::min(value.find(';'), value.size()));
-  std::optional<std::string_view> name;
-  while (!rest.empty() && rest != ";") {
-    const std::optional<Parameter> parameter = take_parameter(rest);
-    if (!parameter) return PartName::kUnclear;
-    if (field_is(parameter->name.substr(0, 5), "name*")) return PartName::kUnclear;
-    if (!field_is(parameter->name, "name")) continue;
-    if (name || parameter->escaped) return PartName::kUnclear;
-    name = parameter->value;
+  bool named = false;
+  while (!rest.empty()) {
+    Parameter each;
+    if (!take_parameter(rest, each)) return false;
+    if (field_is(each.name, "filename") || field_is(each.name, "filename*")) out.file = true;
+    if (field_is(each.name.substr(0, 5), "name*")) return false;
+    if (!field_is(each.name, "name")) continue;
+    if (named || each.value.find('\\') != std::string_view::npos) return false;
+    named = true;
+    out.name = each.value;
   }
-  return name == "model" ? PartName::kModel : PartName::kOther;
+  return true;
 }
 
-// The name of the part that these lines begin. Lines are as strict as those of a head: a folded one
-// or a bare LF would show another reader a field that is not seen here.
-PartName name_of_part(std::string_view block) {
-  std::optional<PartName> name;
+bool read_part_headers(std::string_view block, PartHeaders& out) {
   while (!block.empty()) {
     const std::size_t end = std::min(block.find("\r\n"), block.size());
     const std::string_view line = block.substr(0, end);
-    const std::size_t colon = skip_chars(line, 0, kTokenChar);
-    if (colon == 0 || colon == line.size() || line[colon] != ':') return PartName::kUnclear;
-    if (!all_chars(line, kValueChar)) return PartName::kUnclear;
-    if (field_is(line.substr(0, colon), "content-disposition")) {
-      if (name) return PartName::kUnclear;
-      name = part_name(trimmed(line.substr(colon + 1)));
-    }
     block.remove_prefix(std::min(end + 2, block.size()));
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos || colon == 0 ||
+        !all_chars(line.substr(0, colon), kTokenChar) ||
+        line.find_first_of("\r\n") != std::string_view::npos) {
+      return false;
+    }
+    const std::string_view name = line.substr(0, colon);
+    const std::string_view value = trimmed(line.substr(colon + 1));
+    if (field_is(name, "content-disposition") && !read_disposition(value, out)) return false;
+    const bool encoding = field_is(name, "content-transfer-encoding");
+    if (encoding && field_is(value, "quoted-printable")) out.encoded = true;
   }
-  return name.value_or(PartName::kOther);
+  return true;
 }
 
 }  // namespace
+
+Result<std::string> form_boundary(std::string_view content_type) {
+  const std::size_t end = std::min(content_type.find(';'), content_type.size());
+  if (!field_is(trimmed(content_type.substr(0, end)), "multipart/form-data")) {
+    return malformed("this route takes a form: send it as multipart/form-data");
+  }
+  std::string boundary;
+  std::string_view rest = content_type.substr(end);
+  while (!rest.empty()) {
+    Parameter each;
+    if (!take_parameter(rest, each)) return malformed("the form's Content-Type is not valid");
+    if (!field_is(each.name, "boundary")) continue;
+    if (!boundary.empty()) return malformed("the form's Content-Type names two boundaries");
+    boundary = each.value;
+  }
+  const bool odd = boundary.find_first_of("\\\"") != std::string::npos || boundary.ends_with(' ');
+  if (boundary.empty() || boundary.size() > kMaxBoundary || odd) {
+    return malformed("the form's Content-Type names no boundary of 1 to 70 plain characters");
+  }
+  return boundary;
+}
 
 Result<void> MultipartModel::feed(std::string_view piece) {
   if (state_ == State::kEpilogue) return {};
@@ -153,11 +178,14 @@ Result<std::size_t> MultipartModel::headers() {
     return malformed("a part of the form has headers over 8 KiB");
   }
   if (end == std::string::npos) return std::size_t{0};
-  const PartName name = name_of_part(std::string_view(input_).substr(0, end));
-  if (name == PartName::kUnclear) {
+  PartHeaders part;
+  if (!read_part_headers(std::string_view(input_).substr(0, end), part)) {
     return malformed("a part of the form has headers that can be read two ways");
   }
-  in_model_ = name == PartName::kModel;
+  in_model_ = part.name == "model";
+  if (in_model_ && (part.file || part.encoded)) {
+    return malformed("the form's model must be plain text, neither a file nor encoded");
+  }
   if (in_model_ && found_) return malformed("the form names its model twice");
   found_ = found_ || in_model_;
   state_ = State::kContent;

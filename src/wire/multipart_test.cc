@@ -49,7 +49,7 @@ TEST(MultipartModel, NamesAreFoundAsOllamaFindsThem) {
        {"Content-Disposition: form-data; NAME=\"model\"",
         "CONTENT-DISPOSITION:form-data;name=model", "Content-Disposition: form-data; name=model;",
         "X: y\r\nContent-Disposition: form-data; name=model",
-        "Content-Disposition: form-data; filename=\"; name=x\" ; name = \"model\" "}) {
+        "Content-Disposition: form-data; x=\"; name=x\" ; name = \"model\" "}) {
     Result<std::string> model = read(part(headers), 7);
     EXPECT_TRUE(model.ok() && *model == "w") << headers;
   }
@@ -84,6 +84,48 @@ TEST(MultipartModel, HeadersThatTwoReadersCouldReadTwoWaysAreRefused) {
 TEST(MultipartModel, TwoModelsAreRefused) {
   const std::string part = "--b\nContent-Disposition: form-data; name=\"model\"\n\nw\n";
   EXPECT_FALSE(read(form(part + part + "--b--\n"), 9).ok());
+}
+
+TEST(MultipartModel, WhatGoMightReadOtherwiseIsRefused) {
+  const auto part = [](const std::string& headers) {
+    return read(form("--b\n" + headers + "\n\nw\n--b--\n"), 5);
+  };
+  for (const std::string headers :
+       {"Content-Disposition: form-data; name=\"model\"; filename=\"x\"",
+        "Content-Disposition: form-data; name=\"model\"; filename*=UTF-8''x",
+        "Content-Disposition: form-data; name=\"model\"\nContent-Transfer-Encoding: "
+        "Quoted-Printable",
+        "Content-Disposition: form-data; name=\"x\"\nContent-Disposition: form-data; name=model",
+        "Content-Disposition: form-data; name=\"x\"; name=\"model\"",
+        "Content-Disposition: form-data;\n name=\"model\"",
+        "Content-Disposition: form-data; name*=UTF-8''model",
+        "Content-Disposition: form-data; name=\"mod\\el\"",
+        "Content-Disposition: form-data; name=\"model", "Content-Disposition form-data"}) {
+    EXPECT_FALSE(part(headers).ok()) << headers;
+  }
+  for (const std::string headers : {"Content-Disposition: form-data; name=\"model\"",
+                                    "CONTENT-DISPOSITION:form-data;NAME=model",
+                                    "X: y\nContent-Disposition: form-data ; name = \"model\" "}) {
+    const Result<std::string> model = part(headers);
+    ASSERT_TRUE(model.ok()) << headers << model.error().message;
+    EXPECT_EQ(*model, "w");
+  }
+}
+
+TEST(MultipartModel, TheBoundaryIsTheOneThatContentTypeNames) {
+  EXPECT_EQ(*form_boundary("multipart/form-data; boundary=b"), "b");
+  EXPECT_EQ(*form_boundary("Multipart/Form-Data;charset=utf-8; BOUNDARY=\"--- b;c\""), "--- b;c");
+  for (const std::string_view type :
+       {"", "application/json", "multipart/mixed; boundary=b", "multipart/form-data",
+        "multipart/form-data; boundary=", "multipart/form-data; boundary=\"b",
+        "multipart/form-data; boundary=a; boundary=b", "multipart/form-data; boundary=\"a\\b\"",
+        "multipart/form-data; boundary"}) {
+    EXPECT_FALSE(form_boundary(type).ok()) << type;
+  }
+  EXPECT_FALSE(form_boundary("multipart/form-data; boundary=" + std::string(71, 'b')).ok());
+  MultipartModel reader;
+  ASSERT_TRUE(reader.feed(kModelLast).ok());
+  EXPECT_EQ(reader.boundary(), "b1");
 }
 
 TEST(MultipartModel, MissingModelMissingEndAndMissingStartAreRefused) {

@@ -1,0 +1,3 @@
+module drover.test/go_json
+
+go 1.20
