@@ -116,6 +116,8 @@ struct FieldText {
     // JSON has no word for infinity.
     if (format == LineFormat::kJson && !std::isfinite(value)) {
       out += "null";
+    } else if (value == 0) {
+      out += '0';
     } else {
       fmt::format_to(std::back_inserter(out), "{:.6g}", value);
     }

@@ -23,9 +23,14 @@ std::string describe(const Candidate& candidate) {
 std::string Explanation::to_string(const FleetView& names) const {
   std::string text(policy.empty() ? "not picked" : policy);
   if (last_resort) text += " as a last resort";
-  if (chosen) text += fmt::format(" chose {}", name_of(names, *chosen));
+  if (chosen) {
+    text += " chose ";
+    text += name_of(names, *chosen);
+  }
   for (const Candidate& candidate : candidates) {
-    text += fmt::format("; {}: ", name_of(names, candidate.backend));
+    text += "; ";
+    text += name_of(names, candidate.backend);
+    text += ": ";
     const bool passed_over = candidate.filtered != Filtered::kNot;
     if (passed_over) text += core::to_string(candidate.filtered);
     if (passed_over && chosen == candidate.backend) text += ", ";

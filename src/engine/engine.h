@@ -52,8 +52,6 @@ class Lease {
   BackendId backend() const { return backend_; }
   LeaseId id() const { return id_; }
   bool model_loaded() const { return model_loaded_; }
-  // The decision in one line, for the log and the debug header. Made on the first call.
-  const std::string& why() const;
 
   // Content reached the client; idempotent. From here on the lease is not revoked.
   void first_byte();
@@ -66,20 +64,19 @@ class Lease {
 
  private:
   friend class Port;
-  Lease(Port& port, core::Grant grant);
+  Lease(Port& port, const core::Grant& grant);
 
   Port* port_ = nullptr;
   LeaseId id_;
   BackendId backend_;
   bool model_loaded_ = false;
   bool first_byte_sent_ = false;
-  core::Explanation explanation_;
-  mutable std::string why_;
 };
 
 struct Grant {
   Lease lease;
-  std::optional<Refusal> refused;  // set: no lease
+  std::string why;                   // of a lease: the decision in one line
+  std::unique_ptr<Refusal> refused;  // set: no lease
 };
 
 // One per loop, created and destroyed on it (or while that loop does not run).
@@ -93,7 +90,7 @@ class Port {
   // Waits for the decision; how long is bounded by Settings::refresh_wait. `cancel` ends the wait
   // (refused with kCancelled) and, once granted, is what the engine triggers with kRevoked when the
   // instance goes down before the first byte: it must live until the lease is settled.
-  net::Task<Grant> acquire(const core::RequestArrived& request, net::Cancel& cancel);
+  net::Task<Grant> acquire(core::RequestArrived request, net::Cancel& cancel);
 
   // Counts a finished request.
   void record(RequestRecord record);

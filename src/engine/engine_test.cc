@@ -91,8 +91,7 @@ TEST_F(OneLoop, AGrantIsALeaseWithItsReason) {
   ask(client);
   ASSERT_TRUE(client.got && client.got->lease);
   EXPECT_EQ(client.got->lease.backend(), BackendId{0});
-  EXPECT_EQ(client.got->lease.why(),
-            "least_loaded chose gpu0; gpu0: 0 under way; gpu1: 0 under way");
+  EXPECT_EQ(client.got->why, "least_loaded chose gpu0; gpu0: 0 under way; gpu1: 0 under way");
   EXPECT_EQ(in_flight(), 1U);
   client.got->lease.first_byte();
   client.got->lease.first_byte();

@@ -12,28 +12,23 @@ constexpr Origin origin_of(net::CancelReason reason) {
 Grant cancelled(net::CancelReason reason) {
   Error error{ErrorKind::kCancelled, origin_of(reason), Retry::kNever,
               "the request was called off while it waited for an instance"};
-  return {.lease = {}, .refused = Refusal{std::move(error), std::nullopt, {}}};
+  Refusal refusal{std::move(error), std::nullopt, {}};
+  return {.lease = {}, .why = {}, .refused = std::make_unique<Refusal>(std::move(refusal))};
 }
 
 }  // namespace
 
 // --- Lease ---
 
-Lease::Lease(Port& port, core::Grant grant)
-    : port_(&port),
-      id_(grant.lease),
-      backend_(grant.backend),
-      model_loaded_(grant.model_loaded),
-      explanation_(std::move(grant.why)) {}
+Lease::Lease(Port& port, const core::Grant& grant)
+    : port_(&port), id_(grant.lease), backend_(grant.backend), model_loaded_(grant.model_loaded) {}
 
 Lease::Lease(Lease&& other) noexcept
     : port_(std::exchange(other.port_, nullptr)),
       id_(other.id_),
       backend_(other.backend_),
       model_loaded_(other.model_loaded_),
-      first_byte_sent_(other.first_byte_sent_),
-      explanation_(std::move(other.explanation_)),
-      why_(std::move(other.why_)) {}
+      first_byte_sent_(other.first_byte_sent_) {}
 
 Lease& Lease::operator=(Lease&& other) noexcept {
   if (this == &other) return *this;
@@ -43,18 +38,11 @@ Lease& Lease::operator=(Lease&& other) noexcept {
   backend_ = other.backend_;
   model_loaded_ = other.model_loaded_;
   first_byte_sent_ = other.first_byte_sent_;
-  explanation_ = std::move(other.explanation_);
-  why_ = std::move(other.why_);
   return *this;
 }
 
 Lease::~Lease() {
   if (port_ != nullptr) settle(core::AttemptResult::kClientGone, {}, {});
-}
-
-const std::string& Lease::why() const {
-  if (why_.empty() && port_ != nullptr) why_ = explanation_.to_string(*port_->engine().view());
-  return why_;
 }
 
 void Lease::first_byte() {
@@ -87,22 +75,26 @@ Port::~Port() {
   state_->close();
 }
 
-net::Task<Grant> Port::acquire(const core::RequestArrived& request, net::Cancel& cancel) {
+net::Task<Grant> Port::acquire(core::RequestArrived request, net::Cancel& cancel) {
   if (cancel.triggered()) co_return cancelled(cancel.reason());
   State::Waiting waiting(*state_, request.request);
-  state_->ask(waiting.ticket, request);
+  state_->ask(waiting.ticket, std::move(request));
   const net::WaitResult result = co_await waiting.answered.wait(kNever, &cancel);
   if (result == net::WaitResult::kCancelled) co_return cancelled(cancel.reason());
 
   Answer answer = *std::exchange(waiting.answer, std::nullopt);
+  Grant out;
   if (auto* refuse = std::get_if<core::Refuse>(&answer)) {
-    std::string why = refuse->why.to_string(*engine_.view());
-    Refusal refusal{std::move(refuse->error), refuse->retry_after, std::move(why)};
-    co_return Grant{.lease = {}, .refused = std::move(refusal)};
+    Refusal refusal{std::move(refuse->error), refuse->retry_after,
+                    refuse->why.to_string(*engine_.view())};
+    out.refused = std::make_unique<Refusal>(std::move(refusal));
+    co_return out;
   }
-  auto& grant = std::get<core::Grant>(answer);
+  const auto& grant = std::get<core::Grant>(answer);
   state_->leases.emplace(grant.lease, State::Held{&cancel});
-  co_return Grant{.lease = Lease(*this, std::move(grant)), .refused = std::nullopt};
+  out.lease = Lease(*this, grant);
+  out.why = grant.why.to_string(*engine_.view());
+  co_return out;
 }
 
 void Port::record(RequestRecord record) {

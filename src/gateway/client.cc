@@ -15,6 +15,11 @@ namespace {
 constexpr std::uint64_t kLingerBytes = 256 * 1024 * 1024;
 constexpr int kLingerWaits = 15;  // of `time` each, in all
 
+void append_number(std::string& out, std::uint64_t number) {
+  const fmt::format_int digits(number);
+  out.append(digits.data(), digits.size());
+}
+
 Error gone() {
   return {ErrorKind::kClosed, Origin::kClient, Retry::kNever, "the client closed its connection"};
 }
@@ -86,10 +91,15 @@ void Client::begin_request(const wire::RequestHead& head) {
 std::string Client::head_text(const Answer& answer, std::string_view framing) const {
   std::string text;
   text.reserve(256 + answer.fields.size());
-  fmt::format_to(std::back_inserter(text), "HTTP/1.1 {} {}\r\n", answer.status,
-                 wire::reason_phrase(answer.status));
+  text += "HTTP/1.1 ";
+  append_number(text, static_cast<std::uint64_t>(answer.status));
+  text += ' ';
+  text += wire::reason_phrase(answer.status);
+  text += "\r\n";
   if (!answer.content_type.empty()) {
-    fmt::format_to(std::back_inserter(text), "Content-Type: {}\r\n", answer.content_type);
+    text += "Content-Type: ";
+    text += answer.content_type;
+    text += "\r\n";
   }
   text += answer.fields;
   text += framing;
@@ -105,8 +115,12 @@ std::string Client::head_text(const Answer& answer, std::string_view framing) co
 net::Task<Result<void>> Client::send_whole(Answer answer, std::string_view body, Duration stall,
                                            net::Cancel* cancel) {
   // A 204 has no body, so it announces none (RFC 9110 8.6).
-  const std::string framing =
-      answer.status == 204 ? std::string() : fmt::format("Content-Length: {}\r\n", body.size());
+  std::string framing;
+  if (answer.status != 204) {
+    framing = "Content-Length: ";
+    append_number(framing, body.size());
+    framing += "\r\n";
+  }
   const std::string head = head_text(answer, framing);
   const std::array<std::string_view, 2> parts = {head, head_only_ ? std::string_view() : body};
   Result<void> sent = co_await net::write_all(*stream_, parts, stall, cancel);
@@ -138,15 +152,24 @@ Result<std::string> Client::send_now(std::string_view before,
   if (chunked) parts[count++] = "\r\n";
   if (!after.empty()) parts[count++] = after;
 
+  return send_parts(std::span(parts.data(), count));
+}
+
+Result<std::string> Client::send_framed_now(std::string_view before, std::string_view chunks) {
+  const std::array<std::string_view, 2> parts = {before, chunks};
+  return send_parts(before.empty() ? std::span(parts).subspan(1) : std::span(parts));
+}
+
+Result<std::string> Client::send_parts(std::span<const std::string_view> parts) {
   std::string rest;
-  if (count == 0) return rest;
-  const net::Io io = stream_->write(std::span(parts.data(), count));
+  if (parts.empty()) return rest;
+  const net::Io io = stream_->write(parts);
   if (io.state == net::Io::State::kFailed) return gone();
   std::size_t sent = io.state == net::Io::State::kMoved ? io.bytes : 0;
   bytes_sent_ += sent;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t skip = std::min(sent, parts[i].size());
-    rest.append(parts[i].substr(skip));
+  for (const std::string_view part : parts) {
+    const std::size_t skip = std::min(sent, part.size());
+    if (skip < part.size()) rest.append(part.substr(skip));
     sent -= skip;
   }
   return rest;

@@ -65,6 +65,9 @@ class Client {
   // The same into a string, for when earlier bytes still wait.
   void frame(std::string& out, std::span<const std::string_view> pieces,
              std::string_view after) const;
+  // The same for chunks that are framed already. Precondition: takes_chunks().
+  Result<std::string> send_framed_now(std::string_view before, std::string_view chunks);
+  bool takes_chunks() const { return minor_version_ == 1; }
   static constexpr std::size_t kMaxPieces = net::Stream::kMaxParts - 4;
   // The end of a streamed answer as it goes over the wire; empty for HTTP/1.0 (the close says it).
   std::string_view stream_end() const;
@@ -75,6 +78,7 @@ class Client {
 
  private:
   std::string head_text(const Answer& answer, std::string_view framing) const;
+  Result<std::string> send_parts(std::span<const std::string_view> parts);
   std::unique_ptr<net::Stream> stream_;
   std::string peer_;
   std::string input_;

@@ -79,7 +79,7 @@ TEST(ClientFraming, AsManyPiecesAsAllowedGoOutInOneSend) {
   Ends ends;
   const std::vector<std::string_view> pieces(Client::kMaxPieces, "x");
   const std::string out = ends.send("H", pieces, ends.client->stream_end());
-  EXPECT_EQ(out, "H3c\r\n" + std::string(Client::kMaxPieces, 'x') + "\r\n0\r\n\r\n");
+  EXPECT_EQ(out, "H1c\r\n" + std::string(Client::kMaxPieces, 'x') + "\r\n0\r\n\r\n");
 }
 
 TEST(ClientFraming, WhatTheKernelDoesNotTakeIsTheRest) {

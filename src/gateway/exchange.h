@@ -2,6 +2,7 @@
 // One request and what became of it: the state that travels down the story in serve.cc.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,9 +16,19 @@
 
 namespace drover::gateway {
 
+// What an instance is to be sent, perhaps more than once.
+struct KeptRequest {
+  explicit KeptRequest(const Limits& limits) : body(limits.spill_bytes, limits.spill_dir) {}
+
+  std::string target;          // canonical
+  std::string forward_fields;  // complete lines, filtered
+  std::string form_boundary;   // of a route that takes a form
+  BodyStore body;
+};
+
 struct Exchange {
   Exchange(const Limits& limits, Instant now)
-      : arrived(now), body(limits.spill_bytes, limits.spill_dir) {}
+      : arrived(now), kept(std::make_unique<KeptRequest>(limits)) {}
 
   Instant arrived;
   RequestId id;
@@ -28,9 +39,7 @@ struct Exchange {
   wire::Method method = wire::Method::kOther;
   const Route* route = nullptr;
   Dialect dialect = Dialect::kNative;
-  std::string target;          // upstream request target, canonical
-  std::string forward_fields;  // complete lines for the instance, filtered
-  std::string answer_fields;   // complete lines for every answer to this request (id, CORS)
+  std::string answer_fields;  // complete lines for every answer to this request (id, CORS)
   wire::Framing framing = wire::Framing::kNone;
   std::uint64_t content_length = 0;
   bool expect_continue = false;
@@ -38,9 +47,7 @@ struct Exchange {
   bool body_unread = false;  // bytes of it may still be on their way
   bool malformed = false;    // its head or its framing is broken: it was no request at all
 
-  std::string form_boundary;  // of a route that takes a form
-
-  BodyStore body;
+  std::unique_ptr<KeptRequest> kept;  // null once the answer has begun: nobody needs it any more
   Ask ask;
 
   // What is counted and logged at the end.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <vector>
 
 #include "base/log.h"
 #include "engine/engine.h"
@@ -44,12 +45,28 @@ class Gateway {
     bool busy = false;  // in which list
   };
 
+  // How often a request was tried, and where.
+  struct Attempts {
+    core::RetryCause cause = core::RetryCause::kFirstTry;
+    std::uint32_t made = 0;
+    std::vector<BackendId> tried;
+    void again(BackendId failed, core::RetryCause why) {
+      tried.push_back(failed);
+      cause = why;
+      ++made;
+    }
+  };
+
   net::Task<void> accept_clients(std::unique_ptr<net::Listener> listener);
   net::Task<void> serve_connection(std::unique_ptr<net::Stream> stream);
   net::Task<void> serve_request(Client& client, Link& link);
   net::Task<void> tell(Client& client, Link& link, Exchange& exchange);
+  net::Task<void> prepare(Client& client, Link& link, Exchange& exchange, bool& ready);
   net::Task<void> answer_own(Client& client, Link& link, Exchange& exchange);
   net::Task<void> attempt_until_answered(Client& client, Link& link, Exchange& exchange);
+  net::Task<engine::Grant> ask_fleet(Link& link, const Exchange& exchange,
+                                     const Attempts& attempts);
+  void note_grant(Exchange& exchange, engine::Grant& grant, const Attempts& attempts) const;
   bool is_over(const Link& link) const;
   static void note_attempt(Exchange& exchange, engine::Lease& lease, const Relayed& last);
   net::Task<void> refuse_early(Client& client, Link& link, Exchange& exchange, Error error);

@@ -60,19 +60,30 @@ bool is_safe_id(std::string_view id) {
          });
 }
 
+void add_line(std::string& lines, std::string_view name, std::string_view value) {
+  lines += name;
+  lines += ": ";
+  lines += value;
+  lines += "\r\n";
+}
+
+std::string hexadecimal(std::uint64_t value) {
+  std::string out(16, '0');
+  for (std::size_t i = out.size(); value != 0; value >>= 4U)
+    out[--i] = "0123456789abcdef"[value & 15];
+  return out;
+}
+
 void copy_fields(const wire::RequestHead& head, Exchange& exchange) {
   const std::string connection = connection_options(head);
   for (const wire::Field& field : head.fields) {
     if (!is_forwarded(field, connection)) continue;
-    fmt::format_to(std::back_inserter(exchange.forward_fields), "{}: {}\r\n", field.name,
-                   field.value);
+    add_line(exchange.kept->forward_fields, field.name, field.value);
   }
   const std::string_view id = head.find("x-request-id").value_or("");
-  exchange.id_text = is_safe_id(id) ? std::string(id) : fmt::format("{:016x}", exchange.id.value);
-  fmt::format_to(std::back_inserter(exchange.forward_fields), "X-Request-ID: {}\r\n",
-                 exchange.id_text);
-  fmt::format_to(std::back_inserter(exchange.answer_fields), "X-Request-ID: {}\r\n",
-                 exchange.id_text);
+  exchange.id_text = is_safe_id(id) ? std::string(id) : hexadecimal(exchange.id.value);
+  add_line(exchange.kept->forward_fields, "X-Request-ID", exchange.id_text);
+  add_line(exchange.answer_fields, "X-Request-ID", exchange.id_text);
   exchange.explain = head.find("x-drover-explain").has_value();
 }
 
@@ -98,7 +109,7 @@ Result<void> read_form_type(const wire::RequestHead& head, Exchange& exchange) {
   if (types > 1) return client_error(ErrorKind::kMalformed, "Content-Type is given twice");
   Result<std::string> boundary = wire::form_boundary(head.find("content-type").value_or(""));
   if (!boundary) return std::move(boundary).error();
-  exchange.form_boundary = std::move(*boundary);
+  exchange.kept->form_boundary = std::move(*boundary);
   return {};
 }
 
@@ -137,12 +148,12 @@ class BodyIntake {
 
   Result<void> finish() {
     Ask& ask = exchange_.ask;
-    ask.body_bytes = exchange_.body.received_bytes();
+    ask.body_bytes = exchange_.kept->body.received_bytes();
     if (exchange_.route->treatment == Treatment::kMultipart) {
       Result<std::string> model = multipart_.finish();
       if (!model) return std::move(model).error();
       // Whoever goes by the announced boundary would find other parts, and another model.
-      if (multipart_.boundary() != exchange_.form_boundary) {
+      if (multipart_.boundary() != exchange_.kept->form_boundary) {
         return client_error(ErrorKind::kMalformed,
                             "the form does not begin with the boundary that Content-Type names");
       }
@@ -151,7 +162,7 @@ class BodyIntake {
     if (ask.body_bytes == 0) return client_error(ErrorKind::kMalformed, "missing request body");
     Result<wire::RequestFacts> facts = inspector_.finish();
     if (!facts) return std::move(facts).error();
-    exchange_.body.set_edits(std::move(facts->edits));
+    exchange_.kept->body.set_edits(std::move(facts->edits));
     ask.streaming = exchange_.route->shape != StreamShape::kNone &&
                     facts->stream.value_or(exchange_.route->streams_by_default);
     ask.num_ctx = facts->num_ctx;
@@ -160,7 +171,7 @@ class BodyIntake {
 
  private:
   Result<void> keep(std::string_view data) {
-    if (exchange_.body.received_bytes() + data.size() > settings_.limits.body_bytes) {
+    if (exchange_.kept->body.received_bytes() + data.size() > settings_.limits.body_bytes) {
       return client_error(ErrorKind::kTooLarge,
                           fmt::format("the body is larger than {} bytes (limits.body_bytes)",
                                       settings_.limits.body_bytes));
@@ -169,7 +180,7 @@ class BodyIntake {
     if (exchange_.route->treatment == Treatment::kJsonBody) read = inspector_.feed(data);
     if (exchange_.route->treatment == Treatment::kMultipart) read = multipart_.feed(data);
     if (!read) return read;
-    return exchange_.body.append(data);
+    return exchange_.kept->body.append(data);
   }
 
   Result<void> set_model(std::string model) {
@@ -212,11 +223,11 @@ Result<void> judge_head(const wire::RequestHead& head, Exchange& exchange,
   }
   exchange.route = match->route;
   exchange.record.route = match->route->path;
-  exchange.target = match->route->path;
+  exchange.kept->target = match->route->path;
   if (!match->model_segment.empty()) {
     Result<std::string> model = wire::percent_decode(match->model_segment);
     if (!model) return std::move(model).error();
-    exchange.target = fmt::format("/v1/models/{}", match->model_segment);
+    exchange.kept->target = fmt::format("/v1/models/{}", match->model_segment);
     exchange.ask.model = ModelName::canonical(*model);
     exchange.ask.model_as_sent = std::move(*model);
   }
@@ -279,7 +290,8 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
     co_return Result<void>();
   }
   BodyIntake intake(exchange, settings);
-  if (exchange.framing == wire::Framing::kLength) exchange.body.expect(exchange.content_length);
+  if (exchange.framing == wire::Framing::kLength)
+    exchange.kept->body.expect(exchange.content_length);
   if (exchange.expect_continue && client.buffered().empty() && !intake.done()) {
     Result<void> sent =
         co_await client.send_rest(std::string(kContinue), settings.deadlines.write_stall, cancel);
@@ -307,10 +319,10 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
     if (more.error().kind == ErrorKind::kClosed) co_return intake.end_of_input();
     if (more.error().kind != ErrorKind::kTimeout) co_return std::move(more).error();
     // The window is over: a slow link has moved something, an attack next to nothing.
-    if (exchange.body.received_bytes() - window_start < kBodyWindowBytes) {
+    if (exchange.kept->body.received_bytes() - window_start < kBodyWindowBytes) {
       co_return client_error(ErrorKind::kSlow, "the request body arrives too slowly");
     }
-    window_start = exchange.body.received_bytes();
+    window_start = exchange.kept->body.received_bytes();
     window_end = client.loop().now() + settings.deadlines.body_window;
     input = {};
   }

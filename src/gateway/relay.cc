@@ -33,7 +33,7 @@ Error unreachable(Error error) {
 }  // namespace
 
 Relay::Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, Exchange& exchange,
-             engine::Lease& lease, net::Cancel& cancel)
+             engine::Lease& lease, net::Cancel& cancel, Relayed& outcome)
     : pool_(pool),
       settings_(settings),
       client_(client),
@@ -41,7 +41,10 @@ Relay::Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, 
       lease_(lease),
       cancel_(cancel),
       instance_(settings.instances[lease.backend().value]),
-      loop_(client.loop()) {}
+      loop_(client.loop()),
+      outcome_(outcome) {
+  outcome_ = Relayed();
+}
 
 net::Task<void> Relay::run() {
   Upstream up;
@@ -88,23 +91,33 @@ net::Task<Result<void>> Relay::connect(Upstream& up, net::UpstreamPool::Freshnes
   co_return Result<void>();
 }
 
-net::Task<Result<void>> Relay::send_request(Upstream& up) {
-  std::string head;
-  head.reserve(256 + exchange_.forward_fields.size());
+std::string Relay::request_head() const {
   const bool get = exchange_.method == wire::Method::kGet;
+  std::string head;
+  head.reserve(256 + exchange_.kept->forward_fields.size());
+  head += get ? "GET " : "POST ";
+  head += exchange_.kept->target;
+  head += " HTTP/1.1\r\nHost: ";
+  head += instance_.host_field;
+  head += "\r\n";
+  head += exchange_.kept->forward_fields;
   // A GET is sent without a body: its store is empty (read_body).
-  fmt::format_to(std::back_inserter(head), "{} {} HTTP/1.1\r\nHost: {}\r\n", get ? "GET" : "POST",
-                 exchange_.target, instance_.host_field);
-  head += exchange_.forward_fields;
   if (!get) {
-    fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", exchange_.body.sent_bytes());
+    const fmt::format_int length(exchange_.kept->body.sent_bytes());
+    head += "Content-Length: ";
+    head.append(length.data(), length.size());
+    head += "\r\n";
   }
   head += "\r\n";
+  return head;
+}
 
+net::Task<Result<void>> Relay::send_request(Upstream& up) {
+  const std::string head = request_head();
   // A spilled body needs room of its own: the loop's scratch does not survive a wait.
   std::unique_ptr<char[]> room;
   std::span<char> space;
-  if (exchange_.body.spilled()) {
+  if (exchange_.kept->body.spilled()) {
     room = std::make_unique<char[]>(kSendPiece);
     space = {room.get(), kSendPiece};
   } else {
@@ -113,7 +126,7 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
   BodyStore::Cursor cursor;
   std::string_view before = head;
   for (;;) {
-    Result<std::string_view> piece = exchange_.body.read(cursor, space);
+    Result<std::string_view> piece = exchange_.kept->body.read(cursor, space);
     if (!piece) co_return std::move(piece).error();
     if (piece->empty() && before.empty()) {
       up.answered_early = up.stream->has_input();
@@ -212,10 +225,13 @@ bool Relay::is_stream(const AnswerHead& head) const {
 
 Answer Relay::answer_head(const Upstream& up) const {
   Answer answer{up.head.status, up.head.content_type, exchange_.answer_fields};
-  fmt::format_to(std::back_inserter(answer.fields), "X-Drover-Backend: {}\r\n", instance_.name);
-  if (exchange_.explain) {
-    fmt::format_to(std::back_inserter(answer.fields), "X-Drover-Why: {}\r\n", exchange_.why);
-  }
+  const auto append = [&answer](std::string_view name, std::string_view value) {
+    answer.fields += name;
+    answer.fields += value;
+    answer.fields += "\r\n";
+  };
+  append("X-Drover-Backend: ", instance_.name);
+  if (exchange_.explain) append("X-Drover-Why: ", exchange_.why);
   return answer;
 }
 
@@ -319,8 +335,7 @@ void Relay::note_progress(const StreamCopy& copy) {
 void Relay::cross_the_fence(const Upstream& up) {
   content_sent_ = true;
   lease_.first_byte();
-  exchange_.body.release();
-  std::string().swap(exchange_.forward_fields);
+  exchange_.kept.reset();
   progress_told_ = loop_.now();
   exchange_.record.first_byte = loop_.now() - exchange_.arrived;
   exchange_.record.status = up.head.status;
@@ -429,7 +444,7 @@ void Relay::answered(core::AttemptResult result, std::string detail, const Usage
   outcome_.result = result;
   outcome_.detail = std::move(detail);
   outcome_.answered = true;
-  outcome_.usage = usage;
+  exchange_.record.usage = usage;
 }
 
 void Relay::hidden(core::AttemptResult result, std::string detail, Again again) {
@@ -443,7 +458,7 @@ void Relay::failed(Error error) {
   if (result == core::AttemptResult::kOwnFault) {
     // Another instance would be no help, and another try would want more of what is short.
     hidden(result, error.message, Again::kNo);
-    outcome_.own = std::move(error);
+    outcome_.own = std::make_unique<Error>(std::move(error));
     return;
   }
   // Whoever waited for tokens that long is not made to wait once more; a look-up is short.

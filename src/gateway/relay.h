@@ -6,7 +6,7 @@
 // another attempt; from there on it can not, and a stream that breaks ends with an error record in
 // the client's dialect, never with a terminal record.
 
-#include <optional>
+#include <memory>
 #include <string>
 
 #include "core/events.h"
@@ -24,21 +24,19 @@ namespace drover::gateway {
 // How an attempt ended.
 struct Relayed {
   core::AttemptResult result = core::AttemptResult::kServed;
-  std::string detail;      // one sentence when it failed
   bool answered = false;   // the client has its answer (or an error record): nothing more to send
   bool retryable = false;  // another attempt may do better and the client has seen nothing
-  Usage usage;
-  std::optional<Error> own;  // with kOwnFault: what the client is told
+  std::string detail;      // one sentence when it failed
+  std::unique_ptr<Error> own;  // with kOwnFault: what the client is told
 };
 
 class Relay {
  public:
   Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, Exchange& exchange,
-        engine::Lease& lease, net::Cancel& cancel);
+        engine::Lease& lease, net::Cancel& cancel, Relayed& outcome);
 
-  // To its end; then outcome() says how it went.
+  // To its end; then the outcome is written, and what it cost is in the exchange's record.
   net::Task<void> run();
-  Relayed& outcome() { return outcome_; }
 
  private:
   // Of the instance's head only this matters: its other fields are not for the client.
@@ -60,6 +58,7 @@ class Relay {
   };
 
   net::Task<Result<void>> connect(Upstream& up, net::UpstreamPool::Freshness freshness);
+  std::string request_head() const;
   net::Task<Result<void>> send_request(Upstream& up);
   net::Task<Result<void>> read_head(Upstream& up);
   Result<bool> take_head(Upstream& up, wire::ResponseParser& parser) const;
@@ -97,7 +96,7 @@ class Relay {
   net::Task<void> end_broken(std::string detail, core::AttemptResult result,
                              RecordSent record_sent);
   net::Task<Result<void>> flush();
-  // What outcome() says from now on. An attempt that the client saw nothing of may be hidden.
+  // What the outcome is from now on. An attempt that the client saw nothing of may be hidden.
   enum class Again : std::uint8_t { kNo, kYes };
   void answered(core::AttemptResult result, std::string detail, const Usage& usage);
   void hidden(core::AttemptResult result, std::string detail, Again again);
@@ -115,7 +114,7 @@ class Relay {
   net::Cancel& cancel_;
   const Instance& instance_;
   net::Loop& loop_;
-  Relayed outcome_;
+  Relayed& outcome_;
   std::string_view record_prefix_;  // ends the record that an error record would fall into
   std::string pending_;             // framed for the client, refused by its kernel buffer so far
   bool content_sent_ = false;

@@ -45,6 +45,17 @@ Error shutting_down_error() {
 }  // namespace
 
 net::Task<void> Gateway::tell(Client& client, Link& link, Exchange& exchange) {
+  bool ready = false;
+  co_await prepare(client, link, exchange, ready);
+  if (!ready) co_return;
+  // From here on the client has nothing to do but wait; if it leaves, so do we, wherever we are.
+  client.stream().watch_hangup(&link.cancel);
+  co_await attempt_until_answered(client, link, exchange);
+  client.stream().watch_hangup(nullptr);
+}
+
+// `ready`: it is for an instance to answer. Otherwise it has been answered here.
+net::Task<void> Gateway::prepare(Client& client, Link& link, Exchange& exchange, bool& ready) {
   // Who asks for what, judged by the head alone: before anything is kept for them.
   Result<void> told = admit(client, head_, exchange, settings_);
   if (told) {
@@ -55,11 +66,7 @@ net::Task<void> Gateway::tell(Client& client, Link& link, Exchange& exchange) {
     told = co_await read_body(client, exchange, settings_, &link.cancel);
   }
   if (!told) co_return co_await refuse_early(client, link, exchange, std::move(told).error());
-
-  // From here on the client has nothing to do but wait; if it leaves, so do we, wherever we are.
-  client.stream().watch_hangup(&link.cancel);
-  co_await attempt_until_answered(client, link, exchange);
-  client.stream().watch_hangup(nullptr);
+  ready = true;
 }
 
 net::Task<void> Gateway::refuse_early(Client& client, Link& link, Exchange& exchange, Error error) {
@@ -73,37 +80,45 @@ net::Task<void> Gateway::refuse_early(Client& client, Link& link, Exchange& exch
 
 // Its frame lives as long as the answer, thousands at once: endings have frames of their own.
 net::Task<void> Gateway::attempt_until_answered(Client& client, Link& link, Exchange& exchange) {
-  core::RequestArrived request{exchange.id, exchange.ask, core::RetryCause::kFirstTry, 0, {}};
+  Attempts attempts;
   Relayed last;
   for (;;) {
     // Where: the fleet decides, or says why not.
-    engine::Grant grant = co_await port_.acquire(request, link.cancel);
+    engine::Grant grant = co_await ask_fleet(link, exchange, attempts);
     exchange.record.queued = loop_.now() - exchange.arrived;
     if (grant.refused) {
       co_return co_await end_refused(client, link, exchange, *grant.refused,
-                                     request.attempt > 0 ? &last : nullptr);
+                                     attempts.made > 0 ? &last : nullptr);
     }
-    exchange.why = grant.lease.why();
-    exchange.record.retries = request.attempt;
-    exchange.record.backend = settings_.instances[grant.lease.backend().value].name;
+    note_grant(exchange, grant, attempts);
 
     // Then: carry it there and the answer back.
     {
-      Relay relay(pool_, settings_, client, exchange, grant.lease, link.cancel);
+      Relay relay(pool_, settings_, client, exchange, grant.lease, link.cancel, last);
       co_await relay.run();
-      last = std::move(relay.outcome());
     }
     note_attempt(exchange, grant.lease, last);
 
     // Nothing was sent to the client: hide the failure if another instance may do better.
     const bool another = !last.answered && last.retryable && !is_over(link);
     if (!another) co_return co_await end_attempts(client, link, exchange, last);
-    request.cause = cause_of(last.result);
-    request.tried.push_back(grant.lease.backend());
-    ++request.attempt;
+    attempts.again(grant.lease.backend(), cause_of(last.result));
     link.cancel.reset();
     client.stream().watch_hangup(&link.cancel);
   }
+}
+
+// No coroutine: what it builds need not live as long as the answer.
+net::Task<engine::Grant> Gateway::ask_fleet(Link& link, const Exchange& exchange,
+                                            const Attempts& attempts) {
+  return port_.acquire({exchange.id, exchange.ask, attempts.cause, attempts.made, attempts.tried},
+                       link.cancel);
+}
+
+void Gateway::note_grant(Exchange& exchange, engine::Grant& grant, const Attempts& attempts) const {
+  exchange.why = std::move(grant.why);
+  exchange.record.retries = attempts.made;
+  exchange.record.backend = settings_.instances[grant.lease.backend().value].name;
 }
 
 // Nobody is there to be answered any more, or nothing new may begin.
@@ -114,8 +129,7 @@ bool Gateway::is_over(const Link& link) const {
 
 // What became of one attempt, for the fleet and for the log.
 void Gateway::note_attempt(Exchange& exchange, engine::Lease& lease, const Relayed& last) {
-  lease.settle(last.result, last.detail, last.usage);
-  exchange.record.usage = last.usage;
+  lease.settle(last.result, last.detail, exchange.record.usage);
   if (!last.detail.empty()) exchange.failure = last.detail;
 }
 

@@ -12,8 +12,11 @@ StreamCopy::StreamCopy(Client& client, StreamShape shape, wire::Framing framing,
 
 // Decodes until the input or the room for pieces is used up; returns the bytes consumed.
 Result<std::size_t> StreamCopy::decode(std::string_view input, Pieces& pieces) {
+  const bool from_a_chunk = client_.takes_chunks() && decoder_.between_chunks() && held_.empty();
+  const std::uint32_t extensions = decoder_.extension_bytes();
   std::size_t used = 0;
   pieces.count = 0;
+  pieces.framed = {};
   while (used < input.size() && pieces.count < pieces.views.size() && !decoder_.done()) {
     Result<wire::BodyDecoder::Step> step = decoder_.next(input.substr(used));
     if (!step) return std::move(step).error();
@@ -23,7 +26,11 @@ Result<std::size_t> StreamCopy::decode(std::string_view input, Pieces& pieces) {
     pieces.views[pieces.count++] = step->data;
   }
   // The usual case: whole records, nothing held, the pieces go out as they are.
-  if (held_.empty() && watch_.at_boundary()) return used;
+  if (held_.empty() && watch_.at_boundary()) {
+    const bool to_a_chunk = decoder_.between_chunks() && decoder_.extension_bytes() == extensions;
+    if (from_a_chunk && to_a_chunk) pieces.framed = input.substr(0, used);
+    return used;
+  }
   for (const std::string_view piece : pieces.span()) held_.append(piece);
   pieces.count = 0;
   return used;
@@ -69,6 +76,19 @@ Result<void> StreamCopy::send(std::string_view head, const Pieces& pieces) {
   held_.erase(0, whole);
   if (held_.empty()) std::string().swap(held_);
   return sent;
+}
+
+Result<void> StreamCopy::send_framed(std::string_view head, const Pieces& pieces) {
+  mid_record_ = false;
+  content_sent_ = true;
+  if (!pending_.empty()) {
+    pending_ += pieces.framed;
+    return {};
+  }
+  Result<std::string> rest = client_.send_framed_now(head, pieces.framed);
+  if (!rest) return std::move(rest).error();
+  pending_ = std::move(*rest);
+  return {};
 }
 
 Result<void> StreamCopy::send_pieces(std::string_view head,

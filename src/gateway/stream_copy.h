@@ -34,7 +34,7 @@ class StreamCopy {
       if (!ready(pieces)) continue;
       std::string head;
       if (!content_sent_) head = client_.stream_head(head_of_answer());
-      Result<void> sent = send(head, pieces);
+      Result<void> sent = pieces.framed.empty() ? send(head, pieces) : send_framed(head, pieces);
       if (!sent) return sent;
     }
     if (!input.empty()) left_over_ = true;
@@ -72,11 +72,15 @@ class StreamCopy {
   struct Pieces {
     std::array<std::string_view, Client::kMaxPieces> views;
     std::size_t count = 0;
+    // The same with the instance's framing, when that is good for the client as it is: whole chunks
+    // without extensions, and whole records.
+    std::string_view framed;
     std::span<const std::string_view> span() const { return {views.data(), count}; }
   };
   Result<std::size_t> decode(std::string_view input, Pieces& pieces);
   bool ready(const Pieces& pieces) const;
   Result<void> send(std::string_view head, const Pieces& pieces);
+  Result<void> send_framed(std::string_view head, const Pieces& pieces);
   Result<void> send_pieces(std::string_view head, std::span<const std::string_view> pieces,
                            std::string_view end);
   std::size_t last_boundary() const;

@@ -114,6 +114,19 @@ Io EpollStream::read(std::span<char> into) {
   return {Io::State::kFailed, 0};
 }
 
+// A single piece goes without the kernel's handling of a vector: most records of a stream do.
+ssize_t EpollStream::send_pieces(std::span<iovec> pieces) const {
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = pieces.size();
+  ssize_t sent = 0;
+  do {
+    sent = pieces.size() == 1 ? ::send(fd_, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL)
+                              : ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
 Io EpollStream::write(std::span<const std::string_view> parts) {
   DROVER_ASSERT(parts.size() <= kMaxParts);
   std::array<iovec, kMaxParts> pieces;
@@ -125,13 +138,7 @@ Io EpollStream::write(std::span<const std::string_view> parts) {
     total += part.size();
   }
   if (count == 0) return {Io::State::kMoved, 0};
-  msghdr message{};
-  message.msg_iov = pieces.data();
-  message.msg_iovlen = count;
-  ssize_t sent = 0;
-  do {
-    sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
+  const ssize_t sent = send_pieces(std::span(pieces.data(), count));
   if (sent >= 0) {
     const auto bytes = static_cast<std::size_t>(sent);
     if (bytes < total) clear_writable();

@@ -2,6 +2,8 @@
 // EpollStream and EpollListener: sockets of an EpollLoop. Used by epoll_loop.cc and tests; others
 // see Stream and Listener.
 
+#include <sys/uio.h>
+
 #include <memory>
 #include <span>
 #include <string_view>
@@ -35,6 +37,7 @@ class EpollStream final : public Stream, private EpollLoop::Watch {
 
  private:
   void on_events(std::uint32_t events) override;
+  ssize_t send_pieces(std::span<iovec> pieces) const;
   EpollLoop& epoll_loop() { return static_cast<EpollLoop&>(loop()); }
 
   int fd_;

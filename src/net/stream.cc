@@ -7,6 +7,7 @@ namespace {
 
 // One write of what is left after the first `sent` bytes of `parts`.
 Io write_from(Stream& stream, std::span<const std::string_view> parts, std::size_t sent) {
+  if (sent == 0 && parts.size() <= Stream::kMaxParts) return stream.write(parts);
   std::array<std::string_view, Stream::kMaxParts> rest;
   std::size_t count = 0;
   for (std::string_view part : parts) {

@@ -43,7 +43,7 @@ class Stream {
   // fewer bytes than given means that the rest has to wait for writable(). Nothing but empty parts
   // is kMoved with 0 bytes.
   virtual Io write(std::span<const std::string_view> parts) = 0;
-  static constexpr std::size_t kMaxParts = 64;
+  static constexpr std::size_t kMaxParts = 32;
 
   // Sends our FIN; reading goes on.
   virtual void finish_writing() = 0;

@@ -109,7 +109,10 @@ std::string_view RecordReader::feed(std::string_view piece) {
 void RecordReader::take(Event event) {
   const std::uint32_t depth = scanner_.depth();
   if (event == Event::kKey) {
-    path_[depth] = scanner_.text_plain() ? key_of(scanner_.text()) : Key::kOther;
+    const Key key = scanner_.text_plain() ? key_of(scanner_.text()) : Key::kOther;
+    const bool text = key == Key::kError || key == Key::kType || key == Key::kMessage;
+    scanner_.keep_of_values(text ? kMaxError + 4 : 1);
+    path_[depth] = key;
     return;
   }
   // Nothing inside an array speaks of the answer; a context has thousands of elements.

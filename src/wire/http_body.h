@@ -32,6 +32,10 @@ class BodyDecoder {
   // The connection ended. kUntilClose: fine, and done. Otherwise an Error unless done.
   Result<void> end();
   bool done() const { return state_ == State::kDone; }
+  // Of a chunked body: the next byte begins the size of a chunk.
+  bool between_chunks() const { return state_ == State::kSize && size_digits_ == 0; }
+  // So far, in all chunk extensions. What holds none can be passed on as it is framed.
+  std::uint32_t extension_bytes() const { return extensions_; }
 
  private:
   enum class State : std::uint8_t {

@@ -223,11 +223,13 @@ void RequestInspector::State::key() {
     return;
   }
   current = Key::kOther;
+  scanner.keep_of_values(1);  // of any other value it matters whether there is something in it
   if (is_known) known_key(static_cast<std::size_t>(known - kKnownKeys.begin()));
 }
 
 void RequestInspector::State::known_key(std::size_t index) {
   if (index < static_cast<std::size_t>(Key::kOther)) current = static_cast<Key>(index);
+  if (current == Key::kModel || current == Key::kName) scanner.keep_of_values(limits.max_model + 1);
   inner_keys.clear();
   spell(kKnownKeys[index]);
 }

@@ -19,6 +19,7 @@ int hex_value(char c) {
 JsonScanner::JsonScanner(Options options) : options_(options) {
   options_.max_depth = std::min(options_.max_depth, kDepthCeiling);
   report_depth_ = options_.report_depth;
+  value_limit_ = options_.max_text;
 }
 
 void JsonScanner::reset() {
@@ -31,6 +32,7 @@ void JsonScanner::reset() {
   high_surrogate_ = 0;
   what_ = nullptr;
   text_.clear();
+  value_limit_ = options_.max_text;
 }
 
 JsonScanner::Event JsonScanner::next(std::string_view& rest) {
@@ -152,6 +154,7 @@ JsonScanner::Event JsonScanner::begin_string(Cursor& in, bool key) {
   begin_token(in, 1);
   ++in.p;
   is_key_ = key;
+  text_limit_ = key ? options_.max_text : value_limit_;
   state_ = State::kString;
   return kNothing;
 }
@@ -163,6 +166,7 @@ void JsonScanner::begin_token(Cursor& in, std::uint64_t skip) {
   text_plain_ = true;
   text_replaced_ = false;
   keeping_ = reported();
+  text_limit_ = options_.max_text;
 }
 
 JsonScanner::Event JsonScanner::open(Cursor& in, bool object) {
@@ -216,7 +220,7 @@ JsonScanner::Event JsonScanner::literal(Cursor& in) {
 void JsonScanner::keep(const char* from, const char* to) {
   if (!keeping_ || from == to) return;
   const auto size = static_cast<std::size_t>(to - from);
-  const std::size_t room = options_.max_text - text_.size();
+  const std::size_t room = text_limit_ - text_.size();
   text_.append(from, std::min(size, room));
   text_cut_ = size > room;
   keeping_ = !text_cut_;

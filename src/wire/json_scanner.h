@@ -9,6 +9,7 @@
 // Both readers of this module stand on it: the inspector of requests and the watch over answers.
 // One grammar means that the two never disagree about what a body says.
 
+#include <algorithm>
 #include <array>
 #include <bitset>
 #include <cstddef>
@@ -51,6 +52,8 @@ class JsonScanner {
   Event next(std::string_view& rest);
   // Says nothing from inside more than `depth` containers until the document is back there.
   void skip_to(std::uint32_t depth) { report_depth_ = depth; }
+  // Of string values from here on at most `bytes` are kept, of keys max_text as before.
+  void keep_of_values(std::size_t bytes) { value_limit_ = std::min(bytes, options_.max_text); }
   // The input ends here. False: it ended inside the document, before it, or after an error.
   bool complete() const;
   // The whole value was read (white space may still follow).
@@ -133,6 +136,8 @@ class JsonScanner {
   bool reported() const { return depth_ <= report_depth_; }
 
   Options options_;
+  std::size_t value_limit_ = 0;  // for string values
+  std::size_t text_limit_ = 0;   // for the token being read
   State state_ = State::kValue;
   bool is_key_ = false;
   bool keeping_ = false;

@@ -63,7 +63,7 @@ bool read_disposition(std::string_view value, PartHeaders& out) {
   out.disposition = true;
   std::string_view rest = value.substr(std::min(value.find(';'), value.size()));
   bool named = false;
-  while (!rest.empty()) {
+  while (!rest.empty() && rest != ";") {
     Parameter each;
     if (!take_parameter(rest, each)) return false;
     if (field_is(each.name, "filename") || field_is(each.name, "filename*")) out.file = true;
@@ -105,7 +105,7 @@ Result<std::string> form_boundary(std::string_view content_type) {
   }
   std::string boundary;
   std::string_view rest = content_type.substr(end);
-  while (!rest.empty()) {
+  while (!rest.empty() && rest != ";") {
     Parameter each;
     if (!take_parameter(rest, each)) return malformed("the form's Content-Type is not valid");
     if (!field_is(each.name, "boundary")) continue;

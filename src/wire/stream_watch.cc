@@ -51,14 +51,21 @@ struct StreamWatch::State {
   void line_facts(const RecordFacts& facts);
   void event();
   void fail(const std::string& text);
+  auto& noted() {
+    if (said == nullptr) said = std::make_unique<Said>();
+    return *said;
+  }
 
   StreamShape shape;
   bool terminal = false;
   bool failed = false;
   bool line_blank = true;
   std::uint64_t records = 0;
-  std::string error;
-  Usage usage;
+  struct Said {
+    std::string error;
+    Usage usage;
+  };
+  std::unique_ptr<Said> said;          // from the first record on that says something of the answer
   std::unique_ptr<RecordReader> line;  // native: while a line is half read
   std::unique_ptr<SseReader> events;   // the other shapes
 };
@@ -74,8 +81,11 @@ bool StreamWatch::at_boundary() const {
 }
 bool StreamWatch::terminal() const { return state_->terminal; }
 bool StreamWatch::failed() const { return state_->failed; }
-const std::string& StreamWatch::error() const { return state_->error; }
-Usage StreamWatch::usage() const { return state_->usage; }
+const std::string& StreamWatch::error() const {
+  static const std::string none;
+  return state_->said == nullptr ? none : state_->said->error;
+}
+Usage StreamWatch::usage() const { return state_->said == nullptr ? Usage{} : state_->said->usage; }
 
 void StreamWatch::feed(std::string_view decoded) {
   switch (state_->shape) {
@@ -131,7 +141,7 @@ void StreamWatch::State::line_facts(const RecordFacts& facts) {
   if (facts.has_error) fail(error_text(facts));
   if (!facts.done) return;
   terminal = true;
-  merge(usage, facts.native);
+  merge(noted().usage, facts.native);
 }
 
 void StreamWatch::State::event() {
@@ -140,13 +150,13 @@ void StreamWatch::State::event() {
   if (event_is_terminal(shape, events->name())) terminal = true;
   static const RecordFacts nothing;
   const RecordFacts* const read = events->facts();
-  const RecordFacts& facts = read != nullptr ? *read : nothing;
-  if (events->name() == "error" || facts.has_error) fail(error_text(facts));
-  merge(usage, facts.tokens);
+  const bool error = read != nullptr && read->has_error;
+  if (error || events->name() == "error") fail(error_text(read != nullptr ? *read : nothing));
+  if (read != nullptr) merge(noted().usage, read->tokens);
 }
 
 void StreamWatch::State::fail(const std::string& text) {
-  if (!failed) error = text;
+  if (!failed) noted().error = text;
   failed = true;
 }
 
