@@ -104,12 +104,14 @@ TEST(Overlay, AnyPlainKeyCanBeSet) {
   const std::vector<Setting> settings = {{"--set", "limits.fields", "50"},
                                          {"--set", "loops", "2"},
                                          {"--set", "backends[].url", "x"},
-                                         {"--set", "nope", "x"}};
+                                         {"--set", "nope", "x"},
+                                         {"--set", "\x1b[2J", "x"}};
   const LoadResult result = assemble(std::nullopt, settings);
   EXPECT_EQ(result.config.limits.fields, 50u);
   EXPECT_EQ(result.config.loops, 2u);
   EXPECT_EQ(all(result),
-            "--set: must be written in the configuration file\n--set: there is no key 'nope'\n");
+            "--set: must be written in the configuration file\n--set: there is no key 'nope'\n"
+            "--set: there is no key '\\x1b[2J'\n");
 }
 
 TEST(Assemble, AnInstanceOnTheUsualAddressMovesDroverBesideIt) {

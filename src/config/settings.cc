@@ -8,6 +8,7 @@
 #include "config/draft.h"
 #include "config/plain.h"
 #include "config/schema.h"
+#include "config/words.h"
 
 namespace drover::config {
 namespace {
@@ -89,7 +90,7 @@ void apply_setting(Draft& draft, const Setting& setting, Repeat repeat) {
   const Spot spot{setting.source, {}};
   const Key* key = find_key(setting.key);
   if (key == nullptr) {
-    return draft.refuse(spot, fmt::format("there is no key '{}'", setting.key));
+    return draft.refuse(spot, "there is no key " + quote(setting.key));
   }
   draft.written[setting.key] = spot;
   Config& config = draft.config;

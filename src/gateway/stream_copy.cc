@@ -1,5 +1,7 @@
 #include "gateway/stream_copy.h"
 
+#include <algorithm>
+
 namespace drover::gateway {
 
 StreamCopy::StreamCopy(Client& client, StreamShape shape, wire::Framing framing,
@@ -54,11 +56,12 @@ std::size_t StreamCopy::last_boundary() const {
     const std::size_t line = held_.rfind('\n');
     return line == std::string::npos ? 0 : line + 1;
   }
-  for (std::string_view blank : {"\n\n", "\r\n\r\n"}) {
+  std::size_t whole = 0;
+  for (std::string_view blank : {"\n\n", "\n\r\n"}) {  // the line before may end either way
     const std::size_t at = held_.rfind(blank);
-    if (at != std::string::npos) return at + blank.size();
+    if (at != std::string::npos) whole = std::max(whole, at + blank.size());
   }
-  return 0;
+  return whole;
 }
 
 Result<void> StreamCopy::send(std::string_view head, const Pieces& pieces) {

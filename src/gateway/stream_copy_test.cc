@@ -171,6 +171,15 @@ TEST(StreamCopy, HalfARecordIsHeldBack) {
   }
 }
 
+TEST(StreamCopy, AWholeEventIsNotHeldBackHoweverItsLinesEnd) {
+  const std::string whole = "data: {\"a\":1}\n\n";
+  for (const std::string_view second : {"data: 2\r\n\r\n", "data: 2\r\n\n", "data: 2\n\r\n"}) {
+    Copying copying("/v1/chat/completions");
+    ASSERT_TRUE(copying.take(chunk(whole + std::string(second) + "data: half")).ok());
+    EXPECT_EQ(copying.content(), whole + std::string(second));
+  }
+}
+
 TEST(StreamCopy, AnErrorRecordBeforeAnyContentStaysHidden) {
   for (const Recorded& each : recorded()) {
     const std::string input = chunk(each.error_record) + "0\r\n\r\n";

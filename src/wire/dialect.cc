@@ -113,6 +113,8 @@ std::string error_body(Dialect dialect, int status, std::string_view message,
 }
 
 std::string error_record(StreamShape shape, std::string_view message, std::string_view request_id) {
+  // Clients ask whether there is an error by asking whether its text is empty.
+  if (message.empty()) message = "the answer broke off";
   switch (shape) {
     case StreamShape::kOpenAiSse:
       return "data: {\"error\":" + openai_object(message, "api_error") + "}\n\n";

@@ -56,6 +56,9 @@ TEST(ErrorRecord, IsFramedForItsStream) {
 
 // openai-python raises on a true "error" in the data, whatever the event; a flat error event alone
 // would be handed to the program as an ordinary event.
+TEST(ErrorRecord, WithoutATextIsAnErrorAllTheSame) {
+  EXPECT_EQ(error_record(StreamShape::kNdjson, "", "r"), "{\"error\":\"the answer broke off\"}\n");
+}
 TEST(ErrorRecord, OfResponsesHasBothTheFlatFieldsAndTheObject) {
   const std::string record = error_record(StreamShape::kResponses, "m", "r");
   EXPECT_TRUE(record.starts_with("event: error\ndata: {\"type\":\"error\","));

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "wire/http_body.h"
+#include "wire/http_fuzz_grammar.h"
 #include "wire/http_fuzz_pieces.h"
 #include "wire/http_test_reader.h"
 
@@ -58,4 +59,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   pieces_make_no_difference(Framing::kUntilClose, 0, input);
   round_trip(input);
   return 0;
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed) {
+  return drover::wire::GrammarMutation(drover::wire::kChunksGrammar, seed)
+      .apply(data, size, max_size);
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "wire/http_chars.h"
+#include "wire/http_fuzz_grammar.h"
 #include "wire/http_fuzz_pieces.h"
 #include "wire/http_test_reader.h"
 
@@ -94,4 +95,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   pieces_make_no_difference(input, {.max_bytes = 90, .max_fields = 3, .max_target = 12});
   check_accepted(input);
   return 0;
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed) {
+  return drover::wire::GrammarMutation(drover::wire::kHttpGrammar, seed)
+      .apply(data, size, max_size);
 }

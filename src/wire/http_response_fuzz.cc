@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "wire/http_chars.h"
+#include "wire/http_fuzz_grammar.h"
 #include "wire/http_fuzz_pieces.h"
 #include "wire/http_test_reader.h"
 
@@ -61,4 +62,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_accepted(input, Method::kPost);
   check_accepted(input, Method::kHead);
   return 0;
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed) {
+  return drover::wire::GrammarMutation(drover::wire::kHttpGrammar, seed)
+      .apply(data, size, max_size);
 }

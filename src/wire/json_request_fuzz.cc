@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/rng.h"
+#include "wire/json_fuzz_grammar.h"
 #include "wire/json_scan.h"
 
 namespace {
@@ -93,4 +94,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(again.ok() && again->edits.empty() && again->model == whole->model);
   compare_with_simdjson(canonical, *whole);
   return 0;
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed) {
+  return drover::wire::GrammarMutation(drover::wire::kJsonGrammar, seed)
+      .apply(data, size, max_size);
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/rng.h"
+#include "wire/json_fuzz_grammar.h"
 #include "wire/stream_watch.h"
 
 namespace {
@@ -55,4 +56,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   (void)drover::wire::read_document(stream);
   return 0;
+}
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed) {
+  return drover::wire::GrammarMutation(drover::wire::kJsonGrammar, seed)
+      .apply(data, size, max_size);
 }
