@@ -1,0 +1,124 @@
+#include "usage.h"
+
+#include <dirent.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace drover::bench {
+namespace {
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// The fields of /proc/PID/stat behind the name, which may hold anything; the first is the state.
+std::vector<std::string> stat_fields(pid_t process) {
+  const std::string text = read_file(fmt::format("/proc/{}/stat", process));
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return {};
+  std::istringstream rest(text.substr(name_end + 1));
+  std::vector<std::string> fields;
+  for (std::string field; rest >> field;) fields.push_back(field);
+  return fields;
+}
+
+constexpr std::size_t kParentField = 1;  // counted from the state
+constexpr std::size_t kUserField = 11;
+constexpr std::size_t kKernelField = 12;
+
+std::uint64_t number(const std::string& text) { return std::strtoull(text.c_str(), nullptr, 10); }
+
+std::vector<std::pair<pid_t, pid_t>> processes_and_parents() {
+  std::vector<std::pair<pid_t, pid_t>> all;
+  DIR* directory = ::opendir("/proc");
+  if (directory == nullptr) die("/proc");
+  while (const dirent* entry = ::readdir(directory)) {
+    const pid_t process = static_cast<pid_t>(number(entry->d_name));
+    if (process == 0) continue;
+    const std::vector<std::string> fields = stat_fields(process);
+    if (fields.size() <= kKernelField) continue;
+    all.emplace_back(process, static_cast<pid_t>(number(fields[kParentField])));
+  }
+  ::closedir(directory);
+  return all;
+}
+
+std::uint64_t exact_cpu_time(pid_t process) {
+  clockid_t clock = 0;
+  timespec used{};
+  if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &used) != 0) return 0;
+  return static_cast<std::uint64_t>(used.tv_sec) * kSecond +
+         static_cast<std::uint64_t>(used.tv_nsec);
+}
+
+}  // namespace
+
+std::vector<pid_t> process_tree(pid_t root) {
+  const auto all = processes_and_parents();
+  std::vector<pid_t> tree = {root};
+  for (std::size_t i = 0; i < tree.size(); ++i) {
+    for (const auto& [process, parent] : all) {
+      if (parent == tree[i]) tree.push_back(process);
+    }
+  }
+  return tree;
+}
+
+CpuTime cpu_time(const std::vector<pid_t>& processes) {
+  CpuTime sum;
+  for (const pid_t process : processes) {
+    sum.ns += exact_cpu_time(process);
+    const std::vector<std::string> fields = stat_fields(process);
+    if (fields.size() <= kKernelField) continue;
+    sum.user_ticks += number(fields[kUserField]);
+    sum.kernel_ticks += number(fields[kKernelField]);
+  }
+  return sum;
+}
+
+Memory resident(const std::vector<pid_t>& processes) {
+  Memory memory;
+  for (const pid_t process : processes) {
+    std::istringstream rollup(read_file(fmt::format("/proc/{}/smaps_rollup", process)));
+    std::string word;
+    while (rollup >> word && word != "Rss:") {
+    }
+    std::uint64_t kilobytes = 0;
+    rollup >> kilobytes;
+    memory.all_bytes += kilobytes * 1024;
+    memory.largest_bytes = std::max(memory.largest_bytes, kilobytes * 1024);
+  }
+  return memory;
+}
+
+std::uint64_t busy_ns(const Cores& cores, std::uint64_t now) {
+  constexpr std::size_t kIdleColumn = 3;  // and behind it the wait for disks, which is idle, too
+  std::istringstream stat(read_file("/proc/stat"));
+  std::uint64_t idle_ticks = 0;
+  for (std::string line; std::getline(stat, line);) {
+    std::istringstream columns(line);
+    std::string name;
+    columns >> name;
+    const bool wanted = std::any_of(cores.begin(), cores.end(),
+                                    [&](int core) { return name == fmt::format("cpu{}", core); });
+    if (!wanted) continue;
+    std::uint64_t ticks = 0;
+    for (std::size_t i = 0; i <= kIdleColumn + 1 && columns >> ticks; ++i) {
+      if (i >= kIdleColumn) idle_ticks += ticks;
+    }
+  }
+  const auto tick_ns = kSecond / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  return now * cores.size() - idle_ticks * tick_ns;
+}
+
+}  // namespace drover::bench

@@ -1,0 +1,38 @@
+#pragma once
+// What processes and the machine have used, read from the kernel.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "posix.h"
+
+namespace drover::bench {
+
+// A process and all that it has started.
+std::vector<pid_t> process_tree(pid_t root);
+
+// CPU time of processes. `ns` is exact and counts what the kernel did in their name, loopback TCP
+// included. The two others are the kernel's division of it by sampling, in steps of 10 ms: good for
+// a proportion over seconds, and for nothing finer.
+struct CpuTime {
+  std::uint64_t ns = 0;
+  std::uint64_t user_ticks = 0;
+  std::uint64_t kernel_ticks = 0;
+};
+CpuTime cpu_time(const std::vector<pid_t>& processes);
+
+// Resident memory. `largest` is that of the process with the most: of drover the gateway, of nginx
+// the worker. Kernel memory of sockets is in neither.
+struct Memory {
+  std::uint64_t all_bytes = 0;
+  std::uint64_t largest_bytes = 0;
+};
+Memory resident(const std::vector<pid_t>& processes);
+
+// Time in which these cores were not idle, whoever used them, a hypervisor's other guests included.
+// In steps of 10 ms.
+std::uint64_t busy_ns(const Cores& cores, std::uint64_t now);
+
+}  // namespace drover::bench
