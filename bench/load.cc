@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::uint64_t kPatienceNs = 20 * kSecond;  // for the slowest proxy to open and answer
 constexpr std::uint64_t kSettleNs = kSecond / 4;     // before memory is read
-constexpr std::uint32_t kRecordsWhenHeld = 2;        // a stream is under way: its head is long gone
 constexpr std::uint64_t kMaxWrong = 100;             // then it is no use to go on
 
 std::string request_text(const Question& question) {
@@ -79,6 +78,7 @@ class Load {
     const Memory empty = resident(proxy_);
     report_.memory_empty = static_cast<double>(empty.all_bytes);
     report_.memory_largest = static_cast<double>(empty.largest_bytes);
+    held_records_ = how.records;
     report_.held_few = how.few;
     report_.held_many = how.many;
     report_.memory_few = hold(how.few, how.opening_ns);
@@ -186,9 +186,8 @@ class Load {
   }
 
   void settle(Connection& connection, bool whole) {
-    const bool has = plan_.question.answer == Answer::kDocument
-                         ? whole
-                         : connection.reader.records() >= kRecordsWhenHeld;
+    const bool stream = plan_.question.answer == Answer::kStream;
+    const bool has = whole || (stream && connection.reader.records() >= held_records_);
     if (has && !connection.settled) ++settled_;
     connection.settled = connection.settled || has;
   }
@@ -225,6 +224,7 @@ class Load {
   std::array<char, 64 * 1024> scratch_{};
   std::vector<std::unique_ptr<Connection>> connections_;
   std::size_t settled_ = 0;
+  std::uint32_t held_records_ = 0;
   Histogram latencies_;
   LoadReport report_;
 };

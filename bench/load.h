@@ -28,6 +28,8 @@ struct HoldLoad {
   std::uint32_t few = 0;
   std::uint32_t many = 0;
   std::uint64_t opening_ns = 0;
+  // Of a stream; then it is under way. One that ended before has all it was opened for, too.
+  std::uint32_t records = 2;
 };
 
 struct LoadPlan {

@@ -77,11 +77,35 @@ LoadReport load_in_child(const Cores& cores, const LoadPlan& plan) {
   return report;
 }
 
-class Rounds {
+class Bench {
  public:
-  explicit Rounds(const RunOptions& options) : options_(options), cores_(allowed_cores()) {}
+  Bench(const RunOptions& options, const Tell& tell)
+      : options_(options), tell_(tell), cores_(allowed_cores()) {}
 
-  Result<Sample> take(const Scenario& scenario, const Peer& peer) const {
+  void give_turns(const Scenario& scenario, const std::vector<Peer>& peers, unsigned round) {
+    for (const Peer& peer : peers) measure(scenario, peer, round);
+  }
+
+  std::vector<Sample> take_samples() { return std::move(samples_); }
+
+ private:
+  // Until a sample was not disturbed. A wrong answer is not taken back by a right one.
+  void measure(const Scenario& scenario, const Peer& peer, unsigned round) {
+    for (unsigned attempt = 0; attempt < kAttempts; ++attempt) {
+      Sample sample;
+      sample.scenario = &scenario;
+      sample.peer = peer;
+      sample.round = round;
+      sample.attempt = attempt;
+      take(sample);
+      tell_(sample);
+      samples_.push_back(sample);
+      if (sample.clean || sample.report.wrong > 0) break;
+    }
+  }
+
+  void take(Sample& sample) const {
+    const Scenario& scenario = *sample.scenario;
     const Places where = places(scenario.layout, cores_);
     const Directory directory;
     Fd listener = listen_loopback();
@@ -89,27 +113,30 @@ class Rounds {
     const Child backend =
         run_function(where.backend, [&] { run_backend(std::move(listener), scenario.backend); });
     listener = Fd();
-    Result<Started> started = start(peer, {backend_port, where.proxy, options_.configurations,
-                                           directory.path(), scenario.question.body_bytes});
-    if (!started) return std::move(started).error();
+    Result<Started> started =
+        start(sample.peer, {backend_port, where.proxy, options_.configurations, directory.path(),
+                            scenario.question.body_bytes});
+    if (!started) {
+      sample.report.wrong = 1;
+      sample.problem = started.error().message;
+      return;
+    }
     LoadPlan plan = plan_of(scenario, options_.timing);
     plan.port = started->port;
     plan.proxy = started->process.process();
     plan.backend = backend.process();
     plan.cores = where.all();
-    Sample sample;
-    sample.scenario = &scenario;
-    sample.peer = peer;
-    sample.report = load_in_child(where.client, plan);
-    const LoadReport& report = sample.report;
+    const LoadReport report = load_in_child(where.client, plan);
+    sample.report = report;
+    sample.problem = report.problem;
     if (report.seconds > 0) sample.foreign = report.foreign_ns / 1e9 / report.seconds;
     sample.clean = report.wrong == 0 && sample.foreign <= options_.foreign_limit;
-    return sample;
   }
 
- private:
   const RunOptions& options_;
+  const Tell& tell_;
   Cores cores_;
+  std::vector<Sample> samples_;
 };
 
 // Who has a turn in this scenario: everybody, or every drover with one loop and with two.
@@ -128,29 +155,17 @@ std::vector<Peer> turns(const Scenario& scenario, const std::vector<Peer>& peers
 
 }  // namespace
 
-Result<std::vector<Sample>> run_rounds(const RunOptions& options,
-                                       const std::function<void(const Sample&)>& told) {
-  const Rounds rounds(options);
-  std::vector<Sample> samples;
+std::vector<Sample> run_rounds(const RunOptions& options, const Tell& tell) {
+  Bench bench(options, tell);
   for (unsigned round = 0; round < options.rounds; ++round) {
     for (const Scenario* scenario : options.chosen) {
       std::vector<Peer> peers = turns(*scenario, options.peers);
       // Whatever drifts within a round hits first and last alike over two rounds.
       if (round % 2 == 1) std::reverse(peers.begin(), peers.end());
-      for (const Peer& peer : peers) {
-        for (unsigned attempt = 0; attempt < kAttempts; ++attempt) {
-          Result<Sample> sample = rounds.take(*scenario, peer);
-          if (!sample) return std::move(sample).error();
-          sample->round = round;
-          sample->attempt = attempt;
-          samples.push_back(*sample);
-          told(*sample);
-          if (sample->clean || sample->report.wrong > 0) break;
-        }
-      }
+      bench.give_turns(*scenario, peers, round);
     }
   }
-  return samples;
+  return bench.take_samples();
 }
 
 }  // namespace drover::bench

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "base/result.h"
 #include "peers.h"
 #include "scenarios.h"
 
@@ -33,10 +32,12 @@ struct Sample {
   double foreign = 0;    // of a core
   bool clean = false;    // undisturbed, and every answer was right
   LoadReport report = {};
+  std::string problem;  // of the first wrong answer, or of a peer that does not start
 };
 
-// Error: a peer could not be started.
-Result<std::vector<Sample>> run_rounds(const RunOptions& options,
-                                       const std::function<void(const Sample&)>& told);
+// Hears of every sample as it is taken.
+using Tell = std::function<void(const Sample&)>;
+
+std::vector<Sample> run_rounds(const RunOptions& options, const Tell& tell);
 
 }  // namespace drover::bench

@@ -8,18 +8,23 @@ namespace drover::bench {
 namespace {
 
 constexpr int kTitleColumns = 20;
-constexpr int kColumns = 22;
+constexpr int kColumns = 17;
 
 std::string number(double value) {
   if (value >= 1000 || value <= -1000) return fmt::format("{:.0f}", value);
   return fmt::format("{:.{}f}", value, value >= 100 ? 1 : 2);
 }
 
-std::string cell(const std::optional<Spread>& value, const std::optional<Spread>& ratio) {
-  if (!value) return "-";
-  if (!ratio) return number(value->median);
-  return fmt::format("{} x{:.2f} {:.2f}-{:.2f}", number(value->median), ratio->median, ratio->least,
-                     ratio->most);
+std::string value_cell(const Finding& finding) {
+  return finding.value ? number(finding.value->median) : "-";
+}
+
+// The ratio, and behind it how far the rounds spread.
+std::string ratio_cell(const Finding& finding) {
+  if (!finding.ratio) return "-";
+  const Spread& ratio = *finding.ratio;
+  if (ratio.count == 1) return fmt::format("x{:.2f}", ratio.median);
+  return fmt::format("x{:.2f} {:.2f}-{:.2f}", ratio.median, ratio.least, ratio.most);
 }
 
 std::string bounds(const Measure& measure) {
@@ -44,13 +49,17 @@ std::string head_of(const Scenario& scenario, std::span<const Finding> row) {
   return out + '\n';
 }
 
+std::string line_of(std::string_view title, std::span<const Finding> row,
+                    std::string (*cell)(const Finding&)) {
+  std::string out = fmt::format("  {:{}}", title, kTitleColumns - 2);
+  for (const Finding& each : row) out += fmt::format("{:>{}}", cell(each), kColumns);
+  return out + '\n';
+}
+
 std::string row_text(std::span<const Finding> row) {
   const Measure& measure = *row.front().measure;
-  std::string out = fmt::format("  {:{}}", measure.title, kTitleColumns - 2);
-  for (const Finding& each : row) {
-    out += fmt::format("{:>{}}", cell(each.value, each.ratio), kColumns);
-  }
-  out += '\n';
+  std::string out = line_of(measure.title, row, value_cell);
+  out += line_of("", row, ratio_cell);
   const std::string wanted = bounds(measure);
   if (!wanted.empty()) {
     out += fmt::format("{:{}}{}:{}\n", "", kTitleColumns, wanted, verdicts(row));
@@ -69,9 +78,8 @@ std::string disturbances(std::span<const Sample> samples) {
   for (const Sample& sample : samples) {
     disturbed += !sample.clean && sample.report.wrong == 0;
     if (sample.report.wrong == 0) continue;
-    out +=
-        fmt::format("WRONG: {} {} round {}: {} answers, the first: {}\n", sample.scenario->name,
-                    sample.peer.name, sample.round + 1, sample.report.wrong, sample.report.problem);
+    out += fmt::format("WRONG: {} {} round {}: {} answers, the first: {}\n", sample.scenario->name,
+                       sample.peer.name, sample.round + 1, sample.report.wrong, sample.problem);
   }
   return out + fmt::format("{} samples, {} of them disturbed by other work and not used\n",
                            samples.size(), disturbed);
@@ -93,7 +101,9 @@ std::string table(std::span<const Sample> samples, std::span<const Finding> all)
     out += row_text(row);
     i = end;
   }
-  return out + '\n' + disturbances(samples);
+  out +=
+      "\nx: the ratio to bare HAProxy within a round (median, least-most); of two loops, to one\n";
+  return out + disturbances(samples);
 }
 
 }  // namespace drover::bench

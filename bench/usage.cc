@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -117,8 +116,7 @@ std::uint64_t busy_ns(const Cores& cores, std::uint64_t now) {
       if (i >= kIdleColumn) idle_ticks += ticks;
     }
   }
-  const auto tick_ns = kSecond / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
-  return now * cores.size() - idle_ticks * tick_ns;
+  return now * cores.size() - idle_ticks * (kSecond / kTicksPerSecond);
 }
 
 }  // namespace drover::bench

@@ -16,6 +16,7 @@ std::vector<pid_t> process_tree(pid_t root);
 // CPU time of processes. `ns` is exact and counts what the kernel did in their name, loopback TCP
 // included. The two others are the kernel's division of it by sampling, in steps of 10 ms: good for
 // a proportion over seconds, and for nothing finer.
+inline constexpr std::uint64_t kTicksPerSecond = 100;  // USER_HZ, on every Linux
 struct CpuTime {
   std::uint64_t ns = 0;
   std::uint64_t user_ticks = 0;
