@@ -79,5 +79,24 @@ TEST(Usage, AProcessTreeHoldsWhatItsProcessesStarted) {
   EXPECT_GT(resident(tree).largest_bytes, 0U);
 }
 
+TEST(Usage, AnothersWorkIsSeenAndOurOwnIsNot) {
+  const Child child = run_function(allowed_cores(), [] {
+    for (volatile bool forever = true; forever;) {
+    }
+  });
+  const std::vector<pid_t> nobody;
+  const OthersTime before = others_time(nobody);
+  const std::uint64_t deadline = now_ns() + 20 * kSecond;
+  while (cpu_time({child.process()}).ns < kSecond / 20 && now_ns() < deadline) {
+  }
+  EXPECT_GE(grown(before, others_time(nobody)), kSecond / 20);
+  EXPECT_EQ(others_time({child.process()}).count(child.process()), 0U);
+}
+
+TEST(Usage, AProcessThatCameLaterCountsWhole) {
+  EXPECT_EQ(grown({{1, 100}}, {{1, 130}, {2, 7}}), 37U);
+  EXPECT_EQ(grown({{1, 100}, {2, 50}}, {{1, 100}}), 0U);
+}
+
 }  // namespace
 }  // namespace drover::bench

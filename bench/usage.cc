@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
 
@@ -34,6 +35,8 @@ std::vector<std::string> stat_fields(pid_t process) {
 constexpr std::size_t kParentField = 1;  // counted from the state
 constexpr std::size_t kUserField = 11;
 constexpr std::size_t kKernelField = 12;
+constexpr std::size_t kChildrenUserField = 13;
+constexpr std::size_t kChildrenKernelField = 14;
 
 std::uint64_t number(const std::string& text) { return std::strtoull(text.c_str(), nullptr, 10); }
 
@@ -58,6 +61,14 @@ std::uint64_t exact_cpu_time(pid_t process) {
   if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &used) != 0) return 0;
   return static_cast<std::uint64_t>(used.tv_sec) * kSecond +
          static_cast<std::uint64_t>(used.tv_nsec);
+}
+
+std::uint64_t ended_children_time(pid_t process) {
+  const std::vector<std::string> fields = stat_fields(process);
+  if (fields.size() <= kChildrenKernelField) return 0;
+  const std::uint64_t ticks =
+      number(fields[kChildrenUserField]) + number(fields[kChildrenKernelField]);
+  return ticks * (kSecond / kTicksPerSecond);
 }
 
 }  // namespace
@@ -100,23 +111,49 @@ Memory resident(const std::vector<pid_t>& processes) {
   return memory;
 }
 
-std::uint64_t busy_ns(const Cores& cores, std::uint64_t now) {
-  constexpr std::size_t kIdleColumn = 3;  // and behind it the wait for disks, which is idle, too
+CoreTime core_time(const Cores& cores, std::uint64_t now) {
+  constexpr std::size_t kIdle = 3;    // columns of /proc/stat, behind the name
+  constexpr std::size_t kIoWait = 4;  // idle, too
+  constexpr std::size_t kStolen = 7;
+  constexpr std::uint64_t kTickNs = kSecond / kTicksPerSecond;
   std::istringstream stat(read_file("/proc/stat"));
-  std::uint64_t idle_ticks = 0;
+  CoreTime time;
+  std::uint64_t idle_ns = 0;
   for (std::string line; std::getline(stat, line);) {
-    std::istringstream columns(line);
+    std::istringstream words(line);
     std::string name;
-    columns >> name;
+    words >> name;
     const bool wanted = std::any_of(cores.begin(), cores.end(),
                                     [&](int core) { return name == fmt::format("cpu{}", core); });
     if (!wanted) continue;
-    std::uint64_t ticks = 0;
-    for (std::size_t i = 0; i <= kIdleColumn + 1 && columns >> ticks; ++i) {
-      if (i >= kIdleColumn) idle_ticks += ticks;
-    }
+    const std::vector<std::uint64_t> ticks{std::istream_iterator<std::uint64_t>(words), {}};
+    if (ticks.size() <= kStolen) continue;
+    idle_ns += (ticks[kIdle] + ticks[kIoWait]) * kTickNs;
+    time.stolen_ns += ticks[kStolen] * kTickNs;
   }
-  return now * cores.size() - idle_ticks * (kSecond / kTicksPerSecond);
+  time.busy_ns = now * cores.size() - idle_ns;
+  return time;
+}
+
+OthersTime others_time(const std::vector<pid_t>& ours) {
+  constexpr pid_t kKernelThreads = 2;  // their parent
+  OthersTime others;
+  for (const auto& [process, parent] : processes_and_parents()) {
+    if (process == kKernelThreads || parent == kKernelThreads) continue;
+    if (std::find(ours.begin(), ours.end(), process) != ours.end()) continue;
+    others[process] = exact_cpu_time(process) + ended_children_time(process);
+  }
+  return others;
+}
+
+std::uint64_t grown(const OthersTime& before, const OthersTime& after) {
+  std::uint64_t sum = 0;
+  for (const auto& [process, time] : after) {
+    const auto earlier = before.find(process);
+    const std::uint64_t base = earlier == before.end() ? 0 : earlier->second;
+    if (time > base) sum += time - base;
+  }
+  return sum;
 }
 
 }  // namespace drover::bench

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "posix.h"
@@ -32,8 +33,19 @@ struct Memory {
 };
 Memory resident(const std::vector<pid_t>& processes);
 
-// Time in which these cores were not idle, whoever used them, a hypervisor's other guests included.
-// In steps of 10 ms.
-std::uint64_t busy_ns(const Cores& cores, std::uint64_t now);
+// Time in which these cores were not idle, and what of it a hypervisor gave to somebody else. In
+// steps of 10 ms. Not idle is also an interrupt that wakes an idle core, which no process is
+// charged for: with ten thousand wake-ups a second that is a tenth of a core and more.
+struct CoreTime {
+  std::uint64_t busy_ns = 0;
+  std::uint64_t stolen_ns = 0;
+};
+CoreTime core_time(const Cores& cores, std::uint64_t now);
+
+// The CPU time of every process but these and the kernel's own threads, with that of its children
+// that have ended.
+using OthersTime = std::map<pid_t, std::uint64_t>;
+OthersTime others_time(const std::vector<pid_t>& ours);
+std::uint64_t grown(const OthersTime& before, const OthersTime& after);
 
 }  // namespace drover::bench
