@@ -32,14 +32,14 @@ class NoLog final : public Log {
 
 // The head as the relay sends it, without the length of the body.
 void check_forwarded(const Exchange& exchange) {
-  const std::string text = "POST " + exchange.target + " HTTP/1.1\r\nHost: instance:1\r\n" +
-                           exchange.forward_fields + "\r\n";
+  const std::string text = "POST " + exchange.kept->target + " HTTP/1.1\r\nHost: instance:1\r\n" +
+                           exchange.kept->forward_fields + "\r\n";
   wire::RequestParser parser({.max_bytes = 1 << 20, .max_fields = 200});  // two fields are ours
   wire::RequestHead head;
   const auto parsed = parser.parse(text, head);
   require(parsed.ok() && *parsed && **parsed == text.size(), "the instance reads one head");
   require(head.framing == wire::Framing::kNone, "nothing of the client's frames our body");
-  require(head.path == exchange.route->path || exchange.target.starts_with("/v1/models/"),
+  require(head.path == exchange.route->path || exchange.kept->target.starts_with("/v1/models/"),
           "the path is one of ours");
   require(head.authority == "instance:1" && head.query.empty(), "the instance's own name");
   for (const wire::Field& field : head.fields) {

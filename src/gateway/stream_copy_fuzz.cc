@@ -100,9 +100,7 @@ Copied copy(const Setup& setup, std::string_view input, Pieces pieces, Rng rng) 
   ManualStream& stream = *made;
   Client client(std::move(made));
   client.begin_request(request);
-  wire::ResponseHead head;
-  head.framing = setup.framing;
-  StreamCopy copying(client, exchange, head, setup.hold);
+  StreamCopy copying(client, exchange.route->shape, setup.framing, 0, setup.hold);
   const auto answer = [] { return Answer{200, "application/x-ndjson", {}}; };
 
   Copied out;
