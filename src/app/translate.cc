@@ -57,6 +57,7 @@ gateway::Settings gateway_settings(const config::Config& config) {
   settings.limits.head.max_target = limits.target_bytes;
   settings.limits.body_bytes = limits.body_bytes;
   settings.limits.spill_bytes = limits.spill_bytes;
+  settings.limits.body_memory_bytes = limits.body_memory;
   settings.limits.spill_dir = limits.spill_dir;
   settings.limits.connections = limits.connections;
   settings.deadlines.head = limits.head_timeout;

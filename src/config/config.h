@@ -86,10 +86,11 @@ struct Limits {
   std::uint32_t fields = 100;               // fields of one head
   std::uint64_t target_bytes = 8 * 1024;    // path and query
   std::uint64_t body_bytes = 100'000'000;   // 100 MB; more is answered 413
-  std::uint64_t spill_bytes = 1024 * 1024;  // a larger body waits in a file instead of memory
-  std::string spill_dir = "/tmp";           // for those files; an absolute path
-  std::uint32_t connections = 10'000;       // client connections open at once, per IO loop
-  Duration head_timeout = std::chrono::seconds(10);        // a whole request head
+  std::uint64_t spill_bytes = 1024 * 1024;  // a larger body waits in a file, unless there is room
+  std::uint64_t body_memory = 64 * 1024 * 1024;      // in memory for such bodies, per IO loop
+  std::string spill_dir = "/tmp";                    // for those files; an absolute path
+  std::uint32_t connections = 10'000;                // client connections open at once, per IO loop
+  Duration head_timeout = std::chrono::seconds(10);  // a whole request head
   Duration body_stall_timeout = std::chrono::seconds(30);  // without progress of a body
   Duration idle_timeout = std::chrono::minutes(2);         // between two requests
   Duration write_stall_timeout = std::chrono::minutes(1);  // a client that takes nothing

@@ -161,7 +161,8 @@ TEST(Load, ReportsAllErrorsInTheOrderOfTheText) {
             "f:2:8: 'y' has no port; write y:11436\n"
             "f:4:11: 'fields' must be a whole number, not 'z'\n"
             "f:5:3: unknown key 'nope'; known here are head_bytes, fields, target_bytes, "
-            "body_bytes, spill_bytes, spill_dir, connections, head_timeout, body_stall_timeout, "
+            "body_bytes, spill_bytes, body_memory, spill_dir, connections, head_timeout, "
+            "body_stall_timeout, "
             "idle_timeout or write_stall_timeout\n");
 }
 

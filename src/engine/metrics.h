@@ -107,6 +107,7 @@ class Metrics {
   Counter connections_accepted;
   Counter connections_evicted;  // idle ones that made room for others
   Gauge connections_open;
+  Gauge body_memory_bytes;  // that larger request bodies take
   Gauge requests_active;
   Counter log_lines_dropped;
 

@@ -307,6 +307,9 @@ std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& me
   out.single("connections_open", "gauge", "Client connections.", metrics.connections_open.value());
   out.single("connections_accepted_total", "counter", "Client connections accepted.",
              metrics.connections_accepted.value());
+  out.single("body_memory_bytes", "gauge",
+             "Memory that request bodies over limits.spill_bytes take (limits.body_memory).",
+             metrics.body_memory_bytes.value());
   out.single("connections_evicted_total", "counter", "Idle connections that made room for others.",
              metrics.connections_evicted.value());
   out.single("log_lines_dropped_total", "counter", "Log lines lost to a slow log.",

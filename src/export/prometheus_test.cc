@@ -178,6 +178,7 @@ TEST(Prometheus, SaysWhatHappened) {
   metrics.count_fallback("gpu0");
   metrics.count_unload("gpu0", "room");
   metrics.connections_open.add(3);
+  metrics.body_memory_bytes.add(5000);
   metrics.connections_evicted.add(2);
   const Reader read(metrics_text(fleet.fleet(), metrics, "0.1.0"));
   EXPECT_EQ(read.at("drover_build_info{version=\"0.1.0\",policy=\"least_loaded\"}"), 1);
@@ -204,6 +205,7 @@ TEST(Prometheus, SaysWhatHappened) {
   EXPECT_EQ(read.at("drover_cpu_fallbacks_total{backend=\"gpu0\"}"), 1);
   EXPECT_EQ(read.at("drover_unloads_total{backend=\"gpu0\",reason=\"room\"}"), 1);
   EXPECT_EQ(read.at("drover_connections_open"), 3);
+  EXPECT_EQ(read.at("drover_body_memory_bytes"), 5000);
   EXPECT_EQ(read.at("drover_connections_evicted_total"), 2);
   const Family& duration = read.families.at("drover_request_duration_seconds");
   EXPECT_EQ(duration.samples.at(

@@ -30,26 +30,34 @@ int open_unlinked(const std::string& directory) {
 
 }  // namespace
 
-BodyStore::BodyStore(std::uint64_t spill_bytes, const std::string& spill_dir)
-    : spill_bytes_(spill_bytes), spill_dir_(spill_dir) {}
+BodyStore::BodyStore(std::uint64_t spill_bytes, const std::string& spill_dir, BodyRoom* room)
+    : spill_bytes_(spill_bytes), spill_dir_(spill_dir), room_(room) {}
 
 BodyStore::~BodyStore() { release(); }
 
 void BodyStore::release() {
-  std::string().swap(memory_);  // an assignment would keep the room
+  leave_memory();
   edits_ = {};
   if (file_ >= 0) ::close(std::exchange(file_, -1));
 }
 
+void BodyStore::leave_memory() {
+  std::string().swap(memory_);  // an assignment would keep it
+  if (taken_ > 0) room_->give(std::exchange(taken_, 0));
+}
+
 void BodyStore::expect(std::uint64_t bytes) {
-  if (bytes <= spill_bytes_) memory_.reserve(bytes);
+  const bool large = bytes > spill_bytes_;
+  if (large && (room_ == nullptr || !room_->take(bytes))) return;
+  if (large) taken_ = bytes;
+  memory_.reserve(bytes);
 }
 
 Result<void> BodyStore::append(std::string_view piece) {
   received_ += piece.size();
   if (file_ >= 0) return write_file(piece);
   memory_.append(piece);
-  if (memory_.size() > spill_bytes_) return spill();
+  if (memory_.size() > std::max(spill_bytes_, taken_)) return spill();
   return {};
 }
 
@@ -57,7 +65,7 @@ Result<void> BodyStore::spill() {
   file_ = open_unlinked(spill_dir_);
   if (file_ < 0) return disk_error(spill_dir_, errno);
   Result<void> written = write_file(memory_);
-  std::string().swap(memory_);
+  leave_memory();
   return written;
 }
 

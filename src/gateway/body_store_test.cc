@@ -109,6 +109,46 @@ TEST(BodyStore, SpillsAboveTheLimitAndNotAtIt) {
   }
 }
 
+TEST(BodyStore, ALargeBodyStaysInMemoryWhileTheLoopHasRoom) {
+  const std::string directory = ::testing::TempDir();
+  Gauge taken;
+  BodyRoom room(5 * kSpill, taken);
+  const std::string text = letters(3 * kSpill);
+  BodyStore first(kSpill, directory, &room);
+  first.expect(text.size());
+  ASSERT_TRUE(first.append(text).ok());
+  EXPECT_FALSE(first.spilled());
+  EXPECT_EQ(read_all(first, 10), text);
+  EXPECT_EQ(room.free_bytes(), 2 * kSpill);
+  EXPECT_EQ(taken.value(), static_cast<std::int64_t>(3 * kSpill));
+
+  BodyStore second(kSpill, directory, &room);
+  second.expect(text.size());
+  ASSERT_TRUE(second.append(text).ok());
+  EXPECT_TRUE(second.spilled()) << "the first has the room";
+  EXPECT_EQ(read_all(second, 10), text);
+
+  first.release();
+  EXPECT_EQ(room.free_bytes(), 5 * kSpill);
+  BodyStore third(kSpill, directory, &room);
+  third.expect(text.size());
+  ASSERT_TRUE(third.append(text).ok());
+  EXPECT_FALSE(third.spilled());
+}
+
+TEST(BodyStore, MoreThanWasExpectedSpillsAndGivesTheRoomBack) {
+  const std::string directory = ::testing::TempDir();
+  Gauge taken;
+  BodyRoom room(5 * kSpill, taken);
+  BodyStore store(kSpill, directory, &room);
+  store.expect(2 * kSpill);
+  const std::string text = letters(2 * kSpill + 1);
+  ASSERT_TRUE(store.append(text).ok());
+  EXPECT_TRUE(store.spilled());
+  EXPECT_EQ(room.free_bytes(), 5 * kSpill);
+  EXPECT_EQ(read_all(store, 10), text);
+}
+
 TEST(BodyStore, CursorsReadIndependently) {
   const std::string directory = ::testing::TempDir();
   BodyStore store(kSpill, directory);

@@ -18,7 +18,8 @@ namespace drover::gateway {
 
 // What an instance is to be sent, perhaps more than once.
 struct KeptRequest {
-  explicit KeptRequest(const Limits& limits) : body(limits.spill_bytes, limits.spill_dir) {}
+  KeptRequest(const Limits& limits, BodyRoom* room)
+      : body(limits.spill_bytes, limits.spill_dir, room) {}
 
   std::string target;          // canonical
   std::string forward_fields;  // complete lines, filtered
@@ -27,8 +28,8 @@ struct KeptRequest {
 };
 
 struct Exchange {
-  Exchange(const Limits& limits, Instant now)
-      : arrived(now), kept(std::make_unique<KeptRequest>(limits)) {}
+  Exchange(const Limits& limits, Instant now, BodyRoom* room = nullptr)
+      : arrived(now), kept(std::make_unique<KeptRequest>(limits, room)) {}
 
   Instant arrived;
   RequestId id;

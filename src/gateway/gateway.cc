@@ -29,7 +29,12 @@ std::string_view path_of_line(std::string_view input) {
 
 Gateway::Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool,
                  const Settings& settings, Log& log)
-    : loop_(loop), port_(port), pool_(pool), settings_(settings), log_(log) {}
+    : loop_(loop),
+      port_(port),
+      pool_(pool),
+      settings_(settings),
+      log_(log),
+      room_(settings.limits.body_memory_bytes, port.engine().metrics().body_memory_bytes) {}
 
 Gateway::~Gateway() = default;
 
@@ -142,7 +147,7 @@ void Gateway::tell_when_drained() {
 
 // head_ has just been read.
 net::Task<void> Gateway::serve_request(Client& client, Link& link) {
-  Exchange exchange(settings_.limits, loop_.now());
+  Exchange exchange(settings_.limits, loop_.now(), &room_);
   exchange.id = port_.engine().next_request_id();
   client.begin_request(head_);
   // Told to go in the very moment of a request: it is served, and is the last one.

@@ -91,6 +91,7 @@ class Gateway {
   // Of the request that is being admitted. Shared like the loop's scratch: valid until the next
   // co_await, so that no waiting connection holds a head.
   wire::RequestHead head_;
+  BodyRoom room_;
   std::size_t open_ = 0;         // accepted and not closed
   std::size_t listeners_ = 0;    // that still accept
   std::size_t turned_away_ = 0;  // that still hear why

@@ -380,6 +380,7 @@ std::size_t kept_files(const std::string& directory) {
 TEST(OwnFault, AKeptBodyIsLetGoWithTheFirstContentByte) {
   WorldOptions options{.instances = 1};
   options.gateway.limits.spill_bytes = 100;
+  options.gateway.limits.body_memory_bytes = 0;
   options.gateway.limits.spill_dir = std::filesystem::canonical(::testing::TempDir()).string();
   options.fake.parallel = 3;
   World world(options);
@@ -411,6 +412,7 @@ bool spoil_kept_body(const std::string& directory) {
 TEST(OwnFault, AKeptBodyThatCannotBeReadBackIsOursAndBlamesNobody) {
   WorldOptions options;
   options.gateway.limits.spill_bytes = 1000;
+  options.gateway.limits.body_memory_bytes = 0;
   options.gateway.limits.spill_dir = std::filesystem::canonical(::testing::TempDir()).string();
   World world(options);
   inject_everywhere(world, 2, R"({"kind":"hang"})");

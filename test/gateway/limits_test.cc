@@ -57,6 +57,7 @@ TEST(Limits, AChunkedBodyIsRefusedWhereItGetsTooLong) {
 TEST(Limits, ABodyBeyondMemoryIsSpilledAndArrivesWhole) {
   WorldOptions options{.instances = 2, .network = {.split = simnet::Split::kRandom}};
   options.gateway.limits.spill_bytes = 1000;
+  options.gateway.limits.body_memory_bytes = 0;
   options.gateway.limits.spill_dir = ::testing::TempDir();
   World world(options);
   const std::string question(200'000, 'q');
@@ -72,6 +73,7 @@ TEST(Limits, ABodyBeyondMemoryIsSpilledAndArrivesWhole) {
 TEST(Limits, ABodyThatCannotBeKeptIsNotNow) {
   WorldOptions options{.instances = 1};
   options.gateway.limits.spill_bytes = 100;
+  options.gateway.limits.body_memory_bytes = 0;
   options.gateway.limits.spill_dir = "/nowhere/at/all";
   World world(options);
   Client& client = world.chat(3, std::string(1000, 'x'));

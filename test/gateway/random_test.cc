@@ -99,6 +99,7 @@ class Afternoon {
     options.core.policy =
         rng.below(2) == 0 ? core::PolicyName::kRoundRobin : core::PolicyName::kLeastLoaded;
     options.gateway.limits.spill_bytes = 2000;
+    options.gateway.limits.body_memory_bytes = 20'000;  // for some of them
     options.gateway.limits.spill_dir = ::testing::TempDir();
     options.gateway.limits.document_bytes = rng.below(2) == 0 ? 200 : 4 * 1024 * 1024;
     options.gateway.limits.first_record_bytes = rng.below(2) == 0 ? 20 : 64 * 1024;
