@@ -112,7 +112,7 @@ STRICTER = [
     "The only expectation that can be met is 100-continue.",
     "The request does not begin with the name of a method.",
     "The request line is not 'METHOD TARGET HTTP/1.1' with single spaces.",
-    "The request target '*' is not served here.",
+    "Only OPTIONS may have the request target '*'.",
     "The request target is longer than",
     "The request target is neither a path nor an http or https URL.",
     "The status line is not 'HTTP/1.1 STATUS REASON'.",
