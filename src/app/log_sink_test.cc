@@ -64,6 +64,23 @@ TEST(LogSink, JsonIsOneObjectALine) {
       "\"change\":-1,\"seconds\":1.5,\"supervised\":false}\n");
 }
 
+TEST(LogSink, NumbersAreWrittenShort) {
+  const std::string line = written(LineFormat::kText, [](Log& log) {
+    log.info("x", {{"a", 0.0},
+                   {"b", 0.001},
+                   {"c", 12.34},
+                   {"d", 1234567.891},
+                   {"e", 0.25e-4},
+                   {"f", -2.5},
+                   {"g", 3e20},
+                   {"h", 7.0},
+                   {"i", 10.05}});
+  });
+  EXPECT_NE(line.find("a=0 b=0.001 c=12.34 d=1234567.891 e=2.5e-05 f=-2.5 g=3e+20 h=7 i=10.05"),
+            std::string::npos)
+      << line;
+}
+
 TEST(LogSink, TextHasTimeLevelEventAndFields) {
   const std::string line = written(LineFormat::kText, [](Log& log) {
     log.info("listening", {{"address", "127.0.0.1:11434"}, {"why", "two words"}});

@@ -123,6 +123,7 @@ net::Task<Result<void>> Client::send_whole(Answer answer, std::string_view body,
   }
   const std::string head = head_text(answer, framing);
   const std::array<std::string_view, 2> parts = {head, head_only_ ? std::string_view() : body};
+  co_await loop().late();
   Result<void> sent = co_await net::write_all(*stream_, parts, stall, cancel);
   if (sent) bytes_sent_ += head.size() + parts[1].size();
   co_return sent;

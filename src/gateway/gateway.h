@@ -60,7 +60,6 @@ class Gateway {
   net::Task<void> accept_clients(std::unique_ptr<net::Listener> listener);
   net::Task<void> serve_connection(std::unique_ptr<net::Stream> stream);
   net::Task<void> serve_request(Client& client, Link& link);
-  net::Task<void> tell(Client& client, Link& link, Exchange& exchange);
   net::Task<void> prepare(Client& client, Link& link, Exchange& exchange, bool& ready);
   net::Task<void> answer_own(Client& client, Link& link, Exchange& exchange);
   net::Task<void> attempt_until_answered(Client& client, Link& link, Exchange& exchange);

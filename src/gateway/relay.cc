@@ -125,6 +125,7 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
   }
   BodyStore::Cursor cursor;
   std::string_view before = head;
+  co_await loop_.late();
   for (;;) {
     Result<std::string_view> piece = exchange_.kept->body.read(cursor, space);
     if (!piece) co_return std::move(piece).error();

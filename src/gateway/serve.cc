@@ -1,4 +1,4 @@
-// The life of one request, top to bottom. Whatever can happen to it happens in tell() and
+// The life of one request, top to bottom. Whatever can happen to it happens in prepare() and
 // attempt_until_answered(), in this order.
 
 #include <fmt/format.h>
@@ -44,14 +44,25 @@ Error shutting_down_error() {
 
 }  // namespace
 
-net::Task<void> Gateway::tell(Client& client, Link& link, Exchange& exchange) {
+// head_ has just been read.
+net::Task<void> Gateway::serve_request(Client& client, Link& link) {
+  Exchange exchange(settings_.limits, loop_.now(), &room_);
+  exchange.id = port_.engine().next_request_id();
+  client.begin_request(head_);
+  // Told to go in the very moment of a request: it is served, and is the last one.
+  if (draining_ || link.cancel.triggered()) client.close_after_answer();
+  link.cancel.reset();
+  port_.engine().metrics().requests_active.add(1);
   bool ready = false;
   co_await prepare(client, link, exchange, ready);
-  if (!ready) co_return;
-  // From here on the client has nothing to do but wait; if it leaves, so do we, wherever we are.
-  client.stream().watch_hangup(&link.cancel);
-  co_await attempt_until_answered(client, link, exchange);
-  client.stream().watch_hangup(nullptr);
+  if (ready) {
+    // From here on the client has nothing to do but wait; if it leaves, so do we, wherever we are.
+    client.stream().watch_hangup(&link.cancel);
+    co_await attempt_until_answered(client, link, exchange);
+    client.stream().watch_hangup(nullptr);
+  }
+  port_.engine().metrics().requests_active.add(-1);
+  finish(client, exchange);
 }
 
 // `ready`: it is for an instance to answer. Otherwise it has been answered here.

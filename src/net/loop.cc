@@ -105,9 +105,9 @@ void Loop::turn(Instant until) {
 }
 
 void Loop::run_ready() {
-  for (int round = 0; round < kRoundsPerTurn && ready_.linked(); ++round) {
+  for (int round = 0; round < kRoundsPerTurn && has_ready(); ++round) {
     Link batch;
-    batch.take(ready_);
+    batch.take(ready_.linked() ? ready_ : late_);
     while (batch.linked()) {
       auto& waiter = *static_cast<Waiter*>(batch.front());
       waiter.unlink();

@@ -92,6 +92,18 @@ class Loop {
   }
   SleepAwaiter sleep_for(Duration d, Cancel* cancel = nullptr) { return {*this, now_ + d, cancel}; }
 
+  class LateAwaiter : public Waiter {
+   public:
+    using Waiter::Waiter;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> coroutine) { start_late(coroutine); }
+    void await_resume() const noexcept {}
+  };
+  // Behind everybody who is ready, in the same turn. For sends that others are about to make too:
+  // one behind the other they wake the receiver's core once, apart each of them does, and a wake-up
+  // across cores costs as much as the send.
+  LateAwaiter late() { return LateAwaiter(*this); }
+
   // Errors: kSystem with the reason in words ("address already in use").
   virtual Result<std::unique_ptr<Listener>> listen(const Endpoint& at, ListenOptions options) = 0;
 
@@ -113,7 +125,7 @@ class Loop {
   Instant next_timer() const { return timers_.empty() ? kNever : timers_.front().due; }
   // Corrects stale entries until next_timer() is exact.
   void settle_timers();
-  bool has_ready() const { return ready_.linked(); }
+  bool has_ready() const { return ready_.linked() || late_.linked(); }
   // Whether stop() was called since the last time this was asked.
   bool take_stop();
   // From poll(): nothing can ever happen again by itself, so run() returns.
@@ -132,6 +144,7 @@ class Loop {
   };
 
   void make_ready(Waiter& waiter) { ready_.append(waiter); }
+  void make_late(Waiter& waiter) { late_.append(waiter); }
   void run_ready();
   void fire_timers();
   void run_posted();
@@ -146,6 +159,7 @@ class Loop {
 
   Instant now_{};
   Link ready_;  // ring of Waiter
+  Link late_;   // the same, for when ready_ is empty
   Link roots_;  // ring of Root promises, oldest first
   std::size_t live_tasks_ = 0;
   std::vector<Queued> timers_;  // binary heap by due

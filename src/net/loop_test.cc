@@ -109,6 +109,36 @@ TEST(Loop, SpawnRunsAtTheNextTurnInOrder) {
   EXPECT_EQ(loop.live_tasks(), 0u);
 }
 
+Task<void> append_late(Loop& loop, std::string& log, char before, char after) {
+  log += before;
+  co_await loop.late();
+  log += after;
+}
+
+TEST(Loop, LateIsBehindAllWhoAreReadyAndInTheSameTurn) {
+  ManualLoop loop;
+  std::string log;
+  loop.spawn(append_late(loop, log, 'a', 'A'));
+  loop.spawn(append_late(loop, log, 'b', 'B'));
+  loop.spawn(append(log, 'c'));
+  loop.turn(loop.now());
+  EXPECT_EQ(log, "abcAB");
+}
+
+TEST(Loop, AFrameThatWaitsToBeLateCanBeDestroyed) {
+  ManualLoop loop;
+  std::string log;
+  OwnedTask late(loop);
+  late.start(append_late(loop, log, 'a', 'A'));
+  auto stop = [](OwnedTask& task) -> Task<void> {  // captures nothing
+    task.stop();
+    co_return;
+  };
+  loop.spawn(stop(late));
+  loop.turn(loop.now());
+  EXPECT_EQ(log, "a");
+}
+
 TEST(Loop, AbandonDestroysInnermostFirstAndNewestFirst) {
   ManualLoop loop;
   std::string log;

@@ -29,6 +29,11 @@ void Waiter::start(std::coroutine_handle<> coroutine) {
   loop_.make_ready(*this);
 }
 
+void Waiter::start_late(std::coroutine_handle<> coroutine) {
+  coroutine_ = coroutine;
+  loop_.make_late(*this);
+}
+
 void Waiter::leave() {
   if (slot_ != nullptr) {
     *slot_ = nullptr;
