@@ -84,6 +84,7 @@ def test_a_file_that_may_not_grow_refuses_the_body_and_not_the_process() -> None
 
     with Fleet(1, **FAST) as fleet:
         limit(fleet, resource.RLIMIT_FSIZE, 2 * MB)
-        assert asyncio.run(upload(fleet.drover.port, 8 * MB)) == 503
+        # More than fits into limits.body_memory, so that it needs the file.
+        assert asyncio.run(upload(fleet.drover.port, 80 * MB)) == 503
         assert fleet.drover.running()
         assert ask_now(fleet.drover.port, "echo:again").complete
