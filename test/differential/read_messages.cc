@@ -81,11 +81,11 @@ std::string request_json(std::string_view input) {
   Result<std::optional<std::size_t>> parsed = parser.parse(input, head);
   if (!parsed) return refused(parsed.error());
   if (!*parsed) return std::string(kIncomplete);
-  const std::string members =
-      "\"method\":" + quoted(head.method_text) + ",\"target\":" + quoted(head.target) +
-      ",\"authority\":" + quoted(head.authority) +
-      ",\"minor\":" + std::to_string(head.minor_version) +
-      ",\"fields\":" + fields_json(head.fields);
+  const std::string members = "\"method\":" + quoted(head.method_text) +
+                              ",\"target\":" + quoted(head.target) +
+                              ",\"authority\":" + quoted(head.authority) +
+                              ",\"minor\":" + std::to_string(head.minor_version) +
+                              ",\"fields\":" + fields_json(head.fields);
   return whole_message(input, **parsed,
                        BodyDecoder(head.framing, head.content_length, Origin::kClient), members);
 }
