@@ -135,10 +135,6 @@ int serve(Start start, std::vector<int> listeners, int link, const Surroundings&
   return (*server)->run() == Server::Ended::kDrained ? cli::kDone : cli::kFailed;
 }
 
-}  // namespace
-
-namespace {
-
 // --- as a service ---
 
 // One listening socket serves all loops: systemd has bound it once.

@@ -11,6 +11,7 @@
 #include "app/cli.h"
 #include "app/effective.h"
 #include "app/gpus.h"
+#include "app/keeper_session.h"
 #include "app/log_sink.h"
 #include "keeper/gpu_reader.h"
 #include "keeper/instance_list.h"
@@ -21,8 +22,6 @@
 
 namespace drover::app {
 namespace {
-
-constexpr const char* kSocketPath = "/run/drover/keeper.sock";
 
 void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
@@ -133,7 +132,7 @@ int run_keeper(const std::vector<std::string>& arguments, const config::Environm
   if (!instances) return refuse(instances.error());
   keeper::ServiceKeeper::Options options;
   options.welcome = welcome_of(std::move(effective), *instances);
-  options.socket = environment("DROVER_KEEPER_SOCKET").value_or(kSocketPath);
+  options.socket = environment("DROVER_KEEPER_SOCKET").value_or(kKeeperSocket);
   options.gpus = keeper::make_gpu_reader(gpu_places(environment));
   return keep(std::move(options), config);
 }

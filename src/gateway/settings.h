@@ -18,9 +18,9 @@ namespace drover::gateway {
 struct Limits {
   wire::HeadLimits head;
   wire::JsonLimits json;
-  std::uint64_t body_bytes = 100'000'000;   // above: 413
-  std::uint64_t spill_bytes = 1024 * 1024;  // above: the body goes to a file, unless there is
-  std::uint64_t body_memory_bytes = 64 * 1024 * 1024;  // room: so much of larger ones, per loop
+  std::uint64_t body_bytes = 100'000'000;              // above: 413
+  std::uint64_t spill_bytes = 1024 * 1024;             // above: a file, if there is no room
+  std::uint64_t body_memory_bytes = 64 * 1024 * 1024;  // the room for larger ones, per loop
   std::uint64_t document_bytes = 4 * 1024 * 1024;      // whole answers held back for a hidden retry
   std::uint64_t first_record_bytes = 64 * 1024;  // of a stream held back until a record is whole
   std::string spill_dir = "/tmp";                // unlinked files live here
