@@ -10,13 +10,14 @@ if(DROVER_SANITIZE)
 endif()
 
 if(DROVER_HARDEN)
-  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
   # -U first: a distribution may predefine the macro, and a second definition would be an error.
   add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS
                       -fstack-protector-strong -fstack-clash-protection)
   if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
     add_compile_options(-fcf-protection)
   endif()
-  add_compile_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-fPIE>)
+  # Not -fPIC, except where a shared library asks for it itself: code that another library might
+  # replace cannot be inlined, and there is no such library.
+  add_compile_options($<$<NOT:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,SHARED_LIBRARY>>:-fPIE>)
   add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie> -Wl,-z,relro,-z,now)
 endif()

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "wire/json_bytes.h"
+
 namespace drover::app {
 namespace {
 
@@ -44,13 +46,10 @@ Character first_character(std::string_view text) {
 
 // Most text is plain from end to end, and goes in one piece.
 std::size_t plain_prefix(std::string_view text) {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x20 || c >= 0x7F || c == '"' || c == '\\') break;
-    ++i;
-  }
-  return i;
+  constexpr char kDelete = 0x7F;  // a control character, which JSON allows in a string
+  const char* const end = wire::skip_plain(text.data(), text.data() + text.size());
+  const std::string_view plain(text.data(), static_cast<std::size_t>(end - text.data()));
+  return std::min(plain.find(kDelete), plain.size());
 }
 
 template <class Append>

@@ -13,9 +13,11 @@ std::string_view name_of(const FleetView& names, BackendId backend) {
   return names.backends[backend.value].name;
 }
 
-std::string describe(const Candidate& candidate) {
-  return fmt::format("{} under way{}", candidate.in_flight,
-                     candidate.model_loaded ? ", model loaded" : "");
+void describe(std::string& text, const Candidate& candidate) {
+  const fmt::format_int in_flight(candidate.in_flight);
+  text.append(in_flight.data(), in_flight.size());
+  text += " under way";
+  if (candidate.model_loaded) text += ", model loaded";
 }
 
 }  // namespace
@@ -34,7 +36,7 @@ std::string Explanation::to_string(const FleetView& names) const {
     const bool passed_over = candidate.filtered != Filtered::kNot;
     if (passed_over) text += core::to_string(candidate.filtered);
     if (passed_over && chosen == candidate.backend) text += ", ";
-    if (!passed_over || chosen == candidate.backend) text += describe(candidate);
+    if (!passed_over || chosen == candidate.backend) describe(text, candidate);
   }
   return text;
 }

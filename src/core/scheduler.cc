@@ -105,11 +105,12 @@ void Scheduler::State::grant(const RequestArrived& request, Attempt attempt, Pic
   const LeaseId lease{++last_lease};
   const ModelName& model = request.ask.model;
   const LoadedModel* loaded = instance.loaded_entry(model);
-  const ModelName& held_as = loaded == nullptr ? model : loaded->name;
-  room.memory().granted(instance.spec.id, held_as, room.need(instance, model));
+  const bool renamed = loaded != nullptr && loaded->name != model;
+  auto listed_as = renamed ? std::make_unique<ModelName>(loaded->name) : nullptr;
+  OpenLease open{instance.spec.id, model, std::move(listed_as), attempt, instance.health.term()};
+  room.memory().granted(instance.spec.id, open.held_as(), room.need(instance, model));
   instance.hang.granted(lease, request.ask, now);
-  leases.emplace(lease,
-                 OpenLease{instance.spec.id, model, held_as, attempt, instance.health.term()});
+  leases.emplace(lease, std::move(open));
   out->push_back(
       Grant{request.request, lease, instance.spec.id, pick.model_loaded, std::move(pick.why)});
 }
@@ -155,13 +156,13 @@ void Scheduler::State::on(const LeaseSettled& settled) {
   if (lease.awaiting_first) --instance.awaiting_first;
   if (lease.term == instance.health.term()) --instance.in_flight_of_term;
   budget.ended(lease.attempt);
-  room_changed |= room.memory().ended(lease.backend, lease.held_as);
+  room_changed |= room.memory().ended(lease.backend, lease.held_as());
   const bool served = settled.result == AttemptResult::kServed;
   const bool answered =
       served || settled.result == AttemptResult::kBusy || settled.result == AttemptResult::kNoModel;
   instance.hang.ended(settled.lease, answered, settled.usage, now);
   change_health(instance, [&] { judge(instance, lease, settled); });
-  if (served) fell_back(instance, instance.fallback.answered(lease.held_as, settled.usage, now));
+  if (served) fell_back(instance, instance.fallback.answered(lease.held_as(), settled.usage, now));
   advance_restart(instance);
 }
 

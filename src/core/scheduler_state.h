@@ -24,11 +24,14 @@ namespace drover::core {
 struct OpenLease {
   BackendId backend;
   ModelName model;
-  ModelName held_as;  // its name in the ledger of memory
+  std::unique_ptr<ModelName> listed_as;  // where the instance lists it under another name
   Attempt attempt = Attempt::kFirst;
   std::uint32_t term = 0;  // of the instance's health, when granted
   bool awaiting_first = true;
   bool revoked = false;
+
+  // Its name in the ledger of memory.
+  const ModelName& held_as() const { return listed_as == nullptr ? model : *listed_as; }
 };
 
 struct Scheduler::State {

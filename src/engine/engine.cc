@@ -146,20 +146,27 @@ void Engine::State::close(const Port::State& port) {
 
 void Engine::State::dispatch(core::Event event) {
   if (!open) return;
-  events.push_back(std::move(event));
-  if (handling) return;  // an effect caused it: the loop below is under way
+  if (handling) {  // an effect caused it: the loop below is under way
+    events.push_back(std::move(event));
+    return;
+  }
   handling = true;
+  handle(event);
   while (!events.empty()) {
     const core::Event next = std::move(events.front());
     events.pop_front();
-    effects.clear();
-    scheduler.handle(next, home.now(), effects);
-    for (core::Effect& effect : effects) {
-      std::visit([this](auto& each) { perform(each); }, effect);
-    }
+    handle(next);
   }
   handling = false;
   if (nudge) nudge->set();
+}
+
+void Engine::State::handle(const core::Event& event) {
+  effects.clear();
+  scheduler.handle(event, home.now(), effects);
+  for (core::Effect& effect : effects) {
+    std::visit([this](auto& each) { perform(each); }, effect);
+  }
 }
 
 void Engine::State::perform(core::Grant& grant) {
@@ -250,13 +257,13 @@ void Engine::State::perform(core::WakeAt& wake) { wake_at = wake.when; }
 
 // --- Engine::State: what happens once a turn ---
 
-// One coroutine for both: a snapshot after all events of this turn, not after each of them; and the
-// Tick that the scheduler asked for.
+// One coroutine for both: a snapshot after all events of this turn, or of some more; and the Tick
+// that the scheduler asked for.
 net::Task<void> Engine::State::housekeeping() {
   for (;;) {
-    const net::WaitResult result = co_await nudge->wait(wake_at);
+    const net::WaitResult result = co_await nudge->wait(std::min(wake_at, publish_at));
     nudge->clear();
-    if (result == net::WaitResult::kTimedOut) {
+    if (result == net::WaitResult::kTimedOut && home.now() >= wake_at) {
       wake_at = kNever;
       dispatch(core::Tick{});
       nudge->clear();
@@ -265,8 +272,18 @@ net::Task<void> Engine::State::housekeeping() {
   }
 }
 
+// A copy of the whole fleet for each request would be a good part of its cost, and nobody reads so
+// many: who decides does not read it.
 void Engine::State::publish() {
+  constexpr Duration kLeastAge = std::chrono::milliseconds(10);
+  publish_at = kNever;
   if (published == scheduler.generation()) return;
+  const Instant next = last_publication + kLeastAge;
+  if (home.now() < next) {
+    publish_at = next;
+    return;
+  }
+  last_publication = home.now();
   published = scheduler.generation();
   view.set(std::make_shared<const core::FleetView>(scheduler.view()));
 }

@@ -30,11 +30,9 @@ enum class Outcome : std::uint8_t {
 };
 std::string_view to_string(Outcome outcome);
 
-// One finished client request.
-struct RequestRecord {
+// What becomes of one client request, as it goes on.
+struct RequestTally {
   std::string_view route;  // a literal of the route table, e.g. "/api/chat"
-  std::string model;       // canonical, or empty
-  std::string backend;     // name of the last instance, or empty
   int status = 0;          // sent to the client; 0 when none was
   Outcome outcome = Outcome::kServed;
   std::string_view reason;  // to_string(ErrorKind) with kRefused, kFailed and kBroken
@@ -42,8 +40,14 @@ struct RequestRecord {
   std::uint32_t stale_connections = 0;  // pooled ones that were replaced unseen
   Duration queued{};                    // until the (last) grant
   Duration first_byte{};                // from arrival to the first content byte; zero when none
-  Duration total{};
   Usage usage;
+};
+
+// One finished client request.
+struct RequestRecord : RequestTally {
+  std::string model;    // canonical, or empty
+  std::string backend;  // name of the last instance, or empty
+  Duration total{};
 };
 
 class Metrics {

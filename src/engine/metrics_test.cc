@@ -8,15 +8,15 @@ namespace {
 using namespace std::chrono_literals;
 
 RequestRecord served(std::string model) {
-  return {.route = "/api/chat",
-          .model = std::move(model),
-          .backend = "gpu0",
-          .status = 200,
-          .retries = 1,
-          .queued = 10ms,
-          .first_byte = 300ms,
-          .total = 2s,
-          .usage = {.prompt_tokens = 7, .output_tokens = 40}};
+  return {{.route = "/api/chat",
+           .status = 200,
+           .retries = 1,
+           .queued = 10ms,
+           .first_byte = 300ms,
+           .usage = {.prompt_tokens = 7, .output_tokens = 40}},
+          std::move(model),
+          "gpu0",
+          2s};
 }
 
 TEST(Metrics, ARequestIsCountedEverywhereItBelongs) {
@@ -36,11 +36,13 @@ TEST(Metrics, ARequestIsCountedEverywhereItBelongs) {
 TEST(Metrics, ModelsThatReachedNoInstanceAddNoLabel) {
   Metrics metrics;
   for (int i = 0; i < 1000; ++i) {
-    metrics.record({.route = "/api/chat",
-                    .model = "invented" + std::to_string(i),
-                    .status = 404,
-                    .outcome = Outcome::kRefused,
-                    .reason = "no_such_model"});
+    metrics.record({{.route = "/api/chat",
+                     .status = 404,
+                     .outcome = Outcome::kRefused,
+                     .reason = "no_such_model"},
+                    "invented" + std::to_string(i),
+                    "",
+                    {}});
   }
   ASSERT_EQ(metrics.requests().size(), 1U);
   EXPECT_EQ(metrics.requests().begin()->first.model, "other");
@@ -58,7 +60,10 @@ TEST(Metrics, ModelLabelsAreBounded) {
 TEST(Metrics, WhatNeverHappenedIsNotInAHistogram) {
   Metrics metrics;
   metrics.record(
-      {.route = "/api/chat", .status = 400, .outcome = Outcome::kRefused, .reason = "malformed"});
+      {{.route = "/api/chat", .status = 400, .outcome = Outcome::kRefused, .reason = "malformed"},
+       "",
+       "",
+       {}});
   const Metrics::PerRoute& route = metrics.routes().at("/api/chat");
   std::uint64_t first_bytes = 0;
   std::uint64_t queued = 0;

@@ -136,15 +136,15 @@ class Reader {
 };
 
 engine::RequestRecord served(Duration total) {
-  return {.route = "/api/chat",
-          .model = "m:latest",
-          .backend = "gpu0",
-          .status = 200,
-          .retries = 1,
-          .queued = 1ms,
-          .first_byte = 30ms,
-          .total = total,
-          .usage = {.prompt_tokens = 5, .output_tokens = 50}};
+  return {{.route = "/api/chat",
+           .status = 200,
+           .retries = 1,
+           .queued = 1ms,
+           .first_byte = 30ms,
+           .usage = {.prompt_tokens = 5, .output_tokens = 50}},
+          "m:latest",
+          "gpu0",
+          total};
 }
 
 TEST(Prometheus, AnEmptyFleetIsValidText) {
@@ -164,11 +164,13 @@ TEST(Prometheus, SaysWhatHappened) {
   engine::Metrics metrics;
   metrics.record(served(2s));
   metrics.record(served(900s));
-  metrics.record({.route = "/api/chat",
-                  .model = "nowhere",
-                  .status = 404,
-                  .outcome = engine::Outcome::kRefused,
-                  .reason = "no_such_model"});
+  metrics.record({{.route = "/api/chat",
+                   .status = 404,
+                   .outcome = engine::Outcome::kRefused,
+                   .reason = "no_such_model"},
+                  "nowhere",
+                  "",
+                  {}});
   metrics.count_malformed("bad_method");
   metrics.count_health_change("gpu1", "down");
   metrics.count_revoked();

@@ -88,9 +88,10 @@ void Client::begin_request(const wire::RequestHead& head) {
   head_only_ = head.method == wire::Method::kHead;
 }
 
-std::string Client::head_text(const Answer& answer, std::string_view framing) const {
+std::string Client::head_text(const Answer& answer, std::string_view framing,
+                              std::size_t room) const {
   std::string text;
-  text.reserve(256 + answer.fields.size());
+  text.reserve(256 + answer.fields.size() + room);
   text += "HTTP/1.1 ";
   append_number(text, static_cast<std::uint64_t>(answer.status));
   text += ' ';
@@ -121,17 +122,21 @@ net::Task<Result<void>> Client::send_whole(Answer answer, std::string_view body,
     append_number(framing, body.size());
     framing += "\r\n";
   }
-  const std::string head = head_text(answer, framing);
-  const std::array<std::string_view, 2> parts = {head, head_only_ ? std::string_view() : body};
+  if (head_only_) body = {};
+  const std::size_t joined = body.size() <= net::Stream::kJoinBytes ? body.size() : 0;
+  std::string head = head_text(answer, framing, joined);
+  head += body.substr(0, joined);
+  body.remove_prefix(joined);
+  const std::array<std::string_view, 2> parts = {head, body};
   co_await loop().late();
   Result<void> sent = co_await net::write_all(*stream_, parts, stall, cancel);
-  if (sent) bytes_sent_ += head.size() + parts[1].size();
+  if (sent) bytes_sent_ += head.size() + body.size();
   co_return sent;
 }
 
 std::string Client::stream_head(const Answer& answer) {
   if (minor_version_ == 0) keep_alive_ = false;  // only the close ends such an answer
-  return head_text(answer, minor_version_ == 1 ? "Transfer-Encoding: chunked\r\n" : "");
+  return head_text(answer, minor_version_ == 1 ? "Transfer-Encoding: chunked\r\n" : "", 0);
 }
 
 std::string_view Client::stream_end() const {

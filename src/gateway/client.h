@@ -77,7 +77,8 @@ class Client {
   std::uint64_t bytes_sent() const { return bytes_sent_; }
 
  private:
-  std::string head_text(const Answer& answer, std::string_view framing) const;
+  // With `room` for as many bytes more.
+  std::string head_text(const Answer& answer, std::string_view framing, std::size_t room) const;
   Result<std::string> send_parts(std::span<const std::string_view> parts);
   std::unique_ptr<net::Stream> stream_;
   std::string peer_;

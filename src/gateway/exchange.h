@@ -52,9 +52,10 @@ struct Exchange {
   Ask ask;
 
   // What is counted and logged at the end.
-  engine::RequestRecord record;
-  std::string why;      // the last decision
-  std::string failure;  // the last failure of an instance, one sentence
+  engine::RequestTally record;
+  const Instance* instance = nullptr;  // the last one that it was given to
+  std::string why;                     // the last decision
+  std::string failure;                 // the last failure of an instance, one sentence
 };
 
 }  // namespace drover::gateway

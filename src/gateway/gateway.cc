@@ -36,7 +36,7 @@ Gateway::Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool,
                  const Settings& settings, Log& log)
     : loop_(loop),
       port_(port),
-      pool_(pool),
+      means_{pool, documents_, settings},
       settings_(settings),
       log_(log),
       room_(settings.limits.body_memory_bytes, port.engine().metrics().body_memory_bytes) {}
@@ -116,20 +116,9 @@ net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream) {
   bool refused = false;
   // Also one that was accepted in a drain has its one request served.
   for (bool first = true; first || !draining_; first = false) {
-    // Between two requests a connection waits here, and holds nothing but itself.
-    if (client.buffered().empty()) {
-      const Instant deadline = loop_.now() + settings_.deadlines.idle;
-      const net::WaitResult ready = co_await client.stream().readable(deadline, &link.cancel);
-      if (ready != net::WaitResult::kReady) break;
-    }
-    // One head at a time.
-    Result<void> arrived = co_await read_head(client, head_, settings_, &link.cancel);
-    set_busy(link);
-    if (!arrived) {
-      refused = arrived.error().kind != ErrorKind::kClosed;
-      if (refused) co_await refuse_head(client, std::move(arrived).error());
-      break;
-    }
+    const Next next = co_await next_request(client, link);
+    refused = next == Next::kRefused;
+    if (next != Next::kRequest) break;
     co_await serve_request(client, link);
     if (draining_) client.close_after_answer();
     if (!client.keep_alive()) break;
@@ -145,6 +134,21 @@ net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream) {
   tell_when_drained();
 }
 
+// Between two requests a connection waits here. One head at a time.
+net::Task<Gateway::Next> Gateway::next_request(Client& client, Link& link) {
+  if (client.buffered().empty()) {
+    const Instant deadline = loop_.now() + settings_.deadlines.idle;
+    const net::WaitResult ready = co_await client.stream().readable(deadline, &link.cancel);
+    if (ready != net::WaitResult::kReady) co_return Next::kNone;
+  }
+  Result<void> arrived = co_await read_head(client, head_, settings_, &link.cancel);
+  set_busy(link);
+  if (arrived) co_return Next::kRequest;
+  if (arrived.error().kind == ErrorKind::kClosed) co_return Next::kNone;
+  co_await refuse_head(client, std::move(arrived).error());
+  co_return Next::kRefused;
+}
+
 void Gateway::tell_when_drained() {
   if (draining_ && listeners_ == 0 && open_connections() == 0 && drained_)
     std::exchange(drained_, {})();
@@ -155,7 +159,7 @@ net::Task<void> Gateway::refuse_head(Client& client, Error error) {
   Exchange exchange(settings_.limits, loop_.now());
   exchange.dialect = dialect_of_path(path_of_line(client.buffered()));
   exchange.id = port_.engine().next_request_id();
-  exchange.id_text = fmt::format("{:016x}", exchange.id.value);
+  exchange.id_text = own_id_text(exchange.id);
   exchange.answer_fields = fmt::format("X-Request-ID: {}\r\n", exchange.id_text);
   exchange.record.route = "(malformed)";
   client.begin_request({});
@@ -166,8 +170,8 @@ net::Task<void> Gateway::refuse_head(Client& client, Error error) {
 
 // One line in the log, one count in the metrics.
 void Gateway::finish(const Client& client, Exchange& exchange) {
-  engine::RequestRecord& record = exchange.record;
-  record.model = exchange.ask.model.text();
+  engine::RequestRecord record{exchange.record, exchange.ask.model.text(), {}, {}};
+  if (exchange.instance != nullptr) record.backend = exchange.instance->name;
   record.total = loop_.now() - exchange.arrived;
   const bool ill =
       record.outcome == engine::Outcome::kFailed || record.outcome == engine::Outcome::kBroken;

@@ -63,9 +63,10 @@ class Gateway {
   net::Task<void> prepare(Client& client, Link& link, Exchange& exchange, bool& ready);
   net::Task<void> answer_own(Client& client, Link& link, Exchange& exchange);
   net::Task<void> attempt_until_answered(Client& client, Link& link, Exchange& exchange);
+  net::Task<engine::Lease> find_instance(Client& client, Link& link, Exchange& exchange,
+                                         const Attempts& attempts, Relayed& last);
   net::Task<engine::Grant> ask_fleet(Link& link, const Exchange& exchange,
                                      const Attempts& attempts);
-  void note_grant(Exchange& exchange, engine::Grant& grant, const Attempts& attempts) const;
   bool is_over(const Link& link) const;
   static void note_attempt(Exchange& exchange, engine::Lease& lease, const Relayed& last);
   net::Task<void> refuse_early(Client& client, Link& link, Exchange& exchange, Error error);
@@ -73,6 +74,8 @@ class Gateway {
                               engine::Refusal& refusal, const Relayed* last);
   net::Task<void> end_cancelled(Client& client, Link& link, Exchange& exchange);
   net::Task<void> end_attempts(Client& client, Link& link, Exchange& exchange, Relayed& last);
+  enum class Next : std::uint8_t { kRequest, kNone, kRefused };
+  net::Task<Next> next_request(Client& client, Link& link);
   net::Task<void> refuse_head(Client& client, Error error);
   void finish(const Client& client, Exchange& exchange);
   bool make_room();
@@ -84,7 +87,8 @@ class Gateway {
 
   net::Loop& loop_;
   engine::Port& port_;
-  net::UpstreamPool& pool_;
+  wire::DocumentReader documents_;
+  Relay::Means means_;
   const Settings& settings_;
   Log& log_;
   // Of the request that is being admitted. Shared like the loop's scratch: valid until the next

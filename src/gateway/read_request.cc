@@ -67,21 +67,17 @@ void add_line(std::string& lines, std::string_view name, std::string_view value)
   lines += "\r\n";
 }
 
-std::string hexadecimal(std::uint64_t value) {
-  std::string out(16, '0');
-  for (std::size_t i = out.size(); value != 0; value >>= 4U)
-    out[--i] = "0123456789abcdef"[value & 15];
-  return out;
-}
-
 void copy_fields(const wire::RequestHead& head, Exchange& exchange) {
+  constexpr std::size_t kOurs = 64;  // X-Request-ID
+  exchange.kept->forward_fields.reserve(head.bytes + kOurs);
+  exchange.answer_fields.reserve(kOurs);
   const std::string connection = connection_options(head);
   for (const wire::Field& field : head.fields) {
     if (!is_forwarded(field, connection)) continue;
     add_line(exchange.kept->forward_fields, field.name, field.value);
   }
   const std::string_view id = head.find("x-request-id").value_or("");
-  exchange.id_text = is_safe_id(id) ? std::string(id) : hexadecimal(exchange.id.value);
+  exchange.id_text = is_safe_id(id) ? std::string(id) : own_id_text(exchange.id);
   add_line(exchange.kept->forward_fields, "X-Request-ID", exchange.id_text);
   add_line(exchange.answer_fields, "X-Request-ID", exchange.id_text);
   exchange.explain = head.find("x-drover-explain").has_value();
@@ -237,6 +233,15 @@ Result<void> judge_head(const wire::RequestHead& head, Exchange& exchange,
 }
 
 }  // namespace
+
+std::string own_id_text(RequestId id) {
+  constexpr std::size_t kDigits = 15;
+  std::string out(kDigits, '0');
+  std::uint64_t value = id.value;
+  for (std::size_t i = kDigits; i > 0 && value != 0; value >>= 4U)
+    out[--i] = "0123456789abcdef"[value & 15];
+  return out;
+}
 
 net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const Settings& settings,
                                   net::Cancel* cancel) {

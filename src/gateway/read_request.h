@@ -8,6 +8,10 @@
 
 namespace drover::gateway {
 
+// The X-Request-ID of a request that brings none. Fifteen digits: as many as a std::string holds
+// without an allocation.
+std::string own_id_text(RequestId id);
+
 // Waits for and reads one head into `head` (its views live until the next read from the client).
 // Errors: kClosed when the client closed before a head began; kSlow, kMalformed and the like after.
 net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const Settings& settings,

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "net/testing.h"
+#include "wire/document.h"
 #include "wire/stream_watch.h"
 
 namespace drover::gateway {
@@ -70,7 +71,7 @@ TEST(Refusal, EveryKindHasItsStatusAndABodyThatParsesInEveryDialect) {
       refused.say(row.kind, "quote \" back\\slash \x01 \xff \xC3\xA9");
       const std::string status = "HTTP/1.1 " + std::to_string(row.status) + " ";
       EXPECT_TRUE(refused.stream->written.starts_with(status)) << to_string(row.kind);
-      const wire::DocumentFacts facts = wire::read_document(refused.body());
+      const wire::DocumentFacts facts = wire::DocumentReader().read(refused.body());
       EXPECT_TRUE(facts.valid) << refused.body();
       EXPECT_TRUE(facts.has_error) << refused.body();
       EXPECT_NE(facts.error.find("quote"), std::string::npos);

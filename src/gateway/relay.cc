@@ -32,29 +32,58 @@ Error unreachable(Error error) {
 
 }  // namespace
 
-Relay::Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, Exchange& exchange,
-             engine::Lease& lease, net::Cancel& cancel, Relayed& outcome)
-    : pool_(pool),
-      settings_(settings),
+Relay::Relay(const Means& means, Client& client, Exchange& exchange, engine::Lease& lease,
+             net::Cancel& cancel, Relayed& outcome)
+    : means_(means),
+      settings_(means.settings),
       client_(client),
       exchange_(exchange),
       lease_(lease),
       cancel_(cancel),
-      instance_(settings.instances[lease.backend().value]),
+      instance_(settings_.instances[lease.backend().value]),
       loop_(client.loop()),
       outcome_(outcome) {
   outcome_ = Relayed();
 }
 
+// One frame for the whole of a stream, since thousands wait at once; what happens only at its
+// beginning or its end has frames of its own.
 net::Task<void> Relay::run() {
   Upstream up;
-  Result<void> opened = co_await open(up);
-  if (!opened) co_return failed(std::move(opened).error());
-  if (is_stream(up.head)) {
-    co_await relay_stream(up);
-  } else {
+  const bool opened = co_await is_opened(up);
+  if (!opened) co_return;
+  if (!is_stream(up.head)) {
     co_await relay_document(up);
+    co_return;
   }
+  // Carries records until the instance's body is over, one way or another, which `end` then says.
+  StreamCopy copy(client_, exchange_.route->shape, up.head.framing, up.head.content_length,
+                  settings_.limits.first_record_bytes);
+  StreamEnd end;
+  Step step = take_input(up, copy, std::exchange(up.input, {}), end);
+  for (;;) {
+    const Flushed flushed = co_await flush();
+    if (flushed == Flushed::kClientGone) {
+      client_left(end);
+      break;
+    }
+    if (step == Step::kOver) break;
+    const bool over = copy.terminal() || copy.failed();
+    const Instant deadline = loop_.now() + (over ? kTailWait : settings_.deadlines.token_gap);
+    const net::WaitResult ready = co_await up.stream->readable(deadline, &cancel_);
+    if (ready != net::WaitResult::kReady) {
+      called_off(ready, copy, end);
+      break;
+    }
+    step = take_arrived(up, copy, end);
+  }
+  co_await end_stream(up, copy, end);
+}
+
+net::Task<bool> Relay::is_opened(Upstream& up) {
+  Result<void> opened = co_await open(up);
+  if (!opened) failed(std::move(opened).error());
+  co_return opened.ok();
 }
 
 // Connects, sends the request and reads the head of the answer. A pooled connection that proves
@@ -79,7 +108,7 @@ net::Task<Result<void>> Relay::open(Upstream& up) {
 
 net::Task<Result<void>> Relay::connect(Upstream& up, net::UpstreamPool::Freshness freshness) {
   Result<net::UpstreamStream> connection =
-      co_await pool_.acquire(instance_.id, instance_.address, freshness, &cancel_);
+      co_await means_.pool.acquire(instance_.id, instance_.address, freshness, &cancel_);
   if (!connection) {
     Error error = std::move(connection).error();
     if (error.origin == Origin::kSelf) co_return error;
@@ -94,7 +123,9 @@ net::Task<Result<void>> Relay::connect(Upstream& up, net::UpstreamPool::Freshnes
 std::string Relay::request_head() const {
   const bool get = exchange_.method == wire::Method::kGet;
   std::string head;
-  head.reserve(256 + exchange_.kept->forward_fields.size());
+  const std::uint64_t body = exchange_.kept->body.sent_bytes();
+  const bool joined = body <= net::Stream::kJoinBytes;  // the body is put behind it
+  head.reserve(256 + exchange_.kept->forward_fields.size() + (joined ? body : 0));
   head += get ? "GET " : "POST ";
   head += exchange_.kept->target;
   head += " HTTP/1.1\r\nHost: ";
@@ -103,7 +134,7 @@ std::string Relay::request_head() const {
   head += exchange_.kept->forward_fields;
   // A GET is sent without a body: its store is empty (read_body).
   if (!get) {
-    const fmt::format_int length(exchange_.kept->body.sent_bytes());
+    const fmt::format_int length(body);
     head += "Content-Length: ";
     head.append(length.data(), length.size());
     head += "\r\n";
@@ -113,7 +144,7 @@ std::string Relay::request_head() const {
 }
 
 net::Task<Result<void>> Relay::send_request(Upstream& up) {
-  const std::string head = request_head();
+  std::string head = request_head();
   // A spilled body needs room of its own: the loop's scratch does not survive a wait.
   std::unique_ptr<char[]> room;
   std::span<char> space;
@@ -132,6 +163,11 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
     if (piece->empty() && before.empty()) {
       up.answered_early = up.stream->has_input();
       co_return Result<void>();
+    }
+    if (!before.empty() && piece->size() <= net::Stream::kJoinBytes) {
+      head += *piece;
+      before = head;
+      *piece = {};
     }
     const std::array<std::string_view, 2> parts = {before, *piece};
     Result<void> sent =
@@ -225,7 +261,10 @@ bool Relay::is_stream(const AnswerHead& head) const {
 }
 
 Answer Relay::answer_head(const Upstream& up) const {
-  Answer answer{up.head.status, up.head.content_type, exchange_.answer_fields};
+  constexpr std::size_t kBackendLine = 64;
+  Answer answer{up.head.status, up.head.content_type, {}};
+  answer.fields.reserve(exchange_.answer_fields.size() + kBackendLine);
+  answer.fields += exchange_.answer_fields;
   const auto append = [&answer](std::string_view name, std::string_view value) {
     answer.fields += name;
     answer.fields += value;
@@ -237,16 +276,6 @@ Answer Relay::answer_head(const Upstream& up) const {
 }
 
 // --- streams ---
-
-// The frames of this part live as long as the stream, thousands at once: what happens only at its
-// end has frames of its own.
-net::Task<void> Relay::relay_stream(Upstream& up) {
-  StreamCopy copy(client_, exchange_.route->shape, up.head.framing, up.head.content_length,
-                  settings_.limits.first_record_bytes);
-  StreamEnd end;
-  co_await copy_stream(up, copy, end);
-  co_await end_stream(up, copy, end);
-}
 
 net::Task<void> Relay::end_stream(Upstream& up, StreamCopy& copy, StreamEnd& end) {
   if (end.how != core::AttemptResult::kClientGone) co_await send_last(up, copy, end);
@@ -265,23 +294,6 @@ net::Task<void> Relay::end_stream(Upstream& up, StreamCopy& copy, StreamEnd& end
   if (content_sent_) co_return co_await end_broken(end.why, end.how, RecordSent::kNo);
   const bool late = end.how == core::AttemptResult::kTimedOut;
   hidden(end.how, end.why, late ? Again::kNo : Again::kYes);
-}
-
-// Carries records until the instance's body is over, one way or another, which `end` then says.
-net::Task<void> Relay::copy_stream(Upstream& up, StreamCopy& copy, StreamEnd& end) {
-  Step step = take_input(up, copy, std::exchange(up.input, {}), end);
-  for (;;) {
-    if (!pending_.empty()) {
-      Result<void> flushed = co_await flush();
-      if (!flushed) co_return client_left(end);
-    }
-    if (step == Step::kOver) co_return;
-    const bool over = copy.terminal() || copy.failed();
-    const Instant deadline = loop_.now() + (over ? kTailWait : settings_.deadlines.token_gap);
-    const net::WaitResult ready = co_await up.stream->readable(deadline, &cancel_);
-    if (ready != net::WaitResult::kReady) co_return called_off(ready, copy, end);
-    step = take_arrived(up, copy, end);
-  }
 }
 
 // What the instance has sent, straight out of the loop's scratch.
@@ -306,7 +318,12 @@ Relay::Step Relay::take_arrived(Upstream& up, StreamCopy& copy, StreamEnd& end) 
 Relay::Step Relay::take_input(Upstream& up, StreamCopy& copy, std::string_view input,
                               StreamEnd& end) {
   Result<void> took = copy.take(input, [this, &up] { return answer_head(up); });
-  if (copy.content_sent() && !content_sent_) cross_the_fence(up);
+  if (copy.content_sent() && !content_sent_) {
+    cross_the_fence(up);
+    // The head is sent, and the stream may last for minutes.
+    std::string().swap(exchange_.answer_fields);
+    std::string().swap(up.head.content_type);
+  }
   note_progress(copy);
   pending_ = copy.take_pending();
   if (!took && took.error().origin == Origin::kClient) {
@@ -351,8 +368,8 @@ net::Task<void> Relay::send_last(Upstream& up, StreamCopy& copy, StreamEnd& end)
   Result<void> sent = copy.send_last([this, &up] { return answer_head(up); });
   if (copy.content_sent() && !content_sent_) cross_the_fence(up);
   pending_ = copy.take_pending();
-  Result<void> flushed = co_await flush();
-  if (!sent || !flushed) client_left(end);
+  const Flushed flushed = co_await flush();
+  if (!sent || flushed == Flushed::kClientGone) client_left(end);
 }
 
 std::string Relay::without_final_record() const {
@@ -386,8 +403,8 @@ net::Task<void> Relay::end_complete(Upstream& up, StreamCopy& copy) {
   if (!copy.body_done()) {
     Result<std::string> rest = client_.send_now({}, {}, client_.stream_end());
     if (rest) pending_ = std::move(*rest);
-    Result<void> flushed = co_await flush();
-    if (!rest || !flushed) client_.cut_short();
+    const Flushed flushed = co_await flush();
+    if (!rest || flushed == Flushed::kClientGone) client_.cut_short();
   }
   give_back(up, copy.finished());
   answered(core::AttemptResult::kServed, "", copy.usage());
@@ -407,21 +424,27 @@ net::Task<void> Relay::end_broken(std::string detail, core::AttemptResult result
   Result<std::string> rest = client_.send_now({}, pieces, client_.stream_end());
   if (rest) {
     pending_ = std::move(*rest);
-    Result<void> flushed = co_await flush();
-    if (!flushed) client_.cut_short();
+    const Flushed flushed = co_await flush();
+    if (flushed == Flushed::kClientGone) client_.cut_short();
   }
   answered(result, std::move(detail), {});
 }
 
-net::Task<Result<void>> Relay::flush() {
-  if (pending_.empty()) co_return Result<void>();
+// Sends what is pending; most often there is nothing.
+net::Task<Relay::Flushed> Relay::flush() {
+  if (pending_.empty()) return net::Task<Flushed>::completed();
+  return send_pending();
+}
+
+net::Task<Relay::Flushed> Relay::send_pending() {
   // Back-pressure: while the client takes nothing, nothing is read from the instance, and its
   // silence must not be taken for a hang.
   lease_.held_up_by_client(true);
   Result<void> sent = co_await client_.send_rest(std::exchange(pending_, {}),
                                                  settings_.deadlines.write_stall, &cancel_);
   lease_.held_up_by_client(false);
-  co_return sent;
+  const Flushed flushed = sent ? Flushed::kAll : Flushed::kClientGone;
+  co_return flushed;
 }
 
 core::AttemptResult Relay::result_of(const Error& error) const {
@@ -474,7 +497,7 @@ void Relay::failed(Error error) {
 void Relay::give_back(Upstream& up, bool body_done) {
   if (up.answered_early || !body_done || !up.head.keep_alive || !up.input.empty()) return;
   if (up.stream->has_input()) return;
-  pool_.give_back(instance_.id, std::move(up.stream));
+  means_.pool.give_back(instance_.id, std::move(up.stream));
 }
 
 }  // namespace drover::gateway

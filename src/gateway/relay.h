@@ -16,8 +16,8 @@
 #include "gateway/settings.h"
 #include "gateway/stream_copy.h"
 #include "net/upstream_pool.h"
+#include "wire/document.h"
 #include "wire/http_body.h"
-#include "wire/stream_watch.h"
 
 namespace drover::gateway {
 
@@ -32,8 +32,15 @@ struct Relayed {
 
 class Relay {
  public:
-  Relay(net::UpstreamPool& pool, const Settings& settings, Client& client, Exchange& exchange,
-        engine::Lease& lease, net::Cancel& cancel, Relayed& outcome);
+  // What all relays of a loop share.
+  struct Means {
+    net::UpstreamPool& pool;
+    wire::DocumentReader& documents;
+    const Settings& settings;
+  };
+
+  Relay(const Means& means, Client& client, Exchange& exchange, engine::Lease& lease,
+        net::Cancel& cancel, Relayed& outcome);
 
   // To its end; then the outcome is written, and what it cost is in the exchange's record.
   net::Task<void> run();
@@ -63,6 +70,7 @@ class Relay {
   net::Task<Result<void>> read_head(Upstream& up);
   Result<bool> take_head(Upstream& up, wire::ResponseParser& parser) const;
   net::Task<Result<void>> open(Upstream& up);
+  net::Task<bool> is_opened(Upstream& up);
   net::Task<Result<bool>> wait_input(Upstream& up, Instant deadline);
   Duration longest_wait() const;
 
@@ -78,8 +86,6 @@ class Relay {
     core::AttemptResult how = core::AttemptResult::kDied;
     std::string why;
   };
-  net::Task<void> relay_stream(Upstream& up);
-  net::Task<void> copy_stream(Upstream& up, StreamCopy& copy, StreamEnd& end);
   net::Task<void> send_last(Upstream& up, StreamCopy& copy, StreamEnd& end);
   net::Task<void> end_stream(Upstream& up, StreamCopy& copy, StreamEnd& end);
   net::Task<void> end_complete(Upstream& up, StreamCopy& copy);
@@ -95,7 +101,9 @@ class Relay {
   enum class RecordSent : std::uint8_t { kNo, kYes };
   net::Task<void> end_broken(std::string detail, core::AttemptResult result,
                              RecordSent record_sent);
-  net::Task<Result<void>> flush();
+  enum class Flushed : std::uint8_t { kAll, kClientGone };  // gone, or it takes nothing
+  net::Task<Flushed> flush();
+  net::Task<Flushed> send_pending();
   // What the outcome is from now on. An attempt that the client saw nothing of may be hidden.
   enum class Again : std::uint8_t { kNo, kYes };
   void answered(core::AttemptResult result, std::string detail, const Usage& usage);
@@ -106,7 +114,7 @@ class Relay {
   Answer answer_head(const Upstream& up) const;
   bool is_stream(const AnswerHead& head) const;
 
-  net::UpstreamPool& pool_;
+  const Means& means_;
   const Settings& settings_;
   Client& client_;
   Exchange& exchange_;

@@ -54,7 +54,7 @@ bool Relay::is_hidden_error(const Upstream& up) {
 
 // A document that is whole: the client's, if it is any good.
 net::Task<void> Relay::send_document(Upstream& up, const std::string& body, bool body_done) {
-  const wire::DocumentFacts facts = wire::read_document(body);
+  const wire::DocumentFacts facts = means_.documents.read(body);
   Verdict verdict = judge(*exchange_.route, up.head.status, up.head.content_type, facts);
   if (verdict.result != core::AttemptResult::kServed) {
     give_back(up, body_done);
@@ -90,8 +90,9 @@ net::Task<void> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& deco
     if (!rest) co_return answered(core::AttemptResult::kClientGone, "", {});
     pending_ = std::move(*rest);
     // Before anything more is read: the client sets the pace.
-    Result<void> flushed = co_await flush();
-    if (!flushed) co_return answered(core::AttemptResult::kClientGone, "", {});
+    const Flushed flushed = co_await flush();
+    if (flushed == Flushed::kClientGone)
+      co_return answered(core::AttemptResult::kClientGone, "", {});
     if (complete) break;
     head.clear();
     begun.clear();

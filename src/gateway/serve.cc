@@ -30,12 +30,12 @@ core::RetryCause cause_of(AttemptResult result) {
 }
 
 // The error that ends a request whose attempts all failed.
-Error exhausted(const Relayed& last, const std::string& instance) {
+Error exhausted(const Relayed& last, const Instance& instance) {
   const bool late = last.result == AttemptResult::kTimedOut;
   return {late ? ErrorKind::kTimeout : ErrorKind::kUpstream, Origin::kInstance, Retry::kNever,
           last.detail.starts_with("instance ")
               ? last.detail
-              : fmt::format("instance {} failed: {}", instance, last.detail)};
+              : fmt::format("instance {} failed: {}", instance.name, last.detail)};
 }
 
 Error shutting_down_error() {
@@ -95,41 +95,47 @@ net::Task<void> Gateway::attempt_until_answered(Client& client, Link& link, Exch
   Relayed last;
   for (;;) {
     // Where: the fleet decides, or says why not.
-    engine::Grant grant = co_await ask_fleet(link, exchange, attempts);
-    exchange.record.queued = loop_.now() - exchange.arrived;
-    if (grant.refused) {
-      co_return co_await end_refused(client, link, exchange, *grant.refused,
-                                     attempts.made > 0 ? &last : nullptr);
-    }
-    note_grant(exchange, grant, attempts);
+    engine::Lease lease = co_await find_instance(client, link, exchange, attempts, last);
+    if (!lease) co_return;
 
     // Then: carry it there and the answer back.
     {
-      Relay relay(pool_, settings_, client, exchange, grant.lease, link.cancel, last);
+      Relay relay(means_, client, exchange, lease, link.cancel, last);
       co_await relay.run();
     }
-    note_attempt(exchange, grant.lease, last);
+    note_attempt(exchange, lease, last);
 
     // Nothing was sent to the client: hide the failure if another instance may do better.
     const bool another = !last.answered && last.retryable && !is_over(link);
     if (!another) co_return co_await end_attempts(client, link, exchange, last);
-    attempts.again(grant.lease.backend(), cause_of(last.result));
+    attempts.again(exchange.instance->id, cause_of(last.result));
     link.cancel.reset();
     client.stream().watch_hangup(&link.cancel);
   }
 }
 
-// No coroutine: what it builds need not live as long as the answer.
+// No coroutine: a request built among the arguments of a co_await is destroyed twice by g++ 12.
 net::Task<engine::Grant> Gateway::ask_fleet(Link& link, const Exchange& exchange,
                                             const Attempts& attempts) {
   return port_.acquire({exchange.id, exchange.ask, attempts.cause, attempts.made, attempts.tried},
                        link.cancel);
 }
 
-void Gateway::note_grant(Exchange& exchange, engine::Grant& grant, const Attempts& attempts) const {
-  exchange.why = std::move(grant.why);
+// An empty lease: the fleet let it in nowhere, and the client has heard so. `last` is the attempt
+// before.
+net::Task<engine::Lease> Gateway::find_instance(Client& client, Link& link, Exchange& exchange,
+                                                const Attempts& attempts, Relayed& last) {
+  engine::Grant grant = co_await ask_fleet(link, exchange, attempts);
+  exchange.record.queued = loop_.now() - exchange.arrived;
+  if (grant.refused) {
+    co_await end_refused(client, link, exchange, *grant.refused,
+                         attempts.made > 0 ? &last : nullptr);
+    co_return engine::Lease();
+  }
+  exchange.why.assign(grant.why);  // without the room that it grew in: an answer takes minutes
   exchange.record.retries = attempts.made;
-  exchange.record.backend = settings_.instances[grant.lease.backend().value].name;
+  exchange.instance = &settings_.instances[grant.lease.backend().value];
+  co_return std::move(grant.lease);
 }
 
 // Nobody is there to be answered any more, or nothing new may begin.
@@ -150,7 +156,7 @@ net::Task<void> Gateway::end_refused(Client& client, Link& link, Exchange& excha
   exchange.why = std::move(refusal.why);
   if (link.cancel.triggered()) co_return co_await end_cancelled(client, link, exchange);
   const bool spent = last != nullptr && refusal.error.kind == ErrorKind::kUpstream;
-  Error error = spent ? exhausted(*last, exchange.record.backend) : std::move(refusal.error);
+  Error error = spent ? exhausted(*last, *exchange.instance) : std::move(refusal.error);
   co_await refuse(client, exchange, std::move(error), refusal.retry_after,
                   settings_.deadlines.write_stall, &link.cancel);
 }
@@ -175,7 +181,7 @@ net::Task<void> Gateway::end_attempts(Client& client, Link& link, Exchange& exch
     co_return;
   }
   if (is_over(link)) co_return co_await end_cancelled(client, link, exchange);
-  Error error = last.own ? std::move(*last.own) : exhausted(last, exchange.record.backend);
+  Error error = last.own ? std::move(*last.own) : exhausted(last, *exchange.instance);
   co_await refuse(client, exchange, std::move(error), {}, settings_.deadlines.write_stall, nullptr);
 }
 

@@ -8,8 +8,8 @@
 #include "base/result.h"
 #include "core/events.h"
 #include "gateway/routes.h"
+#include "wire/document.h"
 #include "wire/http_head.h"
-#include "wire/stream_watch.h"
 
 namespace drover::gateway {
 

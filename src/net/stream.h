@@ -44,6 +44,8 @@ class Stream {
   // is kMoved with 0 bytes.
   virtual Io write(std::span<const std::string_view> parts) = 0;
   static constexpr std::size_t kMaxParts = 32;
+  // A body of up to this many bytes is better copied behind its head: one part costs less than two.
+  static constexpr std::size_t kJoinBytes = 4096;
 
   // Sends our FIN; reading goes on.
   virtual void finish_writing() = 0;

@@ -1,13 +1,34 @@
 #include "wire/answer_record.h"
 
+#include <simdjson.h>
+
 #include <algorithm>
+#include <cstring>
 #include <limits>
-#include <utility>
 
 namespace drover::wire {
+enum class RecordReader::Key : std::uint8_t {
+  kOther,
+  kDone,
+  kError,
+  kType,
+  kUsage,
+  kResponse,
+  kMessage,
+  kPromptTokens,
+  kOutputTokens,
+  kPromptEvalCount,
+  kEvalCount,
+  kTotalDuration,
+  kLoadDuration,
+  kPromptEvalDuration,
+  kEvalDuration,
+};
+
 namespace {
 
 using Event = JsonScanner::Event;
+using Key = RecordReader::Key;
 
 constexpr std::size_t kMaxError = 200;
 constexpr std::size_t kMaxType = 64;
@@ -18,6 +39,139 @@ Duration nanoseconds(std::uint64_t value) {
 }
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
+Key key_of(std::string_view text) {
+  const auto is = [text](std::string_view word, Key key, Key otherwise) {
+    return std::memcmp(text.data(), word.data(), word.size()) == 0 ? key : otherwise;
+  };
+  constexpr Key kNone = Key::kOther;
+  switch (text.size()) {
+    case 4:
+      return is("done", Key::kDone, is("type", Key::kType, kNone));
+    case 5:
+      return is("error", Key::kError, is("usage", Key::kUsage, kNone));
+    case 7:
+      return is("message", Key::kMessage, kNone);
+    case 8:
+      return is("response", Key::kResponse, kNone);
+    case 10:
+      return is("eval_count", Key::kEvalCount, kNone);
+    case 12:
+      return is("input_tokens", Key::kPromptTokens, kNone);
+    case 13:
+      return is("prompt_tokens", Key::kPromptTokens,
+                is("output_tokens", Key::kOutputTokens,
+                   is("load_duration", Key::kLoadDuration,
+                      is("eval_duration", Key::kEvalDuration, kNone))));
+    case 14:
+      return is("total_duration", Key::kTotalDuration, kNone);
+    case 17:
+      return is("completion_tokens", Key::kOutputTokens,
+                is("prompt_eval_count", Key::kPromptEvalCount, kNone));
+    case 20:
+      return is("prompt_eval_duration", Key::kPromptEvalDuration, kNone);
+    default:
+      return kNone;
+  }
+}
+
+void token_count(Usage& usage, Key key, std::uint64_t value) {
+  if (key == Key::kPromptTokens) usage.prompt_tokens = value;
+  if (key == Key::kOutputTokens) usage.output_tokens = value;
+}
+
+void native_number(Usage& usage, Key key, std::uint64_t value) {
+  switch (key) {
+    case Key::kPromptEvalCount:
+      usage.prompt_tokens = value;
+      return;
+    case Key::kEvalCount:
+      usage.output_tokens = value;
+      return;
+    case Key::kTotalDuration:
+      usage.total = nanoseconds(value);
+      return;
+    case Key::kLoadDuration:
+      usage.load = nanoseconds(value);
+      return;
+    case Key::kPromptEvalDuration:
+      usage.prompt_eval = nanoseconds(value);
+      return;
+    case Key::kEvalDuration:
+      usage.eval = nanoseconds(value);
+      return;
+    default:
+      return;
+  }
+}
+
+template <class T>
+void overlay(T& old, const T& said) {
+  if (said != T{}) old = said;
+}
+
+// --- of a document that was parsed already ---
+
+std::uint64_t count_of(const simdjson::dom::element& value) {
+  std::uint64_t count = 0;
+  return value.get(count) == simdjson::SUCCESS ? count : 0;
+}
+
+void read_tokens(Usage& usage, const simdjson::dom::element& said) {
+  simdjson::dom::object fields;
+  if (said.get(fields) != simdjson::SUCCESS) return;
+  for (const auto& [name, value] : fields) {
+    if (value.is_number()) token_count(usage, key_of(name), count_of(value));
+  }
+}
+
+void read_error(RecordFacts& facts, const simdjson::dom::element& said) {
+  std::string_view text;
+  bool flag = true;
+  const bool is_text = said.get(text) == simdjson::SUCCESS;
+  const bool is_false = said.get(flag) == simdjson::SUCCESS && !flag;
+  const bool is_zero = said.is_int64() && count_of(said) == 0;
+  facts.has_error = is_text ? !text.empty() : !said.is_null() && !is_false && !is_zero;
+  facts.error = printable_error(text);
+  simdjson::dom::object fields;
+  if (!facts.has_error || said.get(fields) != simdjson::SUCCESS) return;
+  for (const auto& [name, value] : fields) {
+    const bool message = facts.error.empty() && key_of(name) == Key::kMessage;
+    if (message && value.get(text) == simdjson::SUCCESS) facts.error = printable_error(text);
+  }
+}
+
+void read_field(RecordFacts& facts, Key key, const simdjson::dom::element& value) {
+  std::string_view text;
+  bool flag = false;
+  simdjson::dom::object fields;
+  switch (key) {
+    case Key::kOther:
+      return;
+    case Key::kDone:
+      facts.done = value.get(flag) == simdjson::SUCCESS && flag;
+      facts.done_false = value.is_bool() && !flag;
+      return;
+    case Key::kType:
+      facts.type = value.get(text) == simdjson::SUCCESS ? text.substr(0, kMaxType) : text;
+      return;
+    case Key::kError:
+      return read_error(facts, value);
+    case Key::kUsage:
+      return read_tokens(facts.tokens, value);
+    case Key::kMessage:
+      if (value.get(text) == simdjson::SUCCESS) facts.message = printable_error(text);
+      [[fallthrough]];
+    case Key::kResponse:
+      if (value.get(fields) != simdjson::SUCCESS) return;
+      for (const auto& [name, inner] : fields) {
+        if (key_of(name) == Key::kUsage) read_tokens(facts.tokens, inner);
+      }
+      return;
+    default:
+      if (value.is_number()) native_number(facts.native, key, count_of(value));
+  }
+}
 
 }  // namespace
 
@@ -45,47 +199,25 @@ std::string printable_error(std::string_view text) {
   return out;
 }
 
-enum class RecordReader::Key : std::uint8_t {
-  kOther,
-  kDone,
-  kError,
-  kType,
-  kUsage,
-  kResponse,
-  kMessage,
-  kPromptTokens,
-  kOutputTokens,
-  kPromptEvalCount,
-  kEvalCount,
-  kTotalDuration,
-  kLoadDuration,
-  kPromptEvalDuration,
-  kEvalDuration,
-};
+void merge(Usage& usage, const Usage& said) {
+  overlay(usage.prompt_tokens, said.prompt_tokens);
+  overlay(usage.output_tokens, said.output_tokens);
+  overlay(usage.total, said.total);
+  overlay(usage.load, said.load);
+  overlay(usage.prompt_eval, said.prompt_eval);
+  overlay(usage.eval, said.eval);
+}
 
-RecordReader::Key RecordReader::key_of(std::string_view text) {
-  constexpr std::array<std::pair<std::string_view, Key>, 16> kKeys = {{
-      {"done", Key::kDone},
-      {"error", Key::kError},
-      {"type", Key::kType},
-      {"usage", Key::kUsage},
-      {"response", Key::kResponse},
-      {"message", Key::kMessage},
-      {"prompt_tokens", Key::kPromptTokens},
-      {"input_tokens", Key::kPromptTokens},
-      {"completion_tokens", Key::kOutputTokens},
-      {"output_tokens", Key::kOutputTokens},
-      {"prompt_eval_count", Key::kPromptEvalCount},
-      {"eval_count", Key::kEvalCount},
-      {"total_duration", Key::kTotalDuration},
-      {"load_duration", Key::kLoadDuration},
-      {"prompt_eval_duration", Key::kPromptEvalDuration},
-      {"eval_duration", Key::kEvalDuration},
-  }};
-  for (const auto& [name, key] : kKeys) {
-    if (name == text) return key;
-  }
-  return Key::kOther;
+const std::string& error_text(const RecordFacts& facts) {
+  static const std::string unsaid = "the instance gave no reason";
+  if (!facts.error.empty()) return facts.error;
+  return facts.message.empty() ? unsaid : facts.message;
+}
+
+RecordFacts read_record(const simdjson::dom::object& record) {
+  RecordFacts facts;
+  for (const auto& [name, value] : record) read_field(facts, key_of(name), value);
+  return facts;
 }
 
 // The text is one byte over the limit, so that a cut is noticed.
@@ -156,40 +288,10 @@ void RecordReader::top_value(Event event, Key key) {
 void RecordReader::number(std::uint32_t depth) {
   const std::uint64_t value = scanner_.text_cut() ? 0 : whole_number(scanner_.text());
   const Key key = path_[depth];
-  if (depth == 1) return native_number(key, value);
+  if (depth == 1) return native_number(facts_.native, key, value);
   const bool deep = depth == 3 && (path_[1] == Key::kResponse || path_[1] == Key::kMessage);
-  if ((depth == 2 || deep) && path_[depth - 1] == Key::kUsage) tokens(key, value);
-}
-
-void RecordReader::tokens(Key key, std::uint64_t value) {
-  if (key == Key::kPromptTokens) facts_.tokens.prompt_tokens = value;
-  if (key == Key::kOutputTokens) facts_.tokens.output_tokens = value;
-}
-
-void RecordReader::native_number(Key key, std::uint64_t value) {
-  Usage& usage = facts_.native;
-  switch (key) {
-    case Key::kPromptEvalCount:
-      usage.prompt_tokens = value;
-      return;
-    case Key::kEvalCount:
-      usage.output_tokens = value;
-      return;
-    case Key::kTotalDuration:
-      usage.total = nanoseconds(value);
-      return;
-    case Key::kLoadDuration:
-      usage.load = nanoseconds(value);
-      return;
-    case Key::kPromptEvalDuration:
-      usage.prompt_eval = nanoseconds(value);
-      return;
-    case Key::kEvalDuration:
-      usage.eval = nanoseconds(value);
-      return;
-    default:
-      return;
-  }
+  if ((depth == 2 || deep) && path_[depth - 1] == Key::kUsage)
+    token_count(facts_.tokens, key, value);
 }
 
 }  // namespace drover::wire

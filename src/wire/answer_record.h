@@ -11,6 +11,10 @@
 #include "base/ask.h"
 #include "wire/json_scanner.h"
 
+namespace simdjson::dom {
+class object;
+}
+
 namespace drover::wire {
 
 struct RecordFacts {
@@ -24,6 +28,15 @@ struct RecordFacts {
   Usage tokens;             // the two counts of a "usage" object
 };
 
+// Several records may each say a part; what a later one says counts.
+void merge(Usage& usage, const Usage& said);
+
+// What a record with an error says of it.
+const std::string& error_text(const RecordFacts& facts);
+
+// Of a document that was parsed already.
+RecordFacts read_record(const simdjson::dom::object& record);
+
 // At most 200 bytes, whole characters, control bytes escaped: fit for a log line and an answer.
 std::string printable_error(std::string_view text);
 
@@ -31,6 +44,8 @@ std::string printable_error(std::string_view text);
 // every server writes them; that lets the watch look for them without parsing.
 class RecordReader {
  public:
+  enum class Key : std::uint8_t;  // those that speak of the answer
+
   RecordReader();
   // Returns what follows the record's closing brace; after that, and after an error, reads no more.
   std::string_view feed(std::string_view piece);
@@ -38,15 +53,11 @@ class RecordReader {
   const RecordFacts& facts() const { return facts_; }  // meaningful once closed
 
  private:
-  enum class Key : std::uint8_t;
   static constexpr std::size_t kDepth = 3;  // response.usage.input_tokens
 
-  static Key key_of(std::string_view text);
   void take(JsonScanner::Event event);
   void top_value(JsonScanner::Event event, Key key);
   void number(std::uint32_t depth);
-  void tokens(Key key, std::uint64_t value);
-  void native_number(Key key, std::uint64_t value);
 
   JsonScanner scanner_;
   RecordFacts facts_;

@@ -92,8 +92,7 @@ constexpr std::array<std::pair<int, std::string_view>, 44> kReasons = {{
 
 }  // namespace
 
-bool field_is(std::string_view name, std::string_view lower_case_name) {
-  if (name.size() != lower_case_name.size()) return false;
+bool is_lower_case_of(std::string_view name, std::string_view lower_case_name) {
   for (std::size_t i = 0; i < name.size(); ++i) {
     if (to_lower(name[i]) != lower_case_name[i]) return false;
   }

@@ -32,7 +32,10 @@ struct Field {
 };
 
 // Case-insensitive for ASCII.
-bool field_is(std::string_view name, std::string_view lower_case_name);
+bool is_lower_case_of(std::string_view name, std::string_view lower_case_name);  // of one length
+inline bool field_is(std::string_view name, std::string_view lower_case_name) {
+  return name.size() == lower_case_name.size() && is_lower_case_of(name, lower_case_name);
+}
 
 enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete, kOptions, kOther };
 

@@ -33,6 +33,13 @@ inline const char* skip_plain(const char* p, const char* end) {
         _mm_cmplt_epi8(block, space),
         _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)));
   };
+  // Most runs are short; after four blocks it is a long one.
+  for (int i = 0; i < 4; ++i) {
+    if (end - p < 16) break;
+    const int mask = _mm_movemask_epi8(special(p));
+    if (mask != 0) return p + __builtin_ctz(static_cast<unsigned>(mask));
+    p += 16;
+  }
   while (end - p >= 64) {
     const __m128i low = _mm_or_si128(special(p), special(p + 16));
     const __m128i high = _mm_or_si128(special(p + 32), special(p + 48));

@@ -63,11 +63,10 @@ constexpr std::uint32_t kReportDepth = 2;
 
 // As Go's encoding/json folds a key before it looks for the field: of all characters outside ASCII
 // only two fold into it, the long s and the Kelvin sign.
-std::string fold(std::string_view text) {
+void fold_into(std::string& out, std::string_view text) {
   constexpr std::string_view kLongS = "\xC5\xBF";
   constexpr std::string_view kKelvin = "\xE2\x84\xAA";
-  std::string out;
-  out.reserve(text.size());
+  out.clear();
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (text.substr(i).starts_with(kLongS)) {
@@ -80,7 +79,24 @@ std::string fold(std::string_view text) {
       out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     }
   }
-  return out;
+}
+
+// Most keys are their own folded form.
+bool is_folded(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+  });
+}
+
+// The place in kKnownKeys, or its size.
+std::size_t known_index(std::string_view folded) {
+  if (folded.empty()) return kKnownKeys.size();
+  std::size_t i = 0;
+  for (; i < kKnownKeys.size(); ++i) {
+    const std::string_view known = kKnownKeys[i];
+    if (known.size() == folded.size() && known[0] == folded[0] && known == folded) break;
+  }
+  return i;
 }
 
 // As Ollama reads the option: a number of any spelling, less its fraction. None for what is no
@@ -99,19 +115,26 @@ class KeySet {
  public:
   enum class Added : std::uint8_t { kNew, kTwice, kFull };
 
-  KeySet() { hashes_.reserve(16); }
-
   Added add(std::string_view folded) {
     const std::size_t hash = std::hash<std::string_view>{}(folded);
-    if (std::find(hashes_.begin(), hashes_.end(), hash) != hashes_.end()) return Added::kTwice;
-    if (hashes_.size() == kMaxKeys) return Added::kFull;
-    hashes_.push_back(hash);
+    const std::size_t* const end = first_.data() + std::min(size_, first_.size());
+    if (std::find<const std::size_t*>(first_.data(), end, hash) != end) return Added::kTwice;
+    if (std::find(more_.begin(), more_.end(), hash) != more_.end()) return Added::kTwice;
+    if (size_ == kMaxKeys) return Added::kFull;
+    if (size_ < first_.size()) first_[size_] = hash;
+    if (size_ >= first_.size()) more_.push_back(hash);
+    ++size_;
     return Added::kNew;
   }
-  void clear() { hashes_.clear(); }
+  void clear() {
+    more_.clear();
+    size_ = 0;
+  }
 
  private:
-  std::vector<std::size_t> hashes_;
+  std::array<std::size_t, 16> first_;  // as many as most objects have, without an allocation
+  std::vector<std::size_t> more_;
+  std::size_t size_ = 0;
 };
 
 }  // namespace
@@ -134,6 +157,7 @@ struct RequestInspector::State {
   void refuse(std::string_view what, std::uint64_t at);
   void duplicate(KeySet::Added added, std::string_view known, std::uint64_t at);
   std::string_view key_text() const { return scanner.text().substr(0, limits.max_key); }
+  std::string_view folded_key();
 
   JsonLimits limits;
   JsonScanner scanner;
@@ -143,6 +167,7 @@ struct RequestInspector::State {
   std::optional<Error> error;
   KeySet keys;
   KeySet inner_keys;
+  std::string folded;  // room for folded_key()
   Key current = Key::kOther;
   bool inner_is_usage = false;
   bool inner_is_num_ctx = false;
@@ -213,18 +238,26 @@ void RequestInspector::State::take(Event event) {
   }
 }
 
+// Lives until the next one.
+std::string_view RequestInspector::State::folded_key() {
+  const std::string_view text = key_text();
+  if (is_folded(text)) return text;
+  fold_into(folded, text);
+  return folded;
+}
+
 void RequestInspector::State::key() {
-  const std::string folded = fold(key_text());
-  const auto* const known = std::find(kKnownKeys.begin(), kKnownKeys.end(), folded);
-  const bool is_known = known != kKnownKeys.end() && !scanner.text_cut();
-  const auto added = keys.add(folded);
+  const std::string_view key = folded_key();
+  const std::size_t index = scanner.text_cut() ? kKnownKeys.size() : known_index(key);
+  const bool is_known = index < kKnownKeys.size();
+  const auto added = keys.add(key);
   if (added != KeySet::Added::kNew) {
-    duplicate(added, is_known ? *known : std::string_view{}, scanner.token_offset());
+    duplicate(added, is_known ? kKnownKeys[index] : std::string_view{}, scanner.token_offset());
     return;
   }
   current = Key::kOther;
   scanner.keep_of_values(1);  // of any other value it matters whether there is something in it
-  if (is_known) known_key(static_cast<std::size_t>(known - kKnownKeys.begin()));
+  if (is_known) known_key(index);
 }
 
 void RequestInspector::State::known_key(std::size_t index) {
@@ -245,12 +278,12 @@ void RequestInspector::State::spell(std::string_view canonical) {
 void RequestInspector::State::inner_key() {
   if (current == Key::kTools) facts.has_tools = true;
   if (current != Key::kOptions && current != Key::kStreamOptions) return;
-  const std::string folded = fold(key_text());
-  const auto added = inner_keys.add(folded);
+  const std::string_view key = folded_key();
+  const auto added = inner_keys.add(key);
   if (added != KeySet::Added::kNew) duplicate(added, {}, scanner.token_offset());
   // Ollama reads stream_options into a struct, whose fields Go finds in any case, and options into
   // a map, in which it looks for the exact name: "NUM_CTX" is no option and must not become one.
-  inner_is_usage = current == Key::kStreamOptions && folded == kIncludeUsage;
+  inner_is_usage = current == Key::kStreamOptions && key == kIncludeUsage;
   inner_is_num_ctx = current == Key::kOptions && key_text() == kNumCtx;
   if (inner_is_usage) spell(kIncludeUsage);
   if (inner_is_num_ctx) spell(kNumCtx);
@@ -291,17 +324,17 @@ void RequestInspector::State::value(Event event) {
 
 void RequestInspector::State::name_value(Event event, std::optional<std::string>& into,
                                          std::string_view key_name) {
-  const std::string quoted = '"' + std::string(key_name) + '"';
+  const auto quoted = [key_name] { return '"' + std::string(key_name) + '"'; };
   if (event != Event::kString) {
-    return refuse(quoted + " must be a string", scanner.token_offset());
+    return refuse(quoted() + " must be a string", scanner.token_offset());
   }
   if (scanner.text().size() > limits.max_model) {
-    return refuse(quoted + " is longer than " + std::to_string(limits.max_model) + " bytes",
+    return refuse(quoted() + " is longer than " + std::to_string(limits.max_model) + " bytes",
                   scanner.token_offset());
   }
   // U+FFFD would stand for many names: no store has a model that is called so.
   if (scanner.text_replaced()) {
-    return refuse(quoted + " holds half a surrogate pair", scanner.token_offset());
+    return refuse(quoted() + " holds half a surrogate pair", scanner.token_offset());
   }
   into = std::string(scanner.text());
 }

@@ -14,6 +14,23 @@ int hex_value(char c) {
   return -1;
 }
 
+// By a character, the byte that it stands for behind a backslash; zero for u and for what is no
+// escape.
+constexpr std::array<char, 256> kEscaped = [] {
+  std::array<char, 256> table{};
+  table['"'] = '"';
+  table['\\'] = '\\';
+  table['/'] = '/';
+  table['b'] = '\b';
+  table['f'] = '\f';
+  table['n'] = '\n';
+  table['r'] = '\r';
+  table['t'] = '\t';
+  return table;
+}();
+
+char escaped_byte(char c) { return kEscaped[static_cast<unsigned char>(c)]; }
+
 }  // namespace
 
 JsonScanner::JsonScanner(Options options) : options_(options) {
@@ -32,6 +49,7 @@ void JsonScanner::reset() {
   high_surrogate_ = 0;
   what_ = nullptr;
   text_.clear();
+  in_place_ = false;
   value_limit_ = options_.max_text;
 }
 
@@ -155,13 +173,19 @@ JsonScanner::Event JsonScanner::begin_string(Cursor& in, bool key) {
   ++in.p;
   is_key_ = key;
   text_limit_ = key ? options_.max_text : value_limit_;
+  // Most strings are plain and lie in one piece: their text need not be copied.
+  const char* const end = skip_plain(in.p, in.end);
+  if (end != in.end && *end == '"') return end_string_in_place(in, end);
   state_ = State::kString;
+  keep(in.p, end);
+  in.p = end;
   return kNothing;
 }
 
 void JsonScanner::begin_token(Cursor& in, std::uint64_t skip) {
   token_offset_ = offset_ + static_cast<std::uint64_t>(in.p - start_) + skip;
   text_.clear();
+  in_place_ = false;
   text_cut_ = false;
   text_plain_ = true;
   text_replaced_ = false;
@@ -227,20 +251,31 @@ void JsonScanner::keep(const char* from, const char* to) {
 }
 
 JsonScanner::Event JsonScanner::string_run(Cursor& in) {
-  const char* const from = in.p;
-  in.p = skip_plain(in.p, in.end);
-  keep(from, in.p);
-  if (in.p == in.end) return kNothing;
-  const char c = *in.p;
-  if (c == '"') return end_string(in);
-  if (c == '\\') {
-    ++in.p;
-    text_plain_ = false;
-    state_ = State::kEscape;
-    return kNothing;
+  for (;;) {
+    const char* const from = in.p;
+    const char* const at = skip_plain(from, in.end);
+    if (keeping_) keep(from, at);
+    in.p = at;
+    if (at == in.end) return kNothing;
+    const char c = *at;
+    if (c == '\\') {
+      text_plain_ = false;
+      // Nearly every escape is two bytes in one piece.
+      const char byte = in.end - at > 1 ? escaped_byte(at[1]) : '\0';
+      if (byte == '\0') {
+        ++in.p;
+        state_ = State::kEscape;
+        return kNothing;
+      }
+      if (keeping_) keep(&byte, &byte + 1);
+      in.p = at + 2;
+      continue;
+    }
+    if (c == '"') return end_string(in);
+    if (static_cast<unsigned char>(c) < 0x20) return fail("a control character in a string");
+    const Event event = utf8_run(in);
+    if (event != kNothing || state_ != State::kString) return event;
   }
-  if (static_cast<unsigned char>(c) < 0x20) return fail("a control character in a string");
-  return utf8_run(in);
 }
 
 JsonScanner::Event JsonScanner::end_string(Cursor& in) {
@@ -251,6 +286,15 @@ JsonScanner::Event JsonScanner::end_string(Cursor& in) {
   }
   after_value();
   return told(Event::kString, depth_);
+}
+
+JsonScanner::Event JsonScanner::end_string_in_place(Cursor& in, const char* end) {
+  const auto size = static_cast<std::size_t>(end - in.p);
+  in_place_ = true;
+  text_cut_ = keeping_ && size > text_limit_;
+  text_in_place_ = {in.p, keeping_ ? std::min(size, text_limit_) : 0};
+  in.p = end;
+  return end_string(in);
 }
 
 // Text that is not ASCII seldom comes as a single character.
@@ -303,18 +347,18 @@ JsonScanner::Event JsonScanner::utf8_rest(Cursor& in) {
 }
 
 JsonScanner::Event JsonScanner::escape(Cursor& in) {
-  constexpr std::string_view kNames = "\"\\/bfnrtu";
-  constexpr std::string_view kBytes = "\"\\/\b\f\n\r\t";
-  const std::size_t at = kNames.find(*in.p);
-  if (at == std::string_view::npos) return fail("an unknown escape");
-  ++in.p;
-  if (at == kBytes.size()) {
+  const char c = *in.p;
+  if (c == 'u') {
+    ++in.p;
     state_ = State::kHex;
     hex_left_ = 4;
     code_ = 0;
     return kNothing;
   }
-  keep(kBytes.data() + at, kBytes.data() + at + 1);
+  const char byte = escaped_byte(c);
+  if (byte == '\0') return fail("an unknown escape");
+  ++in.p;
+  keep(&byte, &byte + 1);
   state_ = State::kString;
   return kNothing;
 }

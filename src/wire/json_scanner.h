@@ -59,8 +59,9 @@ class JsonScanner {
   // The whole value was read (white space may still follow).
   bool closed() const { return state_ == State::kTail; }
 
-  // Of the last key or string: its first max_text bytes, unescaped. Of a number: as written.
-  std::string_view text() const { return text_; }
+  // Of the last key or string: its first max_text bytes, unescaped. Of a number: as written. Lives
+  // until the next call of next(), and no longer than the piece: it may be a part of it.
+  std::string_view text() const { return in_place_ ? text_in_place_ : std::string_view(text_); }
   bool text_cut() const { return text_cut_; }
   // The last string named half a surrogate pair (\ud800), which is no character. Go, and so Ollama,
   // reads it as U+FFFD, and so does text(). In a key it is kBad: keys must be what they seem.
@@ -112,6 +113,7 @@ class JsonScanner {
   Event close(Cursor& in, bool object);
   Event string_run(Cursor& in);
   Event end_string(Cursor& in);
+  Event end_string_in_place(Cursor& in, const char* end);
   Event utf8_run(Cursor& in);
   Event utf8_lead(Cursor& in);
   Event utf8_rest(Cursor& in);
@@ -152,7 +154,9 @@ class JsonScanner {
   const char* start_ = nullptr;  // of the piece being read; offset_ counts up to it meanwhile
   const char* what_ = nullptr;
   std::bitset<kDepthCeiling + 1> is_object_;
-  std::string text_;
+  std::string text_;  // of a token that lies in two pieces or has escapes
+  bool in_place_ = false;
+  std::string_view text_in_place_;  // of any other
 
   // Inside a character: bytes still to come, and the bounds of the next one.
   std::uint8_t utf8_left_ = 0;

@@ -34,7 +34,8 @@ const char* plain_number_end(const char* p, const char* end) {
 JsonScanner::Event JsonScanner::begin_number(Cursor& in) {
   begin_token(in, 0);
   if (const char* const end = plain_number_end(in.p, in.end)) {
-    if (keeping_) text_.assign(in.p, end);
+    in_place_ = true;
+    text_in_place_ = {in.p, keeping_ ? static_cast<std::size_t>(end - in.p) : 0};
     in.p = end;
     after_value();
     return told(Event::kNumber, depth_);

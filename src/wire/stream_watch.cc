@@ -1,7 +1,5 @@
 #include "wire/stream_watch.h"
 
-#include <simdjson.h>
-
 #include "wire/answer_record.h"
 #include "wire/record_filter.h"
 #include "wire/sse.h"
@@ -13,27 +11,6 @@ constexpr std::string_view kSpace = " \t\r\n";
 
 bool is_blank(std::string_view text) {
   return text.find_first_not_of(kSpace) == std::string_view::npos;
-}
-
-template <class T>
-void overlay(T& old, const T& said) {
-  if (said != T{}) old = said;
-}
-
-// Several records may each say a part; what a later one says counts.
-void merge(Usage& usage, const Usage& said) {
-  overlay(usage.prompt_tokens, said.prompt_tokens);
-  overlay(usage.output_tokens, said.output_tokens);
-  overlay(usage.total, said.total);
-  overlay(usage.load, said.load);
-  overlay(usage.prompt_eval, said.prompt_eval);
-  overlay(usage.eval, said.eval);
-}
-
-const std::string& error_text(const RecordFacts& facts) {
-  static const std::string unsaid = "the instance gave no reason";
-  if (!facts.error.empty()) return facts.error;
-  return facts.message.empty() ? unsaid : facts.message;
 }
 
 }  // namespace
@@ -158,48 +135,6 @@ void StreamWatch::State::event() {
 void StreamWatch::State::fail(const std::string& text) {
   if (!failed) noted().error = text;
   failed = true;
-}
-
-namespace {
-
-// `body` is one JSON document. The words are looked for first: most documents have none of them.
-bool is_unfinished(std::string_view body) {
-  const bool choices = body.find("\"finish_reason\"") != std::string_view::npos;
-  const bool message = body.find("\"stop_reason\"") != std::string_view::npos;
-  const bool response = body.find("\"in_progress\"") != std::string_view::npos;
-  if (!choices && !message && !response) return false;
-  simdjson::dom::parser parser;
-  simdjson::dom::object document;
-  const simdjson::padded_string padded(body);
-  if (parser.parse(padded).get(document) != simdjson::SUCCESS) return false;
-  std::string_view status;
-  if (document["status"].get(status) == simdjson::SUCCESS) return status == "in_progress";
-  simdjson::dom::element stop;
-  if (document["stop_reason"].get(stop) == simdjson::SUCCESS) return stop.is_null();
-  simdjson::dom::array list;
-  if (document["choices"].get(list) != simdjson::SUCCESS) return false;
-  for (const simdjson::dom::element choice : list) {
-    simdjson::dom::element finish;
-    if (choice["finish_reason"].get(finish) == simdjson::SUCCESS && finish.is_null()) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
-DocumentFacts read_document(std::string_view body) {
-  RecordReader record;
-  const std::string_view rest = record.feed(body);
-  DocumentFacts out;
-  out.valid = record.closed() && is_blank(rest);
-  if (!out.valid) return out;
-  const RecordFacts& facts = record.facts();
-  out.truncated = facts.done_false || is_unfinished(body);
-  out.has_error = facts.has_error;
-  if (facts.has_error) out.error = error_text(facts);
-  out.usage = facts.native;
-  merge(out.usage, facts.tokens);
-  return out;
 }
 
 }  // namespace drover::wire

@@ -34,16 +34,4 @@ class StreamWatch {
   std::unique_ptr<State> state_;
 };
 
-// The same questions for an answer that is one JSON document (stream: false).
-struct DocumentFacts {
-  bool valid = false;  // one JSON document
-  // A generation that was cut short: native "done": false, a choice whose finish_reason is null, a
-  // message whose stop_reason is null, a response that is still in_progress.
-  bool truncated = false;
-  bool has_error = false;
-  std::string error;  // text of a native, OpenAI or Anthropic error, at most 200 bytes
-  Usage usage;
-};
-DocumentFacts read_document(std::string_view body);
-
 }  // namespace drover::wire

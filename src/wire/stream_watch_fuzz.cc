@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/rng.h"
+#include "wire/document.h"
 #include "wire/json_fuzz_grammar.h"
 #include "wire/stream_watch.h"
 
@@ -54,7 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string cut = watched(shape, stream, longest);
     if (cut != whole) std::abort();
   }
-  (void)drover::wire::read_document(stream);
+  (void)drover::wire::DocumentReader().read(stream);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include "fake_ollama/request.h"
 #include "fake_ollama/test_client.h"
 #include "fake_ollama/text.h"
+#include "wire/document.h"
 #include "wire/stream_watch.h"
 
 namespace drover::fake {
@@ -125,7 +126,7 @@ TEST_F(Dialects, DocumentsReadBack) {
   for (const Reply* reply : all) {
     SCOPED_TRACE(reply->body);
     EXPECT_EQ(reply->status, 200);
-    const auto facts = wire::read_document(reply->body);
+    const auto facts = wire::DocumentReader().read(reply->body);
     EXPECT_TRUE(facts.valid);
     EXPECT_FALSE(facts.has_error);
     EXPECT_EQ(facts.usage.output_tokens, 32u);

@@ -1,0 +1,126 @@
+#include "wire/document.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "wire/dialect.h"
+
+namespace drover::wire {
+namespace {
+
+using std::chrono::nanoseconds;
+
+TEST(DocumentReader, ReadsANativeAnswer) {
+  const auto facts = DocumentReader().read(
+      R"({"model":"m","response":"x","done":true,"total_duration":5,"load_duration":4,)"
+      R"("prompt_eval_count":3,"prompt_eval_duration":2,"eval_count":1,"eval_duration":9})");
+  EXPECT_TRUE(facts.valid);
+  EXPECT_FALSE(facts.truncated);
+  EXPECT_FALSE(facts.has_error);
+  EXPECT_EQ(facts.usage.prompt_tokens, 3U);
+  EXPECT_EQ(facts.usage.output_tokens, 1U);
+  EXPECT_EQ(facts.usage.total, nanoseconds(5));
+  EXPECT_EQ(facts.usage.load, nanoseconds(4));
+  EXPECT_EQ(facts.usage.prompt_eval, nanoseconds(2));
+  EXPECT_EQ(facts.usage.eval, nanoseconds(9));
+}
+
+TEST(DocumentReader, ReadsTheUsageOfTheOtherDialects) {
+  for (const char* body : {R"({"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}})",
+                           R"({"type":"message","usage":{"input_tokens":3,"output_tokens":1}})",
+                           "{\"object\":\"response\",\"error\":null,\"usage\":{\"input_tokens\":3,"
+                           "\"output_tokens\":1}}\n"}) {
+    const auto facts = DocumentReader().read(body);
+    EXPECT_TRUE(facts.valid) << body;
+    EXPECT_FALSE(facts.has_error) << body;
+    EXPECT_EQ(facts.usage.prompt_tokens, 3U) << body;
+    EXPECT_EQ(facts.usage.output_tokens, 1U) << body;
+  }
+}
+
+TEST(DocumentReader, SeesATruncatedGeneration) {
+  EXPECT_TRUE(DocumentReader().read(R"({"response":"x","done":false})").truncated);
+  EXPECT_FALSE(DocumentReader().read(R"({"message":{"done":false},"done":true})").truncated);
+}
+
+TEST(DocumentReader, ReadsTheErrorOfEveryDialect) {
+  for (const Dialect dialect : {Dialect::kNative, Dialect::kOpenAi, Dialect::kAnthropic}) {
+    const auto facts = DocumentReader().read(error_body(dialect, 500, "it broke", "req_1"));
+    EXPECT_TRUE(facts.valid);
+    EXPECT_TRUE(facts.has_error);
+    EXPECT_EQ(facts.error, "it broke");
+  }
+}
+
+TEST(DocumentReader, IsInvalidForWhatIsNotOneDocument) {
+  for (const char* body :
+       {"", " ", "{", "{} {}", "<html>", "{\"a\":1", "{\"error\":\"x\"} x", "404 page not found"}) {
+    const auto facts = DocumentReader().read(body);
+    EXPECT_FALSE(facts.valid) << body;
+    EXPECT_FALSE(facts.has_error) << body;
+  }
+  EXPECT_TRUE(DocumentReader().read("[]").valid);
+}
+
+TEST(DocumentReader, AGenerationCutShortIsSeenInEveryDialect) {
+  const auto truncated = [](std::string_view body) {
+    return DocumentReader().read(body).truncated;
+  };
+  EXPECT_TRUE(truncated(R"({"choices":[{"finish_reason":"stop"},{"finish_reason":null}]})"));
+  EXPECT_TRUE(truncated(R"({"type":"message","stop_reason":null})"));
+  EXPECT_TRUE(truncated(R"({"object":"response","status":"in_progress"})"));
+  EXPECT_FALSE(truncated(R"({"choices":[{"finish_reason":"length"}]})"));
+  EXPECT_FALSE(truncated(R"({"choices":[{"message":{"content":"\"finish_reason\":null"}}]})"));
+  EXPECT_FALSE(truncated(R"({"type":"message","stop_reason":"end_turn"})"));
+  EXPECT_FALSE(truncated(R"({"object":"response","status":"incomplete","x":"in_progress"})"));
+}
+
+// A short document is read by another parser than a long one: both have to say the same.
+TEST(DocumentReader, SaysTheSameOfAShortAndOfALongDocument) {
+  const std::string padding(DocumentReader::kShort, ' ');
+  DocumentReader reader;
+  for (const char* body :
+       {R"({"model":"m","done":true,"total_duration":5,"prompt_eval_count":3,"eval_count":1})",
+        R"({"done":false,"done":true})",
+        R"({"done":"true"})",
+        R"({"error":"it broke"})",
+        R"({"error":{"message":"it broke","type":"x"}})",
+        R"({"error":{"type":"x"}})",
+        R"({"error":"","message":"text"})",
+        R"({"error":null})",
+        R"({"error":false})",
+        R"({"error":0})",
+        R"({"error":1})",
+        R"({"error":[]})",
+        R"({"error":true,"message":"why"})",
+        R"({"type":"error","error":{"message":"a\nb","message":"c"}})",
+        R"({"usage":{"prompt_tokens":3,"completion_tokens":-1}})",
+        R"({"usage":{"prompt_tokens":3.5,"output_tokens":18446744073709551615}})",
+        R"({"response":{"usage":{"input_tokens":3,"output_tokens":1}}})",
+        R"({"message":{"usage":{"input_tokens":3,"output_tokens":1}}})",
+        R"({"message":{"deep":{"usage":{"input_tokens":3}}}})",
+        R"([{"done":false}])",
+        R"({"choices":[{"finish_reason":null}]})",
+        R"({"eval_count":36893488147419103232})",
+        R"({"a":1e400})",
+        R"({"a":"\ud800"})",
+        R"({"a":01})",
+        "{\"a\":\"\xff\"}",
+        "3 ",
+        "{}",
+        ""}) {
+    const DocumentFacts quick = reader.read(body);
+    const DocumentFacts slow = reader.read(body + padding);
+    EXPECT_EQ(quick.valid, slow.valid) << body;
+    EXPECT_EQ(quick.truncated, slow.truncated) << body;
+    EXPECT_EQ(quick.has_error, slow.has_error) << body;
+    EXPECT_EQ(quick.error, slow.error) << body;
+    EXPECT_EQ(quick.usage.prompt_tokens, slow.usage.prompt_tokens) << body;
+    EXPECT_EQ(quick.usage.output_tokens, slow.usage.output_tokens) << body;
+    EXPECT_EQ(quick.usage.total, slow.usage.total) << body;
+  }
+}
+
+}  // namespace
+}  // namespace drover::wire
