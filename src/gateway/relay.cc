@@ -35,13 +35,10 @@ Error unreachable(Error error) {
 Relay::Relay(const Means& means, Client& client, Exchange& exchange, engine::Lease& lease,
              net::Cancel& cancel, Relayed& outcome)
     : means_(means),
-      settings_(means.settings),
       client_(client),
       exchange_(exchange),
       lease_(lease),
       cancel_(cancel),
-      instance_(settings_.instances[lease.backend().value]),
-      loop_(client.loop()),
       outcome_(outcome) {
   outcome_ = Relayed();
 }
@@ -56,28 +53,28 @@ net::Task<void> Relay::run() {
     co_await relay_document(up);
     co_return;
   }
-  // Carries records until the instance's body is over, one way or another, which `end` then says.
-  StreamCopy copy(client_, exchange_.route->shape, up.head.framing, up.head.content_length,
-                  settings_.limits.first_record_bytes);
-  StreamEnd end;
-  Step step = take_input(up, copy, std::exchange(up.input, {}), end);
+  // Carries records until the instance's body is over, one way or another, which the outcome then
+  // says.
+  StreamCopy copy(client_, pending_, exchange_.route->shape, up.head.framing,
+                  up.head.content_length, settings().limits.first_record_bytes);
+  Step step = take_input(up, copy, std::exchange(up.input, {}));
   for (;;) {
     const Flushed flushed = co_await flush();
     if (flushed == Flushed::kClientGone) {
-      client_left(end);
+      client_left();
       break;
     }
     if (step == Step::kOver) break;
-    const bool over = copy.terminal() || copy.failed();
-    const Instant deadline = loop_.now() + (over ? kTailWait : settings_.deadlines.token_gap);
+    const bool tail = copy.terminal() || copy.failed();
+    const Instant deadline = loop().now() + (tail ? kTailWait : settings().deadlines.token_gap);
     const net::WaitResult ready = co_await up.stream->readable(deadline, &cancel_);
     if (ready != net::WaitResult::kReady) {
-      called_off(ready, copy, end);
+      called_off(ready, copy);
       break;
     }
-    step = take_arrived(up, copy, end);
+    step = take_arrived(up, copy);
   }
-  co_await end_stream(up, copy, end);
+  co_await end_stream(up, copy);
 }
 
 net::Task<bool> Relay::is_opened(Upstream& up) {
@@ -93,10 +90,10 @@ net::Task<Result<void>> Relay::open(Upstream& up) {
   if (!opened) co_return opened;
   const bool reused = up.reused;
   opened = co_await send_request(up);
-  const Instant sent = loop_.now();
+  const Instant sent = loop().now();
   if (opened) opened = co_await read_head(up);
   const bool stale = !opened && reused && !up.heard && opened.error().kind == ErrorKind::kClosed &&
-                     loop_.now() - sent < kStaleWithin;
+                     loop().now() - sent < kStaleWithin;
   if (!stale) co_return opened;
   ++exchange_.record.stale_connections;
   up = Upstream();
@@ -108,11 +105,11 @@ net::Task<Result<void>> Relay::open(Upstream& up) {
 
 net::Task<Result<void>> Relay::connect(Upstream& up, net::UpstreamPool::Freshness freshness) {
   Result<net::UpstreamStream> connection =
-      co_await means_.pool.acquire(instance_.id, instance_.address, freshness, &cancel_);
+      co_await means_.pool.acquire(instance().id, instance().address, freshness, &cancel_);
   if (!connection) {
     Error error = std::move(connection).error();
     if (error.origin == Origin::kSelf) co_return error;
-    error.message = "instance " + instance_.name + ": " + error.message;
+    error.message = "instance " + instance().name + ": " + error.message;
     co_return unreachable(std::move(error));
   }
   up.stream = std::move(connection->stream);
@@ -129,7 +126,7 @@ std::string Relay::request_head() const {
   head += get ? "GET " : "POST ";
   head += exchange_.kept->target;
   head += " HTTP/1.1\r\nHost: ";
-  head += instance_.host_field;
+  head += instance().host_field;
   head += "\r\n";
   head += exchange_.kept->forward_fields;
   // A GET is sent without a body: its store is empty (read_body).
@@ -156,7 +153,7 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
   }
   BodyStore::Cursor cursor;
   std::string_view before = head;
-  co_await loop_.late();
+  co_await loop().late();
   for (;;) {
     Result<std::string_view> piece = exchange_.kept->body.read(cursor, space);
     if (!piece) co_return std::move(piece).error();
@@ -171,7 +168,7 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
     }
     const std::array<std::string_view, 2> parts = {before, *piece};
     Result<void> sent =
-        co_await net::write_all(*up.stream, parts, settings_.deadlines.write_stall, &cancel_);
+        co_await net::write_all(*up.stream, parts, settings().deadlines.write_stall, &cancel_);
     if (!sent) {
       Error error = std::move(sent).error();
       error.origin = Origin::kInstance;
@@ -187,21 +184,21 @@ net::Task<Result<bool>> Relay::wait_input(Upstream& up, Instant deadline) {
     const net::WaitResult ready = co_await up.stream->readable(deadline, &cancel_);
     if (ready == net::WaitResult::kTimedOut) {
       co_return instance_error(ErrorKind::kTimeout, Retry::kNever,
-                               "instance " + instance_.name + " did not answer in time");
+                               "instance " + instance().name + " did not answer in time");
     }
     if (ready == net::WaitResult::kCancelled) {
       co_return instance_error(ErrorKind::kCancelled, Retry::kSafe,
-                               "instance " + instance_.name + " went down before it answered");
+                               "instance " + instance().name + " went down before it answered");
     }
-    const net::Io io = up.stream->read(loop_.scratch());
+    const net::Io io = up.stream->read(loop().scratch());
     if (io.state == net::Io::State::kWouldBlock) continue;
     if (io.state == net::Io::State::kEnd) co_return false;
     if (io.state == net::Io::State::kFailed) {
       co_return instance_error(ErrorKind::kClosed, Retry::kSafe,
-                               "instance " + instance_.name + " reset the connection");
+                               "instance " + instance().name + " reset the connection");
     }
     up.heard = true;
-    up.input.append(loop_.scratch().data(), io.bytes);
+    up.input.append(loop().scratch().data(), io.bytes);
     co_return true;
   }
 }
@@ -209,13 +206,13 @@ net::Task<Result<bool>> Relay::wait_input(Upstream& up, Instant deadline) {
 // A stream begins with its first token; a document begins when it is complete; what no model
 // computes is there at once.
 Duration Relay::longest_wait() const {
-  if (!exchange_.route->inference) return settings_.deadlines.look_up;
-  return exchange_.ask.streaming ? settings_.deadlines.first_token : settings_.deadlines.document;
+  if (!exchange_.route->inference) return settings().deadlines.look_up;
+  return exchange_.ask.streaming ? settings().deadlines.first_token : settings().deadlines.document;
 }
 
 net::Task<Result<void>> Relay::read_head(Upstream& up) {
-  wire::ResponseParser parser(settings_.limits.head);
-  const Instant deadline = loop_.now() + longest_wait();
+  wire::ResponseParser parser(settings().limits.head);
+  const Instant deadline = loop().now() + longest_wait();
   for (int informational = 0; informational <= kMaxInformational;) {
     Result<bool> arrived = take_head(up, parser);
     if (!arrived) co_return std::move(arrived).error();
@@ -230,11 +227,11 @@ net::Task<Result<void>> Relay::read_head(Upstream& up) {
     if (!*more) {
       co_return instance_error(
           ErrorKind::kClosed, Retry::kSafe,
-          "instance " + instance_.name + " closed the connection before it answered");
+          "instance " + instance().name + " closed the connection before it answered");
     }
   }
   co_return instance_error(ErrorKind::kUpstream, Retry::kSafe,
-                           "instance " + instance_.name + " answered with interim responses only");
+                           "instance " + instance().name + " answered with interim responses only");
 }
 
 // Moves a head that is whole from up.input to up.head. False: more has to arrive.
@@ -270,16 +267,18 @@ Answer Relay::answer_head(const Upstream& up) const {
     answer.fields += value;
     answer.fields += "\r\n";
   };
-  append("X-Drover-Backend: ", instance_.name);
+  append("X-Drover-Backend: ", instance().name);
   if (exchange_.explain) append("X-Drover-Why: ", exchange_.why);
   return answer;
 }
 
 // --- streams ---
 
-net::Task<void> Relay::end_stream(Upstream& up, StreamCopy& copy, StreamEnd& end) {
-  if (end.how != core::AttemptResult::kClientGone) co_await send_last(up, copy, end);
-  if (end.how == core::AttemptResult::kClientGone) co_return answered(end.how, "", copy.usage());
+net::Task<void> Relay::end_stream(Upstream& up, StreamCopy& copy) {
+  using core::AttemptResult;
+  if (outcome_.result != AttemptResult::kClientGone) co_await send_last(up, copy);
+  const AttemptResult how = outcome_.result;
+  if (how == AttemptResult::kClientGone) co_return answered(how, "", copy.usage());
   // The instance's own error record: the client has it already, or never needs to see it.
   if (copy.failed() && !content_sent_) {
     co_return hidden(judge_error(copy.error()), copy.error(), Again::kYes);
@@ -288,35 +287,35 @@ net::Task<void> Relay::end_stream(Upstream& up, StreamCopy& copy, StreamEnd& end
     co_return co_await end_broken(copy.error(), judge_error(copy.error()), RecordSent::kYes);
   }
   if (copy.terminal()) co_return co_await end_complete(up, copy);
-  if (copy.mid_record()) {
-    record_prefix_ = exchange_.route->shape == StreamShape::kNdjson ? "\n" : "\n\n";
+  std::string why = std::move(outcome_.detail);
+  if (!content_sent_) {
+    const bool late = how == AttemptResult::kTimedOut;
+    co_return hidden(how, std::move(why), late ? Again::kNo : Again::kYes);
   }
-  if (content_sent_) co_return co_await end_broken(end.why, end.how, RecordSent::kNo);
-  const bool late = end.how == core::AttemptResult::kTimedOut;
-  hidden(end.how, end.why, late ? Again::kNo : Again::kYes);
+  const RecordSent sent = copy.mid_record() ? RecordSent::kBegun : RecordSent::kNo;
+  co_await end_broken(std::move(why), how, sent);
 }
 
 // What the instance has sent, straight out of the loop's scratch.
-Relay::Step Relay::take_arrived(Upstream& up, StreamCopy& copy, StreamEnd& end) {
-  const net::Io io = up.stream->read(loop_.scratch());
+Relay::Step Relay::take_arrived(Upstream& up, StreamCopy& copy) {
+  const net::Io io = up.stream->read(loop().scratch());
   switch (io.state) {
     case net::Io::State::kMoved:
-      return take_input(up, copy, {loop_.scratch().data(), io.bytes}, end);
+      return take_input(up, copy, {loop().scratch().data(), io.bytes});
     case net::Io::State::kWouldBlock:
       return Step::kGoesOn;
     case net::Io::State::kEnd:
-      end = {core::AttemptResult::kDied, without_final_record()};
+      over(core::AttemptResult::kDied, without_final_record());
       return Step::kOver;
     case net::Io::State::kFailed:
-      end = {core::AttemptResult::kDied,
-             "instance " + instance_.name + " reset the connection in mid-stream"};
+      over(core::AttemptResult::kDied,
+           "instance " + instance().name + " reset the connection in mid-stream");
       return Step::kOver;
   }
   return Step::kOver;
 }
 
-Relay::Step Relay::take_input(Upstream& up, StreamCopy& copy, std::string_view input,
-                              StreamEnd& end) {
+Relay::Step Relay::take_input(Upstream& up, StreamCopy& copy, std::string_view input) {
   Result<void> took = copy.take(input, [this, &up] { return answer_head(up); });
   if (copy.content_sent() && !content_sent_) {
     cross_the_fence(up);
@@ -325,14 +324,13 @@ Relay::Step Relay::take_input(Upstream& up, StreamCopy& copy, std::string_view i
     std::string().swap(up.head.content_type);
   }
   note_progress(copy);
-  pending_ = copy.take_pending();
   if (!took && took.error().origin == Origin::kClient) {
     pending_.clear();
-    client_left(end);
+    client_left();
   } else if (!took) {
-    end = {core::AttemptResult::kFailed, std::move(took).error().message};
+    over(core::AttemptResult::kFailed, std::move(took).error().message);
   } else if (copy.body_done()) {
-    end = {core::AttemptResult::kDied, without_final_record()};
+    over(core::AttemptResult::kDied, without_final_record());
   } else {
     return Step::kGoesOn;
   }
@@ -343,7 +341,7 @@ Relay::Step Relay::take_input(Upstream& up, StreamCopy& copy, std::string_view i
 // traffic of the home loop.
 void Relay::note_progress(const StreamCopy& copy) {
   constexpr Duration kInterval = std::chrono::seconds(1);
-  const Instant now = loop_.now();
+  const Instant now = loop().now();
   if (!content_sent_ || now - progress_told_ < kInterval) return;
   progress_told_ = now;
   lease_.progress(copy.records());
@@ -354,8 +352,8 @@ void Relay::cross_the_fence(const Upstream& up) {
   content_sent_ = true;
   lease_.first_byte();
   exchange_.kept.reset();
-  progress_told_ = loop_.now();
-  exchange_.record.first_byte = loop_.now() - exchange_.arrived;
+  progress_told_ = loop().now();
+  exchange_.record.first_byte = loop().now() - exchange_.arrived;
   exchange_.record.status = up.head.status;
   // Declared down in the very moment of its first byte: that is not the time to let go.
   if (cancel_.reason() != net::CancelReason::kRevoked) return;
@@ -364,36 +362,41 @@ void Relay::cross_the_fence(const Upstream& up) {
 }
 
 // A last record without its line end is still a record.
-net::Task<void> Relay::send_last(Upstream& up, StreamCopy& copy, StreamEnd& end) {
+net::Task<void> Relay::send_last(Upstream& up, StreamCopy& copy) {
   Result<void> sent = copy.send_last([this, &up] { return answer_head(up); });
   if (copy.content_sent() && !content_sent_) cross_the_fence(up);
-  pending_ = copy.take_pending();
   const Flushed flushed = co_await flush();
-  if (!sent || flushed == Flushed::kClientGone) client_left(end);
+  if (!sent || flushed == Flushed::kClientGone) client_left();
 }
 
 std::string Relay::without_final_record() const {
-  return "instance " + instance_.name + " ended the stream without its final record";
+  return "instance " + instance().name + " ended the stream without its final record";
 }
 
-void Relay::client_left(StreamEnd& end) { end = {core::AttemptResult::kClientGone, {}}; }
+// The instance's side of a stream is over for this reason; the client's may not be yet.
+void Relay::over(core::AttemptResult how, std::string why) {
+  outcome_.result = how;
+  outcome_.detail = std::move(why);
+}
+
+void Relay::client_left() { over(core::AttemptResult::kClientGone, {}); }
 
 // The wait for the next token ended without one.
-void Relay::called_off(net::WaitResult result, const StreamCopy& copy, StreamEnd& end) const {
+void Relay::called_off(net::WaitResult result, const StreamCopy& copy) {
   // Behind the terminal record only framing is due: the answer is whole, whoever leaves.
   if (copy.terminal()) return;
   if (result == net::WaitResult::kTimedOut) {
-    end = {core::AttemptResult::kTimedOut, "instance " + instance_.name + " sent no token in time"};
+    over(core::AttemptResult::kTimedOut, "instance " + instance().name + " sent no token in time");
     return;
   }
   switch (cancel_.reason()) {
     case net::CancelReason::kClientGone:
-      return client_left(end);
+      return client_left();
     case net::CancelReason::kRevoked:
-      end = {core::AttemptResult::kRevoked, "instance " + instance_.name + " went down"};
+      over(core::AttemptResult::kRevoked, "instance " + instance().name + " went down");
       return;
     default:
-      end = {core::AttemptResult::kRevoked, "the server is shutting down"};
+      over(core::AttemptResult::kRevoked, "the server is shutting down");
   }
 }
 
@@ -416,8 +419,11 @@ net::Task<void> Relay::end_broken(std::string detail, core::AttemptResult result
   client_.close_after_answer();
   exchange_.record.outcome = engine::Outcome::kBroken;
   exchange_.record.reason = to_string(ErrorKind::kUpstream);
-  std::string record(record_prefix_);
-  if (record_sent == RecordSent::kNo) {
+  std::string record;
+  // Ends the record that the error record would fall into.
+  const bool lines = exchange_.route->shape == StreamShape::kNdjson;
+  if (record_sent == RecordSent::kBegun) record = lines ? "\n" : "\n\n";
+  if (record_sent != RecordSent::kYes) {
     record += wire::error_record(exchange_.route->shape, detail, exchange_.id_text);
   }
   const std::array<std::string_view, 1> pieces = {record};
@@ -441,7 +447,7 @@ net::Task<Relay::Flushed> Relay::send_pending() {
   // silence must not be taken for a hang.
   lease_.held_up_by_client(true);
   Result<void> sent = co_await client_.send_rest(std::exchange(pending_, {}),
-                                                 settings_.deadlines.write_stall, &cancel_);
+                                                 settings().deadlines.write_stall, &cancel_);
   lease_.held_up_by_client(false);
   const Flushed flushed = sent ? Flushed::kAll : Flushed::kClientGone;
   co_return flushed;
@@ -497,7 +503,7 @@ void Relay::failed(Error error) {
 void Relay::give_back(Upstream& up, bool body_done) {
   if (up.answered_early || !body_done || !up.head.keep_alive || !up.input.empty()) return;
   if (up.stream->has_input()) return;
-  means_.pool.give_back(instance_.id, std::move(up.stream));
+  means_.pool.give_back(instance().id, std::move(up.stream));
 }
 
 }  // namespace drover::gateway

@@ -81,24 +81,20 @@ class Relay {
   bool is_hidden_error(const Upstream& up);
   void cut_document(const Error& error);
 
-  // Why a stream is over, from the instance's side; `why` is one sentence.
-  struct StreamEnd {
-    core::AttemptResult how = core::AttemptResult::kDied;
-    std::string why;
-  };
-  net::Task<void> send_last(Upstream& up, StreamCopy& copy, StreamEnd& end);
-  net::Task<void> end_stream(Upstream& up, StreamCopy& copy, StreamEnd& end);
+  net::Task<void> send_last(Upstream& up, StreamCopy& copy);
+  net::Task<void> end_stream(Upstream& up, StreamCopy& copy);
   net::Task<void> end_complete(Upstream& up, StreamCopy& copy);
   void note_progress(const StreamCopy& copy);
   void cross_the_fence(const Upstream& up);
   enum class Step : std::uint8_t { kGoesOn, kOver };
-  Step take_arrived(Upstream& up, StreamCopy& copy, StreamEnd& end);
-  Step take_input(Upstream& up, StreamCopy& copy, std::string_view input, StreamEnd& end);
-  void called_off(net::WaitResult result, const StreamCopy& copy, StreamEnd& end) const;
-  static void client_left(StreamEnd& end);
+  Step take_arrived(Upstream& up, StreamCopy& copy);
+  Step take_input(Upstream& up, StreamCopy& copy, std::string_view input);
+  void called_off(net::WaitResult result, const StreamCopy& copy);
+  void over(core::AttemptResult how, std::string why);
+  void client_left();
   std::string without_final_record() const;
-  // Whether the instance's own error record went to the client already.
-  enum class RecordSent : std::uint8_t { kNo, kYes };
+  // Whether the instance's own error record went to the client already; or a part of another one.
+  enum class RecordSent : std::uint8_t { kNo, kBegun, kYes };
   net::Task<void> end_broken(std::string detail, core::AttemptResult result,
                              RecordSent record_sent);
   enum class Flushed : std::uint8_t { kAll, kClientGone };  // gone, or it takes nothing
@@ -114,17 +110,17 @@ class Relay {
   Answer answer_head(const Upstream& up) const;
   bool is_stream(const AnswerHead& head) const;
 
+  const Settings& settings() const { return means_.settings; }
+  const Instance& instance() const { return settings().instances[lease_.backend().value]; }
+  net::Loop& loop() const { return client_.loop(); }
+
   const Means& means_;
-  const Settings& settings_;
   Client& client_;
   Exchange& exchange_;
   engine::Lease& lease_;
   net::Cancel& cancel_;
-  const Instance& instance_;
-  net::Loop& loop_;
   Relayed& outcome_;
-  std::string_view record_prefix_;  // ends the record that an error record would fall into
-  std::string pending_;             // framed for the client, refused by its kernel buffer so far
+  std::string pending_;  // framed for the client, refused by its kernel buffer so far
   bool content_sent_ = false;
   Instant progress_told_{};  // when the lease last heard that the stream goes on
 };

@@ -32,7 +32,7 @@ net::Task<void> Relay::relay_document(Upstream& up) {
     Result<void> decoded = decode_arrived(up.input, decoder, body);
     if (!decoded) co_return failed(std::move(decoded).error());
     if (decoder.done()) break;
-    if (body.size() > settings_.limits.document_bytes) {
+    if (body.size() > settings().limits.document_bytes) {
       if (is_hidden_error(up)) co_return;
       co_return co_await relay_long_document(up, decoder, std::move(body));
     }
@@ -64,15 +64,15 @@ net::Task<void> Relay::send_document(Upstream& up, const std::string& body, bool
   cross_the_fence(up);
   Answer answer = answer_head(up);
   Result<void> sent = co_await client_.send_whole(std::move(answer), body,
-                                                  settings_.deadlines.write_stall, &cancel_);
+                                                  settings().deadlines.write_stall, &cancel_);
   give_back(up, body_done);
   answered(sent ? core::AttemptResult::kServed : core::AttemptResult::kClientGone, "", facts.usage);
 }
 
 // True: more of the document has arrived. False: it is complete, where only the close says so.
 net::Task<Result<bool>> Relay::more_of(Upstream& up, wire::BodyDecoder& decoder) {
-  const Duration gap = std::min(longest_wait(), settings_.deadlines.token_gap);
-  Result<bool> more = co_await wait_input(up, loop_.now() + gap);
+  const Duration gap = std::min(longest_wait(), settings().deadlines.token_gap);
+  Result<bool> more = co_await wait_input(up, loop().now() + gap);
   if (!more || *more) co_return more;
   Result<void> end = decoder.end();
   if (!end) co_return std::move(end).error();

@@ -4,9 +4,10 @@
 
 namespace drover::gateway {
 
-StreamCopy::StreamCopy(Client& client, StreamShape shape, wire::Framing framing,
-                       std::uint64_t content_length, std::size_t hold_limit)
+StreamCopy::StreamCopy(Client& client, std::string& pending, StreamShape shape,
+                       wire::Framing framing, std::uint64_t content_length, std::size_t hold_limit)
     : client_(client),
+      pending_(pending),
       decoder_(framing, content_length, Origin::kInstance),
       watch_(shape),
       shape_(shape),

@@ -17,9 +17,10 @@ namespace drover::gateway {
 
 class StreamCopy {
  public:
-  // A record longer than `hold_limit` bytes is passed on before it is whole.
-  StreamCopy(Client& client, StreamShape shape, wire::Framing framing, std::uint64_t content_length,
-             std::size_t hold_limit);
+  // A record longer than `hold_limit` bytes is passed on before it is whole. To `pending` is added
+  // what the client's kernel buffer refuses, framed.
+  StreamCopy(Client& client, std::string& pending, StreamShape shape, wire::Framing framing,
+             std::uint64_t content_length, std::size_t hold_limit);
 
   // Decodes `input` and sends every record that is whole, the head first. When the instance's body
   // ends with its terminal record, the client's ends in the same send. Errors: origin kClient when
@@ -65,7 +66,6 @@ class StreamCopy {
   bool body_done() const { return decoder_.done(); }
   // The instance's body is complete and nothing followed it: its connection may serve again.
   bool finished() const { return decoder_.done() && !left_over_; }
-  std::string take_pending() { return std::exchange(pending_, {}); }
 
  private:
   // Decoded views into one input; on the stack, since a waiting stream needs none of it.
@@ -86,12 +86,12 @@ class StreamCopy {
   std::size_t last_boundary() const;
 
   Client& client_;
+  std::string& pending_;
   wire::BodyDecoder decoder_;
   wire::StreamWatch watch_;
   StreamShape shape_;
   std::size_t hold_limit_;
   std::string held_;  // decoded, the beginning of a record that is not whole
-  std::string pending_;
   bool content_sent_ = false;
   bool left_over_ = false;
   bool mid_record_ = false;

@@ -100,11 +100,12 @@ Copied copy(const Setup& setup, std::string_view input, Pieces pieces, Rng rng) 
   ManualStream& stream = *made;
   Client client(std::move(made));
   client.begin_request(request);
-  StreamCopy copying(client, exchange.route->shape, setup.framing, 0, setup.hold);
+  std::string pending;
+  StreamCopy copying(client, pending, exchange.route->shape, setup.framing, 0, setup.hold);
   const auto answer = [] { return Answer{200, "application/x-ndjson", {}}; };
 
   Copied out;
-  const auto take_the_rest = [&] { stream.written += copying.take_pending(); };
+  const auto take_the_rest = [&] { stream.written += std::exchange(pending, {}); };
   while (!input.empty() && !out.broken) {
     stream.room = rng.below(2) == 0 ? 1L << 30 : static_cast<long>(rng.below(40));
     const std::string piece(input.substr(0, pieces(input.size())));
