@@ -18,26 +18,28 @@ struct Loop::Root {
   struct promise_type : Link {
     Loop& loop;
     OwnedTask* owner = nullptr;
+    bool started = false;
 
     promise_type(Loop& on, Task<void>&) : loop(on) {
       loop.roots_.append(*this);
       ++loop.live_tasks_;
     }
     ~promise_type() {
+      if (!started) std::ranges::replace(loop.starting_, this, nullptr);
       --loop.live_tasks_;
       if (owner != nullptr) owner->frame_ = nullptr;
     }
 
-    // The first run is a wait like any other, so that a frame that never ran can be destroyed too.
-    struct Start : Waiter {
-      using Waiter::Waiter;
+    // No Waiter, which each task would carry to its end.
+    struct Start {
+      promise_type& promise;
       bool await_ready() const noexcept { return false; }
-      void await_suspend(std::coroutine_handle<> coroutine) { start(coroutine); }
-      void await_resume() const noexcept {}
+      void await_suspend(std::coroutine_handle<>) { promise.loop.starting_.push_back(&promise); }
+      void await_resume() const noexcept { promise.started = true; }
     };
 
     Root get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
-    Start initial_suspend() { return Start(loop); }
+    Start initial_suspend() { return {*this}; }
     std::suspend_never final_suspend() const noexcept { return {}; }
     void return_void() const noexcept {}
     void unhandled_exception() const noexcept { std::terminate(); }
@@ -65,6 +67,7 @@ void Loop::abandon() {
     auto& newest = *static_cast<Root::promise_type*>(roots_.back());
     std::coroutine_handle<Root::promise_type>::from_promise(newest).destroy();
   }
+  starting_.clear();
 }
 
 void Loop::post(std::function<void()> work) {
@@ -104,8 +107,21 @@ void Loop::turn(Instant until) {
   turning_ = false;
 }
 
+// Those spawned so far. By index: one that starts may spawn others, and end some that wait here.
+void Loop::start_tasks() {
+  const std::size_t count = starting_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    Link* const task = std::exchange(starting_[i], nullptr);
+    if (task == nullptr) continue;
+    auto& promise = *static_cast<Root::promise_type*>(task);
+    std::coroutine_handle<Root::promise_type>::from_promise(promise).resume();
+  }
+  starting_.erase(starting_.begin(), starting_.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
 void Loop::run_ready() {
   for (int round = 0; round < kRoundsPerTurn && has_ready(); ++round) {
+    start_tasks();
     Link batch;
     batch.take(ready_.linked() ? ready_ : late_);
     while (batch.linked()) {

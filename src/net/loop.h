@@ -125,7 +125,7 @@ class Loop {
   Instant next_timer() const { return timers_.empty() ? kNever : timers_.front().due; }
   // Corrects stale entries until next_timer() is exact.
   void settle_timers();
-  bool has_ready() const { return ready_.linked() || late_.linked(); }
+  bool has_ready() const { return ready_.linked() || late_.linked() || !starting_.empty(); }
   // Whether stop() was called since the last time this was asked.
   bool take_stop();
   // From poll(): nothing can ever happen again by itself, so run() returns.
@@ -146,6 +146,7 @@ class Loop {
   void make_ready(Waiter& waiter) { ready_.append(waiter); }
   void make_late(Waiter& waiter) { late_.append(waiter); }
   void run_ready();
+  void start_tasks();
   void fire_timers();
   void run_posted();
 
@@ -158,9 +159,10 @@ class Loop {
   static Root run_root(Loop& loop, Task<void> task);
 
   Instant now_{};
-  Link ready_;  // ring of Waiter
-  Link late_;   // the same, for when ready_ is empty
-  Link roots_;  // ring of Root promises, oldest first
+  Link ready_;                   // ring of Waiter
+  Link late_;                    // the same, for when ready_ is empty
+  Link roots_;                   // ring of Root promises, oldest first
+  std::vector<Link*> starting_;  // of these, that have not run yet; null: ended before it ran
   std::size_t live_tasks_ = 0;
   std::vector<Queued> timers_;  // binary heap by due
   std::unique_ptr<char[]> scratch_;
