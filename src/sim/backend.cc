@@ -271,8 +271,7 @@ void SimBackend::finish(Runner& runner, std::size_t slot, Instant now) {
   const Running ended = runner.running[slot];
   runner.running.erase(runner.running.begin() + static_cast<std::ptrdiff_t>(slot));
   runner.prefixes.remember(jobs_[ended.job]);
-  notices_.push_back(
-      {Notice::Kind::kDone, index_, ended.job, ended.cached, ended.prefill_s});
+  notices_.push_back({Notice::Kind::kDone, index_, ended.job, ended.cached, ended.prefill_s});
   freed(runner, now);
 }
 
@@ -322,9 +321,7 @@ Instant SimBackend::next_due() const {
 // --- faults ---
 
 void SimBackend::crash(Instant now) {
-  const auto died = [&](JobIndex job) {
-    notices_.push_back({Notice::Kind::kDied, index_, job});
-  };
+  const auto died = [&](JobIndex job) { notices_.push_back({Notice::Kind::kDied, index_, job}); };
   for (const Pending& pending : pending_) {
     if (pending.job != kNoJob && !pending.gone) died(pending.job);
   }

@@ -4,8 +4,9 @@
 // Requests for a loaded model go straight to it and wait there for one of its slots, without bound.
 // All others stand in one line, and one clerk serves it: whoever is first waits until there is
 // memory, and everybody behind waits with them, whatever they want. The clerk makes room by sending
-// models away: an idle one first, else the one with the shortest keep_alive, else the first by name.
-// A busy one goes when its last request ends, and it takes new ones until then, so it may never go.
+// models away: an idle one first, else the one with the shortest keep_alive, else the first by
+// name. A busy one goes when its last request ends, and it takes new ones until then, so it may
+// never go.
 //
 // The GPU is shared evenly by the models that work. Where a model reads prompts and writes answers
 // at once, reading gets 70 % of its share. Prompts are read one after the other.
@@ -34,10 +35,10 @@ struct Notice {
 };
 
 struct BackendTotals {
-  double busy_s = 0;      // a model computed
-  double loading_s = 0;   // a model was loaded or unloaded
-  double idle_load_s = 0; // of these, while nothing else computed: lost
-  double slot_s = 0;      // requests in slots, added up
+  double busy_s = 0;       // a model computed
+  double loading_s = 0;    // a model was loaded or unloaded
+  double idle_load_s = 0;  // of these, while nothing else computed: lost
+  double slot_s = 0;       // requests in slots, added up
   double loaded_gb = 0;
   std::uint64_t loads = 0;
   std::uint64_t unloads = 0;
@@ -132,8 +133,8 @@ class SimBackend {
   double speed_ = 1;
   std::vector<std::unique_ptr<Runner>> runners_;  // in the order of their loads
   std::deque<Pending> pending_;
-  bool loading_ = false;       // the clerk waits for a load
-  bool making_room_ = false;   // the clerk waits for an unload
+  bool loading_ = false;      // the clerk waits for a load
+  bool making_room_ = false;  // the clerk waits for an unload
   Instant flowed_{};
   std::vector<Notice> notices_;
   BackendTotals totals_;

@@ -198,8 +198,7 @@ double EarlyCompletion::eviction_s(ModelIndex model, InstanceIndex instance) con
     if (used <= fleet_.gpus[instance].memory_gb * 0.95) continue;
     double replicas = 0;
     for (const Ledger& ledger : ledgers_) replicas += ledger.loaded[other] ? 1 : 0;
-    cost += std::min(1.0, demand_[other] * kHorizon) * fleet_.load_s(other) /
-            (replicas * replicas);
+    cost += std::min(1.0, demand_[other] * kHorizon) * fleet_.load_s(other) / (replicas * replicas);
   }
   return cost;
 }
@@ -229,7 +228,8 @@ double EarlyCompletion::cost(const Job& job, InstanceIndex instance, Instant now
     if (same == 0) cost += eviction_s(job.model, instance);
   }
   const bool known = ledger.loaded[job.model] && last_at_[job.session] == instance;
-  const double prefill = pace.prefill(job.prompt, known ? std::min(job.history, job.prompt - 1) : 0);
+  const double prefill =
+      pace.prefill(job.prompt, known ? std::min(job.history, job.prompt - 1) : 0);
   const double output = output_[job.model];
   const double slower = pace.step(together, 0) - pace.step(std::max(1.0, together - 1), 0);
   cost += (together - 1) * (prefill + slower * output);

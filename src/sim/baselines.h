@@ -36,8 +36,8 @@ class Baseline : public Router {
     bool writing = false;
   };
   struct Ledger {
-    std::vector<Open> open;           // sent and not ended, oldest first
-    std::vector<bool> loaded;         // by model: the last poll and what was answered since
+    std::vector<Open> open;    // sent and not ended, oldest first
+    std::vector<bool> loaded;  // by model: the last poll and what was answered since
   };
   std::uint32_t open_at(InstanceIndex instance) const {
     return static_cast<std::uint32_t>(ledgers_[instance].open.size());
@@ -53,8 +53,8 @@ class Baseline : public Router {
   void place(JobIndex job, Instant now, Orders& orders);
 
   std::vector<bool> alive_;
-  std::vector<std::uint8_t> attempts_;   // by job
-  std::vector<InstanceIndex> placed_;    // by job: the latest
+  std::vector<std::uint8_t> attempts_;  // by job
+  std::vector<InstanceIndex> placed_;   // by job: the latest
 };
 
 class RandomChoice : public Baseline {
@@ -110,9 +110,9 @@ class EarlyCompletion : public Baseline {
   double load_wait_s(ModelIndex model, InstanceIndex instance, Instant now) const;
   double eviction_s(ModelIndex model, InstanceIndex instance) const;
 
-  std::vector<double> output_;               // by model: mean tokens of answers
-  std::vector<double> demand_;               // by model: requests a second, fading
-  std::vector<InstanceIndex> last_at_;       // by conversation
+  std::vector<double> output_;          // by model: mean tokens of answers
+  std::vector<double> demand_;          // by model: requests a second, fading
+  std::vector<InstanceIndex> last_at_;  // by conversation
   Instant demand_at_{};
 };
 

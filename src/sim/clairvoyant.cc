@@ -6,11 +6,11 @@
 namespace drover::sim {
 namespace {
 
-constexpr double kPatience = 5;       // seconds to the first token that count as good
+constexpr double kPatience = 5;  // seconds to the first token that count as good
 constexpr double kWritingWeight = 0.2;
-constexpr double kHorizon = 90;       // how far ahead the value of a loaded model is counted
+constexpr double kHorizon = 90;  // how far ahead the value of a loaded model is counted
 constexpr Duration kLook = std::chrono::milliseconds(100);  // at loads, which say nothing
-constexpr double kWorthIt = 1.5;      // gain over cost before a second replica is loaded
+constexpr double kWorthIt = 4;  // work in line over cost, before a second replica is loaded
 
 using Runner = SimBackend::Runner;
 
@@ -68,64 +68,86 @@ double Clairvoyant::demand_on(InstanceIndex instance, Instant now) {
     double replicas = 0;
     for (InstanceIndex i = 0; i < sites_.size(); ++i) replicas += has_replica(m, i) ? 1 : 0;
     const Pace pace = fleet_.pace(instance, m);
-    const double each = pace.prefill(mean_prompt_[m], 0) +
-                        mean_work_[m] * pace.step(2, mean_prompt_[m]) / 2;
+    const double each =
+        pace.prefill(mean_prompt_[m], 0) + mean_work_[m] * pace.step(2, mean_prompt_[m]) / 2;
     sum += coming(m, now, kHorizon) * each / replicas / kHorizon;
   }
   return sum;
 }
 
-// --- events ---
+// --- the beginning ---
 
-// Before anybody comes, every model gets one place, the busiest first and where the least is asked;
-// then the busiest get further ones while there is memory.
-void Clairvoyant::begin(Instant now, Orders& orders) {
-  const double whole = to_seconds(workload_.last_arrival - now) + 1;
-  std::vector<double> free;
-  for (const GpuKind& gpu : fleet_.gpus) free.push_back(gpu.memory_gb * 0.95);
-  std::vector<double> load(fleet_.gpus.size());
-  std::vector<double> replicas(fleet_.models.size());
-  std::vector<ModelIndex> order(fleet_.models.size());
-  for (ModelIndex m = 0; m < order.size(); ++m) order[m] = m;
-  const auto work_on = [&](ModelIndex m, InstanceIndex i) {
-    const Pace pace = fleet_.pace(i, m);
-    return static_cast<double>(future_[m].size()) / whole *
-           (pace.prefill(mean_prompt_[m], 0) + mean_work_[m] * pace.step(2, 1000) / 2);
-  };
-  const auto put = [&](ModelIndex m, double at_most) {
+// Who sits where before the first request comes.
+class Clairvoyant::Seating {
+ public:
+  explicit Seating(Clairvoyant& owner)
+      : owner_(owner), fleet_(owner.fleet_), busy_(fleet_.gpus.size()) {
+    seconds_ = to_seconds(owner.workload_.last_arrival.time_since_epoch()) + 1;
+    replicas_.resize(fleet_.models.size());
+    for (const GpuKind& gpu : fleet_.gpus) free_.push_back(gpu.memory_gb * 0.95);
+  }
+
+  double replicas(ModelIndex model) const { return replicas_[model]; }
+
+  // Where the GPU has the least to do with it, if that is less than `at_most`.
+  void put(ModelIndex model, double at_most) {
     std::optional<InstanceIndex> best;
     double least = at_most;
-    for (InstanceIndex i = 0; i < free.size(); ++i) {
-      if (std::ranges::count(sites_[i].plan, m) > 0) continue;
-      if (free[i] < fleet_.models[m].vram_gb() || !fleet_.fits(i, m)) continue;
-      const double busy = load[i] + work_on(m, i) / (replicas[m] + 1);
+    for (InstanceIndex i = 0; i < free_.size(); ++i) {
+      if (sits(model, i) || free_[i] < fleet_.models[model].vram_gb()) continue;
+      const double busy = busy_[i] + work(model, i) / (replicas_[model] + 1);
       if (busy >= least) continue;
       least = busy;
       best = i;
     }
-    if (!best) return false;
-    for (InstanceIndex i = 0; i < free.size(); ++i) {
-      if (std::ranges::count(sites_[i].plan, m) == 0) continue;
-      load[i] -= work_on(m, i) / replicas[m] / (replicas[m] + 1);
+    if (!best) return;
+    const double before = replicas_[model]++;
+    for (InstanceIndex i = 0; i < free_.size(); ++i) {
+      if (sits(model, i)) busy_[i] -= work(model, i) / before / replicas_[model];
     }
-    replicas[m] += 1;
-    load[*best] += work_on(m, *best) / replicas[m];
-    free[*best] -= fleet_.models[m].vram_gb();
-    sites_[*best].plan.push_back(m);
-    return true;
-  };
-  // The large ones choose first: they have the fewest places.
+    busy_[*best] += work(model, *best) / replicas_[model];
+    free_[*best] -= fleet_.models[model].vram_gb();
+    owner_.sites_[*best].plan.push_back(model);
+  }
+
+ private:
+  bool sits(ModelIndex model, InstanceIndex i) const {
+    return std::ranges::count(owner_.sites_[i].plan, model) > 0;
+  }
+  // Of the GPU's time, the part that all requests for the model would take there, two at a time.
+  double work(ModelIndex model, InstanceIndex i) const {
+    const Pace pace = fleet_.pace(i, model);
+    const double each = pace.prefill(owner_.mean_prompt_[model], 0) +
+                        owner_.mean_work_[model] * pace.step(2, 1000) / 2;
+    return static_cast<double>(owner_.future_[model].size()) / seconds_ * each;
+  }
+
+  Clairvoyant& owner_;
+  const Fleet& fleet_;
+  double seconds_ = 1;
+  std::vector<double> free_;
+  std::vector<double> busy_;
+  std::vector<double> replicas_;
+};
+
+// --- events ---
+
+// Before anybody comes, every model gets one place, the large ones first, because they have the
+// fewest, and where the least is asked; then the busiest get further ones while there is memory.
+void Clairvoyant::begin(Instant now, Orders& orders) {
+  std::vector<ModelIndex> order(fleet_.models.size());
+  for (ModelIndex m = 0; m < order.size(); ++m) order[m] = m;
   std::ranges::stable_sort(order, std::greater(), [&](ModelIndex m) {
-    const double value = static_cast<double>(future_[m].size());
-    return fleet_.total_vram_gb() > 0 && value > 0 ? fleet_.models[m].vram_gb() : 0;
+    return future_[m].empty() ? 0 : fleet_.models[m].vram_gb();
   });
-  for (const ModelIndex m : order) put(m, 1e300);
+  Seating seating(*this);
+  for (const ModelIndex m : order) seating.put(m, 1e300);
   for (int round = 0; round < 3; ++round) {
     std::ranges::stable_sort(order, std::greater(), [&](ModelIndex m) {
       return static_cast<double>(future_[m].size()) * mean_work_[m] * fleet_.models[m].file_gb /
-             std::max(1.0, replicas[m]);
+             std::max(1.0, seating.replicas(m));
     });
-    for (const ModelIndex m : order) put(m, 0.9);
+    for (const ModelIndex m : order) seating.put(m, 0.9);
   }
   for (Site& site : sites_) {
     std::ranges::stable_sort(site.plan, std::greater(),
@@ -139,8 +161,6 @@ void Clairvoyant::arrived(JobIndex job, Instant now, Orders& orders) {
   decide(now, orders);
 }
 
-void Clairvoyant::first_token(JobIndex, Instant, Orders&) {}
-
 void Clairvoyant::ended(JobIndex job, Ending ending, const Served&, Instant now, Orders& orders) {
   const ModelIndex model = workload_.jobs[job].model;
   --sites_[world_.records()[job].instance].users[model];
@@ -149,7 +169,7 @@ void Clairvoyant::ended(JobIndex job, Ending ending, const Served&, Instant now,
 }
 
 void Clairvoyant::decide(Instant now, Orders& orders) {
-  finish_loads(now, orders);
+  finish_loads(orders);
   for (ModelIndex m = 0; m < waiting_.size(); ++m) dispatch(m, now, orders);
   place(now, orders);
   const bool loads = std::ranges::any_of(
@@ -164,7 +184,7 @@ void Clairvoyant::dispatch(ModelIndex model, Instant now, Orders& orders) {
   while (!waiting.empty()) {
     const std::size_t place = most_pressing(model, now);
     const JobIndex job = waiting[place];
-    const std::optional<InstanceIndex> instance = best_slot(job, now);
+    const std::optional<InstanceIndex> instance = best_slot(job);
     if (!instance) return;
     waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(place));
     ++sites_[*instance].users[model];
@@ -184,7 +204,7 @@ std::size_t Clairvoyant::most_pressing(ModelIndex model, Instant now) const {
   return 0;
 }
 
-std::optional<InstanceIndex> Clairvoyant::best_slot(JobIndex job, Instant now) {
+std::optional<InstanceIndex> Clairvoyant::best_slot(JobIndex job) {
   const Job& what = workload_.jobs[job];
   std::optional<InstanceIndex> best;
   double least = 1e300;
@@ -205,19 +225,19 @@ std::optional<InstanceIndex> Clairvoyant::best_slot(JobIndex job, Instant now) {
       const double left = running.decoding ? running.end - runner->written : 100;
       others += std::min<double>(left, what.output) * (step - before);
     }
-    const double cost = (reading + prefill) * active + kWritingWeight * what.output * step * active +
-                        kWritingWeight * others + prefill * users;
+    const double cost = (reading + prefill) * active +
+                        kWritingWeight * what.output * step * active + kWritingWeight * others +
+                        prefill * users;
     if (cost >= least) continue;
     least = cost;
     best = i;
   }
-  (void)now;
   return best;
 }
 
 // --- loads ---
 
-void Clairvoyant::finish_loads(Instant now, Orders& orders) {
+void Clairvoyant::finish_loads(Orders& orders) {
   for (InstanceIndex i = 0; i < sites_.size(); ++i) {
     Site& site = sites_[i];
     const SimBackend& backend = world_.look(i);
@@ -240,23 +260,43 @@ void Clairvoyant::finish_loads(Instant now, Orders& orders) {
     site.ordered = true;
     orders.push_back({Order::Kind::kLoad, kNoJob, i, *site.next});
   }
-  (void)now;
 }
 
-double Clairvoyant::backlog_s(ModelIndex model, Instant now) {
-  double work = 0;
+// How long those who wait would keep all slots of the model busy.
+double Clairvoyant::backlog_s(ModelIndex model) const {
+  double wait = 0;
   double slots = 0;
   for (InstanceIndex i = 0; i < sites_.size(); ++i) {
-    if (has_replica(model, i)) slots += fleet_.models[model].slots;
+    if (!has_replica(model, i)) continue;
+    slots += fleet_.models[model].slots;
+    for (const JobIndex job : waiting_[model]) wait += work_s(job, i) * fleet_.models[model].slots;
   }
-  for (const JobIndex job : waiting_[model]) work += work_s(job, sites_.size() > 0 ? 0 : 0);
-  (void)now;
-  return slots == 0 ? 1e9 : work / slots;
+  return slots == 0 ? 1e9 : wait / slots / slots;
 }
 
-// Seconds until the model could be used there, and what others lose by it. Names who has to leave.
-double Clairvoyant::placement_cost(ModelIndex model, InstanceIndex instance, Instant now,
-                                   std::vector<ModelIndex>* leaving) {
+double Clairvoyant::drain_s(const SimBackend::Runner& runner) const {
+  double drain = 0;
+  for (const SimBackend::Running& running : runner.running) {
+    const double left =
+        running.decoding ? running.end - runner.written : workload_.jobs[running.job].output;
+    drain = std::max(drain, left * runner.pace.step(2, 0));
+  }
+  return drain;
+}
+
+// Seconds of waiting that its leaving causes to others.
+double Clairvoyant::loss_s(ModelIndex model, Instant now) const {
+  double replicas = 0;
+  for (InstanceIndex i = 0; i < sites_.size(); ++i) replicas += has_replica(model, i) ? 1 : 0;
+  const double uses = coming(model, now, kHorizon) + static_cast<double>(waiting_[model].size());
+  // Fewer replicas are a little worse. Without any, who comes within the time of a reload waits.
+  if (replicas > 1) return 0.2 * uses / replicas;
+  const double reload = fleet_.load_s(model);
+  return std::min(1.0, uses) * reload + coming(model, now, reload) * reload / 2;
+}
+
+// Seconds until the model could be used there, and what others lose by it; and who has to leave.
+Clairvoyant::Move Clairvoyant::move_to(ModelIndex model, InstanceIndex instance, Instant now) {
   const SimBackend& backend = world_.look(instance);
   struct Victim {
     const Runner* runner;
@@ -264,86 +304,58 @@ double Clairvoyant::placement_cost(ModelIndex model, InstanceIndex instance, Ins
     double drain;
   };
   std::vector<Victim> victims;
-  for (const auto& runner : backend.runners()) {
-    if (!runner->ready() || runner->leaving) continue;
-    double replicas = 0;
-    for (InstanceIndex i = 0; i < sites_.size(); ++i) {
-      replicas += has_replica(runner->model, i) ? 1 : 0;
-    }
-    const double uses = coming(runner->model, now, kHorizon) +
-                        static_cast<double>(waiting_[runner->model].size());
-    const double reload = fleet_.load_s(runner->model);
-    // Each that comes within the time of a reload waits for it; a replica less is a little worse.
-    const double soon = coming(runner->model, now, reload);
-    const double loss = replicas > 1 ? 0.2 * uses / replicas
-                                     : std::min(1.0, uses) * reload + soon * reload / 2;
-    double drain = 0;
-    for (const SimBackend::Running& running : runner->running) {
-      const double left = running.decoding ? running.end - runner->written
-                                           : workload_.jobs[running.job].output;
-      drain = std::max(drain, left * runner->pace.step(2, 0));
-    }
-    victims.push_back({runner.get(), loss, drain});
-  }
-  std::ranges::stable_sort(victims, {}, [](const Victim& v) { return v.loss + v.drain; });
   double free = backend.free_gb();
   for (const auto& runner : backend.runners()) {
-    if (runner->leaving || runner->state == Runner::State::kUnloading) free += runner->gb;
+    if (runner->leaving || runner->state == Runner::State::kUnloading) {
+      free += runner->gb;
+    } else if (runner->ready()) {
+      victims.push_back({runner.get(), loss_s(runner->model, now), drain_s(*runner)});
+    }
   }
-  double loss = 0;
+  std::ranges::stable_sort(victims, {}, [](const Victim& v) { return v.loss + v.drain; });
+  Move move;
   double drain = 0;
   for (const Victim& victim : victims) {
     if (free >= fleet_.models[model].vram_gb()) break;
     free += victim.runner->gb;
-    loss += victim.loss;
+    move.cost_s += victim.loss;
     drain = std::max(drain, victim.drain + fleet_.unload_s);
-    if (leaving != nullptr) leaving->push_back(victim.runner->model);
+    move.leaving.push_back(victim.runner->model);
   }
   const double busy = std::min(0.95, demand_on(instance, now));
-  const double step = fleet_.pace(instance, model).step(1, 1000) * mean_work_[model];
-  return loss + drain + fleet_.load_s(model) + kWritingWeight * step / (1 - busy) + 5 * busy;
+  const double writing = fleet_.pace(instance, model).step(1, 1000) * mean_work_[model];
+  move.cost_s += drain + fleet_.load_s(model) + kWritingWeight * writing / (1 - busy) + 5 * busy;
+  return move;
 }
 
 void Clairvoyant::place(Instant now, Orders& orders) {
   for (ModelIndex m = 0; m < waiting_.size(); ++m) {
-    if (waiting_[m].empty()) continue;
-    bool coming_already = false;
+    const auto under_way = [&](const Site& site) {
+      return site.next == m || std::ranges::count(site.plan, m) > 0;
+    };
+    if (waiting_[m].empty() || std::ranges::any_of(sites_, under_way)) continue;
     bool anywhere = false;
-    for (InstanceIndex i = 0; i < sites_.size(); ++i) {
-      coming_already |= sites_[i].next == m || std::ranges::count(sites_[i].plan, m) > 0;
-      anywhere |= has_replica(m, i);
-    }
-    if (coming_already) continue;
     std::optional<InstanceIndex> best;
-    double least = 1e300;
+    Move cheapest{1e300, {}};
     for (InstanceIndex i = 0; i < sites_.size(); ++i) {
-      if (sites_[i].next || !sites_[i].plan.empty() || world_.is_down(i)) continue;
-      if (!fleet_.fits(i, m) || has_replica(m, i)) continue;
-      const double cost = placement_cost(m, i, now, nullptr);
-      if (cost >= least) continue;
-      least = cost;
+      anywhere |= has_replica(m, i);
+      const bool occupied = sites_[i].next || !sites_[i].plan.empty() || world_.is_down(i);
+      if (occupied || !fleet_.fits(i, m) || has_replica(m, i)) continue;
+      Move move = move_to(m, i, now);
+      if (move.cost_s >= cheapest.cost_s) continue;
+      cheapest = std::move(move);
       best = i;
     }
     if (!best) continue;
-    const double gain = backlog_s(m, now);
-    const double count = static_cast<double>(waiting_[m].size());
-    if (anywhere && gain * std::sqrt(count) < kWorthIt * least) continue;
-    start(m, *best, now, orders);
+    const double gain = backlog_s(m) * std::sqrt(static_cast<double>(waiting_[m].size()));
+    if (anywhere && gain < kWorthIt * cheapest.cost_s) continue;
+    for (const ModelIndex victim : cheapest.leaving) {
+      orders.push_back({Order::Kind::kUnload, kNoJob, *best, victim});
+    }
+    sites_[*best].next = m;
+    sites_[*best].ordered = false;
+    orders.push_back({Order::Kind::kWakeAt, kNoJob, 0, 0, now});
   }
-}
-
-void Clairvoyant::start(ModelIndex model, InstanceIndex instance, Instant now, Orders& orders) {
-  std::vector<ModelIndex> leaving;
-  placement_cost(model, instance, now, &leaving);
-  for (const ModelIndex victim : leaving) {
-    orders.push_back({Order::Kind::kUnload, kNoJob, instance, victim});
-  }
-  sites_[instance].next = model;
-  sites_[instance].ordered = false;
-  if (!leaving.empty()) return;
-  if (world_.backend(instance).free_gb() < fleet_.models[model].vram_gb()) return;
-  sites_[instance].ordered = true;
-  orders.push_back({Order::Kind::kLoad, kNoJob, instance, model});
 }
 
 }  // namespace drover::sim

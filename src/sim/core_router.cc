@@ -193,7 +193,8 @@ void CoreRouter::polled(InstanceIndex instance, std::span<const ModelIndex> load
     }
     residencies_[instance] = std::move(residency);
   }
-  Observed seen{BackendId{instance}, Observed::Kind::kResidency, {}, residencies_[instance], {}, {}};
+  Observed seen{
+      BackendId{instance}, Observed::Kind::kResidency, {}, residencies_[instance], {}, {}};
   tell(seen, now, orders);
 }
 
@@ -234,7 +235,9 @@ void CoreRouter::obey(const core::Refuse& refuse, Instant, Orders& orders) {
 
 void CoreRouter::obey(const core::RevokeLease& revoke, Instant, Orders& orders) {
   const auto found = leases_.find(revoke.lease);
-  if (found != leases_.end()) orders.push_back({Order::Kind::kTakeBack, found->second});
+  if (found == leases_.end()) return;
+  orders.push_back(
+      {Order::Kind::kTakeBack, found->second, asking_.at(found->second).backend.value});
 }
 
 void CoreRouter::obey(const core::RefreshCatalogues&, Instant now, Orders& orders) {

@@ -71,7 +71,8 @@ double capacity_of(const Scenario& scenario, std::uint32_t requests) {
     trial.traffic.rate = rate;
     return at(run_once(trial, *find_policy("clairvoyant"), 1), Metric::kGoodput);
   };
-  const double wanted = std::min(kGood, 0.95 * goodput(kLeastRate));
+  const double unhurried = goodput(kLeastRate);
+  const double wanted = unhurried >= kGood ? kGood : 0.95 * unhurried;
   double low = kLeastRate;
   double high = 0.25;
   while (goodput(high) >= wanted && high < 1e4) {

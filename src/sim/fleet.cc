@@ -28,19 +28,19 @@ struct Family {
   double file_gb;
   double kv_mb_token;
 };
-// Sizes of Q4_K_M files; the cache at 16 bits. In this order they become popular: the most popular
-// models are small and middling ones.
+// Sizes of Q4_K_M files; the cache at 16 bits. The first are the most popular: small and middling
+// ones, as people use them.
 constexpr std::array<Family, 12> kFamilies = {{{"chat-8b", 8.0, 4.9, 0.131},
                                                {"code-14b", 14.8, 9.0, 0.196},
                                                {"small-3b", 3.2, 2.0, 0.115},
                                                {"chat-27b", 27.2, 16.5, 0.186},
                                                {"chat-4b", 4.0, 2.5, 0.147},
-                                               {"large-70b", 70.6, 42.5, 0.328},
                                                {"chat-7b", 7.6, 4.7, 0.057},
                                                {"tiny-1b", 1.2, 1.3, 0.033},
                                                {"code-7b", 7.6, 4.7, 0.057},
                                                {"chat-12b", 12.2, 8.1, 0.164},
                                                {"tools-8b", 8.2, 5.2, 0.147},
+                                               {"large-70b", 70.6, 42.5, 0.328},
                                                {"reason-9b", 9.2, 5.6, 0.131}}};
 
 constexpr double kBuffersGb = 0.4;
@@ -106,8 +106,8 @@ Fleet mixed_fleet(double oversubscription) {
                 .parameters_b = family.parameters_b,
                 .file_gb = family.file_gb,
                 .kv_mb_token = family.kv_mb_token};
-    // What would not fit four times on the largest GPU of a workshop is served by two at a time.
-    if (model.file_gb > 15) model.slots = 2;
+    // With four caches the 27B models would not fit into 24 GB.
+    if (model.file_gb > 15 && model.file_gb < 24) model.slots = 2;
     sum += model.vram_gb();
     if (sum > wanted && i > 0) break;
     fleet.models.push_back(std::move(model));

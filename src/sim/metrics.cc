@@ -81,8 +81,7 @@ class Measuring {
     prompts_ += what.prompt;
     cached_ += record.cached;
     end_.push_back(span(record.arrived, record.ended));
-    const double gap =
-        what.output < 2 ? 0 : span(record.first, record.ended) / (what.output - 1);
+    const double gap = what.output < 2 ? 0 : span(record.first, record.ended) / (what.output - 1);
     gaps_.push_back(gap * 1000);
     if (wait <= kGoodTtftSeconds && gap <= kGoodGapSeconds) ++good_;
   }

@@ -1,7 +1,7 @@
 #pragma once
 // PrefixStore: which beginnings of prompts one loaded model still has computed: in its slots and in
-// llama.cpp's cache in host memory. The conversation used longest ago is forgotten first, counted in
-// tokens. Gone with the model.
+// llama.cpp's cache in host memory. The conversation used longest ago is forgotten first, counted
+// in tokens. Gone with the model.
 
 #include <cstdint>
 #include <list>

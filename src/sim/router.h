@@ -3,8 +3,8 @@
 // scheduler; the others are what it is compared with.
 //
 // A router may read of a job what a gateway can know when it arrives: model, tenant, the length of
-// its prompt, which conversation it goes on with. How long the answer will be is for the clairvoyant
-// only.
+// its prompt, which conversation it goes on with. How long the answer will be is for the
+// clairvoyant only.
 
 #include <memory>
 #include <span>
@@ -18,10 +18,10 @@ namespace drover::sim {
 struct Order {
   enum class Kind : std::uint8_t { kSend, kRefuse, kTakeBack, kLoad, kUnload, kWakeAt };
   Kind kind = Kind::kSend;
-  JobIndex job = kNoJob;        // kSend, kRefuse, kTakeBack (comes back as kTakenBack)
-  InstanceIndex instance = 0;   // kSend, kLoad, kUnload
-  ModelIndex model = 0;         // kLoad, kUnload
-  Instant when = kNever;        // kWakeAt: the latest one counts
+  JobIndex job = kNoJob;       // kSend, kRefuse, kTakeBack (comes back as kTakenBack)
+  InstanceIndex instance = 0;  // of all but kRefuse and kWakeAt
+  ModelIndex model = 0;        // kLoad, kUnload
+  Instant when = kNever;       // kWakeAt: the latest one counts
 };
 using Orders = std::vector<Order>;
 

@@ -58,7 +58,8 @@ bool walk(Visit visit) {
 Scenario queue(std::uint32_t servers) {
   Scenario scenario;
   scenario.name = fmt::format("mm{}", servers);
-  scenario.meaning = fmt::format("the textbook queue M/M/{}: one model, exponential answers", servers);
+  scenario.meaning =
+      fmt::format("the textbook queue M/M/{}: one model, exponential answers", servers);
   Fleet& fleet = scenario.fleet;
   fleet.gpus = {gpu_kind("rtx4090")};
   fleet.hosts = {0};
@@ -137,8 +138,8 @@ std::vector<Fault> faults_of(const Scenario& scenario, const Workload& workload)
   if (scenario.trouble == Scenario::Trouble::kNone) return {};
   const Duration third = workload.last_arrival.time_since_epoch() / 3;
   Fault fault;
-  fault.kind = scenario.trouble == Scenario::Trouble::kCrash ? Fault::Kind::kCrash
-                                                             : Fault::Kind::kSlow;
+  fault.kind =
+      scenario.trouble == Scenario::Trouble::kCrash ? Fault::Kind::kCrash : Fault::Kind::kSlow;
   fault.from = Instant(third);
   fault.until = Instant(2 * third);
   return {fault};

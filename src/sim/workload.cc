@@ -72,7 +72,10 @@ class Swell {
 class Maker {
  public:
   Maker(const Traffic& traffic, const Fleet& fleet, std::uint64_t seed)
-      : traffic_(traffic), fleet_(fleet), rng_(seed), zipf_(fleet.models.size(), traffic.popularity) {}
+      : traffic_(traffic),
+        fleet_(fleet),
+        rng_(seed),
+        zipf_(fleet.models.size(), traffic.popularity) {}
 
   Workload make() {
     work_.tenants = traffic_.tenants == Tenants::kOne ? 1 : 10;

@@ -44,17 +44,17 @@ struct Traffic {
   Tenants tenants = Tenants::kOne;
   double rate = 1;  // requests a second; an aggressor comes on top
   std::uint32_t requests = 4000;
-  double popularity = 1.0;       // exponent of Zipf over the models
-  double keep_alive_share = 0;   // of requests
-  double option_share = 0;       // of requests: another num_ctx than configured, so a reload
-  double mean_output = 200;      // of kQueueing
+  double popularity = 1.0;      // exponent of Zipf over the models
+  double keep_alive_share = 0;  // of requests
+  double option_share = 0;      // of requests: another num_ctx than configured, so a reload
+  double mean_output = 200;     // of kQueueing
 };
 
 struct Workload {
-  std::vector<Job> jobs;             // turns of a conversation follow one another
-  std::vector<JobIndex> arrivals;    // first turns, in order of time
+  std::vector<Job> jobs;           // turns of a conversation follow one another
+  std::vector<JobIndex> arrivals;  // first turns, in order of time
   std::uint32_t tenants = 1;
-  Instant last_arrival{};            // of first turns
+  Instant last_arrival{};  // of first turns
 };
 
 Workload make_workload(const Traffic& traffic, const Fleet& fleet, std::uint64_t seed);

@@ -1,6 +1,7 @@
 #include "sim/world.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -138,7 +139,7 @@ void World::obey(const Order& order) {
     case Order::Kind::kRefuse:
       return close(order.job, Outcome::kRefused);
     case Order::Kind::kTakeBack:
-      return take_back(order.job);
+      return take_back(order.job, order.instance);
     case Order::Kind::kLoad:
       if (is_down(order.instance)) return;
       at(order.instance).load(order.model, now_);
@@ -158,17 +159,19 @@ void World::send(JobIndex job, InstanceIndex instance) {
   DROVER_ASSERT(fleet_.fits(instance, workload_.jobs[job].model));
   record.sent = now_;
   record.instance = instance;
+  record.is_there = true;
   ++record.attempts;
   if (is_down(instance)) return hear({Notice::Kind::kDied, instance, job});
   at(instance).submit(job, now_);
   heed(instance);
 }
 
-void World::take_back(JobIndex job) {
-  const InstanceIndex instance = records_[job].instance;
+void World::take_back(JobIndex job, InstanceIndex instance) {
+  // It may have come back by itself since the order was given.
+  if (!records_[job].is_there || records_[job].instance != instance) return;
   at(instance).cancel(job, now_);
   heed(instance);
-  if (records_[job].outcome != Outcome::kOpen) return;
+  if (!std::exchange(records_[job].is_there, false)) return;
   router_->ended(job, Ending::kTakenBack, {}, now_, orders_);
 }
 
@@ -189,6 +192,8 @@ void World::heed(InstanceIndex instance) {
 
 void World::hear(const Notice& notice) {
   Record& record = records_[notice.job];
+  DROVER_ASSERT(record.is_there);
+  record.is_there = notice.kind == Notice::Kind::kFirstToken;
   switch (notice.kind) {
     case Notice::Kind::kFirstToken:
       record.first = now_;

@@ -34,6 +34,7 @@ struct Record {
   std::uint32_t attempts = 0;
   InstanceIndex instance = 0;
   Outcome outcome = Outcome::kOpen;
+  bool is_there = false;  // at the instance: sent, and not ended
 };
 
 class World {
@@ -54,7 +55,14 @@ class World {
 
  private:
   enum class What : std::uint8_t {
-    kArrival, kBackend, kHost, kPoll, kWake, kProgress, kFaultBegins, kFaultEnds
+    kArrival,
+    kBackend,
+    kHost,
+    kPoll,
+    kWake,
+    kProgress,
+    kFaultBegins,
+    kFaultEnds
   };
   struct Event {
     Instant when{};
@@ -73,7 +81,7 @@ class World {
   void obey();
   void obey(const Order& order);
   void send(JobIndex job, InstanceIndex instance);
-  void take_back(JobIndex job);
+  void take_back(JobIndex job, InstanceIndex instance);
   void heed(InstanceIndex instance);  // whatever was done to it: notices, and when it is due next
   void hear(const Notice& notice);
   void close(JobIndex job, Outcome outcome);
