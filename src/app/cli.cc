@@ -96,6 +96,7 @@ constexpr char kSimExamples[] =
     "  drover sim fits-poisson-sessions-one\n"
     "  drover sim over-bursts-agents-ten --policy least_loaded,affinity --seeds 9 --load 0.7\n"
     "  drover sim crash --json crash.json --svg crash.svg\n"
+    "  drover sim --trace drover.log --gpu 24GB --gpu 24GB --add-gpu 24GB\n"
     "\n"
     "Policies: least_loaded and round_robin (drover's own, the very code that serves); random,\n"
     "two_choices, model_hash, affinity, early_completion and clairvoyant to compare with. The "
@@ -356,9 +357,28 @@ void add_sim(CLI::App& app, Inputs& inputs) {
       ->type_name("FILE");
   sim->add_option("--svg", into.svg_file, "Draw the comparison there")->type_name("FILE");
   sim->footer(kSimExamples);
-  sim->callback([&] {
-    if (inputs.list == inputs.sim.scenario.has_value()) {
-      throw CLI::ValidationError("name one scenario, or say --list");
+  sim->add_option("--trace", into.trace_file,
+                  "Recorded traffic instead: drover's log, Azure LLM, BurstGPT or Mooncake")
+      ->type_name("FILE");
+  add_list(*sim, "--gpu", into.gpus, "GPU",
+           "With --trace, one of the fleet, as 24GB or rtx3090; repeat for more");
+  sim->add_option("--add-gpu", into.add_gpu, "With --trace: what would one more change?")
+      ->type_name("GPU");
+  sim->callback([&inputs, sim] {
+    const SimCommand& given = inputs.sim;
+    const int sources =
+        (inputs.list ? 1 : 0) + (given.scenario ? 1 : 0) + (given.trace_file ? 1 : 0);
+    if (sources != 1) {
+      throw CLI::ValidationError("name one scenario, or say --list, or --trace FILE");
+    }
+    if (!given.trace_file && (given.add_gpu || !given.gpus.empty())) {
+      throw CLI::ValidationError("--gpu and --add-gpu belong to --trace");
+    }
+    for (const char* option : {"--load", "--requests"}) {
+      if (given.trace_file && sim->count(option) > 0) {
+        throw CLI::ValidationError(
+            fmt::format("{} cannot go with --trace: it has its own", option));
+      }
     }
     inputs.chosen = inputs.sim;
   });

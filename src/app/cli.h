@@ -78,7 +78,7 @@ struct ProveCommand {
 
 // `drover sim`: a comparison of policies in a simulated world, or the list of worlds.
 struct SimCommand {
-  std::optional<std::string> scenario;  // none: the list
+  std::optional<std::string> scenario;  // none, and no trace: the list
   std::vector<std::string> policies = {"least_loaded", "affinity", "early_completion",
                                        "clairvoyant"};
   unsigned seeds = 5;
@@ -86,6 +86,9 @@ struct SimCommand {
   double load = 0.9;         // of the capacity
   std::optional<std::string> json_file;
   std::optional<std::string> svg_file;
+  std::optional<std::string> trace_file;  // recorded traffic instead of a scenario
+  std::vector<std::string> gpus;          // the fleet of the trace; none: the usual one
+  std::optional<std::string> add_gpu;     // and what one more would change
 };
 
 struct VersionCommand {

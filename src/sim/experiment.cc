@@ -54,12 +54,21 @@ const Policy* find_policy(std::string_view name) {
   return nullptr;
 }
 
-Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed) {
-  const Workload workload = make_workload(scenario.traffic, scenario.fleet, seed);
-  World world(scenario.fleet, workload, faults_of(scenario, workload));
+namespace {
+
+Metrics run(const Fleet& fleet, const Workload& workload, std::vector<Fault> faults,
+            const Policy& policy, std::uint64_t seed) {
+  World world(fleet, workload, std::move(faults));
   const std::unique_ptr<Router> router = policy.make(world, seed);
   world.run(*router);
   return measure(world);
+}
+
+}  // namespace
+
+Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed) {
+  const Workload workload = make_workload(scenario.traffic, scenario.fleet, seed);
+  return run(scenario.fleet, workload, faults_of(scenario, workload), policy, seed);
 }
 
 double capacity_of(const Scenario& scenario, std::uint32_t requests) {
@@ -100,24 +109,23 @@ Estimate estimate(const std::vector<double>& values) {
   return {quantile(values, 0.5), quantile(medians, 0.025), quantile(medians, 0.975)};
 }
 
-Estimate Comparison::value(std::size_t policy, Metric metric) const {
+Estimate Comparison::value(std::size_t column, Metric metric) const {
   std::vector<double> values;
-  for (const Metrics& run : runs[policy]) values.push_back(at(run, metric));
+  for (const Metrics& run : runs[column]) values.push_back(at(run, metric));
   return estimate(values);
 }
 
-std::optional<Estimate> Comparison::ratio(std::size_t policy, Metric metric) const {
+std::optional<Estimate> Comparison::ratio(std::size_t column, Metric metric) const {
   std::vector<double> ratios;
-  for (std::size_t seed = 0; seed < runs[policy].size(); ++seed) {
+  for (std::size_t seed = 0; seed < runs[column].size(); ++seed) {
     const double base = at(runs.front()[seed], metric);
     if (base == 0) return std::nullopt;
-    ratios.push_back(at(runs[policy][seed], metric) / base);
+    ratios.push_back(at(runs[column][seed], metric) / base);
   }
   return estimate(ratios);
 }
 
-Comparison compare(Scenario scenario, const Plan& plan,
-                   const std::function<void(const std::string&)>& say) {
+Comparison compare(Scenario scenario, const Plan& plan, const Say& say) {
   Comparison result;
   result.scenario = scenario.name;
   result.meaning = scenario.meaning;
@@ -129,10 +137,38 @@ Comparison compare(Scenario scenario, const Plan& plan,
   scenario.traffic.requests = plan.requests;
   result.bounds = bounds_of(scenario.fleet, make_workload(scenario.traffic, scenario.fleet, 1));
   for (const Policy* policy : plan.policies) {
+    result.columns.emplace_back(policy->name);
     result.runs.emplace_back();
     for (std::uint32_t seed = 1; seed <= plan.seeds; ++seed) {
       say(fmt::format("{}, seed {} of {}", policy->name, seed, plan.seeds));
       result.runs.back().push_back(run_once(scenario, *policy, seed));
+    }
+  }
+  return result;
+}
+
+Comparison replay(const Trace& trace, const Fleet& fleet, const std::optional<Fleet>& larger,
+                  const Plan& plan, const Say& say) {
+  Comparison result;
+  result.scenario = trace.kind;
+  result.plan = plan;
+  result.plan.requests = static_cast<std::uint32_t>(trace.lines.size());
+  result.rate = static_cast<double>(trace.lines.size()) / (trace.lines.back().at_s + 1e-9);
+  result.meaning = fmt::format("recorded requests on {} GPUs with {} models", fleet.gpus.size(),
+                               fleet.models.size());
+  result.bounds = bounds_of(fleet, workload_from(trace, fleet, 1));
+  std::vector<const Fleet*> fleets = {&fleet};
+  if (larger) fleets.push_back(&*larger);
+  for (const Policy* policy : plan.policies) {
+    for (const Fleet* each : fleets) {
+      const std::string more = each == &fleet ? "" : " + " + each->gpus.back().name;
+      result.columns.push_back(std::string(policy->name) + more);
+      result.runs.emplace_back();
+      for (std::uint32_t seed = 1; seed <= plan.seeds; ++seed) {
+        say(fmt::format("{}, seed {} of {}", result.columns.back(), seed, plan.seeds));
+        const Workload workload = workload_from(trace, *each, seed);
+        result.runs.back().push_back(run(*each, workload, {}, *policy, seed));
+      }
     }
   }
   return result;

@@ -12,6 +12,7 @@
 
 #include "sim/metrics.h"
 #include "sim/scenario.h"
+#include "sim/trace.h"
 
 namespace drover::sim {
 
@@ -46,22 +47,28 @@ Estimate estimate(const std::vector<double>& values);
 struct Comparison {
   std::string scenario;
   std::string meaning;
-  double capacity = 0;
+  double capacity = 0;  // 0: not known, the traffic is what it is
   double rate = 0;
   Plan plan;
-  Bounds bounds;  // of the first seed
-  // By policy, then by seed.
+  Bounds bounds;                     // of the first seed and, where there are two, the first fleet
+  std::vector<std::string> columns;  // policies; with a second fleet each twice
+  // By column, then by seed.
   std::vector<std::vector<Metrics>> runs;
 
-  Estimate value(std::size_t policy, Metric metric) const;
-  // Against the first policy; absent where that has zeros.
-  std::optional<Estimate> ratio(std::size_t policy, Metric metric) const;
+  Estimate value(std::size_t column, Metric metric) const;
+  // Against the first column; absent where that has zeros.
+  std::optional<Estimate> ratio(std::size_t column, Metric metric) const;
 };
 
 Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed);
 
+using Say = std::function<void(const std::string&)>;
+
 // `say` hears what is done, a line each.
-Comparison compare(Scenario scenario, const Plan& plan,
-                   const std::function<void(const std::string&)>& say);
+Comparison compare(Scenario scenario, const Plan& plan, const Say& say);
+
+// Recorded traffic, as fast as it was. With `larger`: each policy in both fleets.
+Comparison replay(const Trace& trace, const Fleet& fleet, const std::optional<Fleet>& larger,
+                  const Plan& plan, const Say& say);
 
 }  // namespace drover::sim

@@ -27,6 +27,8 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
 }};
 
 constexpr double kWarmUp = 0.1;
+// Less than a byte: what rounding leaves.
+constexpr double kNothingGb = 1e-9;
 
 double span(Instant from, Instant to) { return to_seconds(to - from); }
 
@@ -211,7 +213,7 @@ double swapped_gb(const Fleet& fleet, const Workload& workload) {
     read += missing * fleet.models[model].file_gb;
     free -= missing * weight(model);
     held[model] = 1;
-    while (free < 0 && !by_next.empty()) {
+    while (free < -kNothingGb && !by_next.empty()) {
       const auto last = std::prev(by_next.end());
       const ModelIndex victim = last->second;
       const double part = std::min(held[victim], -free / weight(victim));

@@ -35,12 +35,12 @@ std::string interval(const Estimate& estimate, int digits) {
   return fmt::format(" [{}, {}]", number(estimate.low, digits), number(estimate.high, digits));
 }
 
-std::string cell(const Comparison& comparison, std::size_t policy, Metric metric) {
+std::string cell(const Comparison& comparison, std::size_t column, Metric metric) {
   const int digits = text_of(metric).digits;
-  const Estimate value = comparison.value(policy, metric);
+  const Estimate value = comparison.value(column, metric);
   std::string text = number(value.median, digits) + interval(value, digits);
-  if (policy == 0) return text;
-  const auto ratio = comparison.ratio(policy, metric);
+  if (column == 0) return text;
+  const auto ratio = comparison.ratio(column, metric);
   if (ratio) text += fmt::format("  {}x{}", number(ratio->median, 2), interval(*ratio, 2));
   return text;
 }
@@ -65,15 +65,17 @@ std::string lay_out(const std::vector<std::vector<std::string>>& rows) {
 std::string comparison_text(const Comparison& comparison) {
   const Plan& plan = comparison.plan;
   std::string text = fmt::format("{}: {}\n", comparison.scenario, comparison.meaning);
-  text += fmt::format(
-      "{:.3g} requests a second, {:.0f} % of the capacity of {:.3g}; {} requests, {} seed{}\n\n",
-      comparison.rate, 100 * plan.load, comparison.capacity, plan.requests, plan.seeds,
-      plan.seeds == 1 ? "" : "s");
+  const std::string part = comparison.capacity == 0
+                               ? std::string()
+                               : fmt::format(", {:.0f} % of the capacity of {:.3g}",
+                                             100 * plan.load, comparison.capacity);
+  text += fmt::format("{:.3g} requests a second{}; {} requests, {} seed{}\n\n", comparison.rate,
+                      part, plan.requests, plan.seeds, plan.seeds == 1 ? "" : "s");
   std::vector<std::vector<std::string>> rows(1, {""});
-  for (const Policy* policy : plan.policies) rows.front().emplace_back(policy->name);
+  for (const std::string& column : comparison.columns) rows.front().push_back(column);
   for (const Metric metric : shown(comparison)) {
     std::vector<std::string> row = {std::string(text_of(metric).heading)};
-    for (std::size_t i = 0; i < plan.policies.size(); ++i) {
+    for (std::size_t i = 0; i < comparison.columns.size(); ++i) {
       row.push_back(cell(comparison, i, metric));
     }
     rows.push_back(std::move(row));
@@ -84,7 +86,8 @@ std::string comparison_text(const Comparison& comparison) {
       "\nMedian of the seeds [95 % interval]{}.\n"
       "Without any queue, with perfect caches: first token p50 {:.2f} s, p99 {:.2f} s. Reading at\n"
       "least {:.0f} GB of models, if requests are served in order.\n",
-      plan.policies.size() > 1 ? fmt::format(", and times {}", plan.policies.front()->name) : "",
+      comparison.columns.size() > 1 ? fmt::format(", and times {}", comparison.columns.front())
+                                    : "",
       bounds.ttft_p50, bounds.ttft_p99, bounds.swapped_gb);
   return text;
 }
@@ -98,7 +101,7 @@ std::string json(const Estimate& estimate) {
                      estimate.low, estimate.high);
 }
 
-std::string policy_json(const Comparison& comparison, std::size_t policy) {
+std::string policy_json(const Comparison& comparison, std::size_t column) {
   std::string metrics;
   std::string ratios;
   std::string seeds;
@@ -106,18 +109,18 @@ std::string policy_json(const Comparison& comparison, std::size_t policy) {
     const auto metric = static_cast<Metric>(i);
     const std::string_view key = text_of(metric).key;
     metrics +=
-        fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", key, json(comparison.value(policy, metric)));
-    const auto ratio = comparison.ratio(policy, metric);
+        fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", key, json(comparison.value(column, metric)));
+    const auto ratio = comparison.ratio(column, metric);
     ratios += fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", key, ratio ? json(*ratio) : "null");
     std::string values;
-    for (const Metrics& run : comparison.runs[policy]) {
+    for (const Metrics& run : comparison.runs[column]) {
       values += fmt::format("{}{:.6g}", values.empty() ? "" : ",", at(run, metric));
     }
     seeds += fmt::format("{}\"{}\":[{}]", i == 0 ? "" : ",", key, values);
   }
   return fmt::format(
       "{{\"name\":\"{}\",\"metrics\":{{{}}},\"ratio_to_first\":{{{}}},\"by_seed\":{{{}}}}}",
-      comparison.plan.policies[policy]->name, metrics, ratios, seeds);
+      comparison.columns[column], metrics, ratios, seeds);
 }
 
 }  // namespace
@@ -125,7 +128,7 @@ std::string policy_json(const Comparison& comparison, std::size_t policy) {
 std::string comparison_json(const Comparison& comparison) {
   const Plan& plan = comparison.plan;
   std::string all;
-  for (std::size_t i = 0; i < plan.policies.size(); ++i) {
+  for (std::size_t i = 0; i < comparison.columns.size(); ++i) {
     all += (i == 0 ? "" : ",") + policy_json(comparison, i);
   }
   const Bounds& bounds = comparison.bounds;
@@ -173,7 +176,7 @@ std::string panel(const Comparison& comparison, Metric metric, double left, doub
     const double length = values[i].median / most * kBars;
     const double low = zero + values[i].low / most * kBars;
     const double high = zero + values[i].high / most * kBars;
-    svg += word(zero - 8, y + 11, "text-anchor=\"end\"", comparison.plan.policies[i]->name);
+    svg += word(zero - 8, y + 11, "text-anchor=\"end\"", comparison.columns[i]);
     svg += fmt::format(
         "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"14\" fill=\"{}\"/>\n", zero, y,
         length, i == 0 ? kFirstBar : kBar);
@@ -201,8 +204,8 @@ std::string comparison_svg(const Comparison& comparison) {
       all_width, all_height);
   svg += word(20, 24, "font-size=\"16\" font-weight=\"bold\"", comparison.scenario);
   svg += word(20, 44, "fill=\"#444\"",
-              fmt::format("{}; {:.0f} % of the capacity; {} seeds, median and 95 % interval",
-                          comparison.meaning, 100 * comparison.plan.load, comparison.plan.seeds));
+              fmt::format("{}; {:.3g} requests a second; {} seeds, median and 95 % interval",
+                          comparison.meaning, comparison.rate, comparison.plan.seeds));
   for (std::size_t i = 0; i < kDrawn.size(); ++i) {
     const double left = 20 + static_cast<double>(i % 2) * width;
     const double top = kTop + static_cast<double>(i / 2) * height;
