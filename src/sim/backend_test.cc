@@ -175,6 +175,21 @@ TEST_F(OllamaTest, ABusyVictimTakesNewRequestsAndStays) {
   EXPECT_FALSE(first_.contains(c));
 }
 
+TEST_F(OllamaTest, ARequestWithKeepAliveSavesAVictim) {
+  const JobIndex a = job(0, 1000), b = job(1, 9000), c = job(2), saves = job(0, 1000);
+  jobs_[saves].keep_alive = true;
+  begin();
+  send(a);
+  send(b);
+  pass(8s);
+  send(c);
+  send(saves);
+  pass(60s);
+  ASSERT_TRUE(is_done(a) && is_done(saves) && !is_done(b));
+  EXPECT_TRUE(is_loaded(0));  // idle, and the first in line waits for it all the same
+  EXPECT_FALSE(first_.contains(c));
+}
+
 TEST_F(OllamaTest, OtherOptionsMeanAReload) {
   const JobIndex one = job(0), two = job(0);
   jobs_[two].num_ctx = 2048;

@@ -30,19 +30,26 @@ std::vector<Metric> shown(const Comparison& comparison) {
   return metrics;
 }
 
-std::string interval(const Estimate& estimate, int digits) {
-  if (number(estimate.low, digits) == number(estimate.high, digits)) return "";
-  return fmt::format(" [{}, {}]", number(estimate.low, digits), number(estimate.high, digits));
+std::string interval(const std::string& low, const std::string& high) {
+  return low == high ? "" : fmt::format(" [{}, {}]", low, high);
+}
+
+// 12.3, 1.23, 0.12, 0.012: as much as can be compared, and no more.
+std::string times(double ratio) {
+  return ratio < 0.1 ? fmt::format("{:.2g}", ratio)
+                     : fmt::format("{:.{}f}", ratio, ratio < 10 ? 2 : 1);
 }
 
 std::string cell(const Comparison& comparison, std::size_t column, Metric metric) {
   const int digits = text_of(metric).digits;
   const Estimate value = comparison.value(column, metric);
-  std::string text = number(value.median, digits) + interval(value, digits);
+  std::string text = number(value.median, digits) +
+                     interval(number(value.low, digits), number(value.high, digits));
   if (column == 0) return text;
   const auto ratio = comparison.ratio(column, metric);
-  if (ratio) text += fmt::format("  {}x{}", number(ratio->median, 2), interval(*ratio, 2));
-  return text;
+  if (!ratio) return text;
+  return text + fmt::format("  {}x{}", times(ratio->median),
+                            interval(times(ratio->low), times(ratio->high)));
 }
 
 std::string lay_out(const std::vector<std::vector<std::string>>& rows) {

@@ -134,8 +134,6 @@ class Maker {
         job.output = 1 + static_cast<std::uint32_t>(exponential(rng_, traffic_.mean_output) + 0.5);
         break;
     }
-    job.keep_alive = rng_.unit() < traffic_.keep_alive_share;
-    if (rng_.unit() < traffic_.option_share) job.num_ctx = 4096;
   }
   void converse(Instant at) {
     const std::size_t turns = mean_turns() == 1 ? 1 : geometric(rng_, 1 / mean_turns());

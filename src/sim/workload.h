@@ -44,10 +44,8 @@ struct Traffic {
   Tenants tenants = Tenants::kOne;
   double rate = 1;  // requests a second; an aggressor comes on top
   std::uint32_t requests = 4000;
-  double popularity = 1.0;      // exponent of Zipf over the models
-  double keep_alive_share = 0;  // of requests
-  double option_share = 0;      // of requests: another num_ctx than configured, so a reload
-  double mean_output = 200;     // of kQueueing
+  double popularity = 1.0;   // exponent of Zipf over the models
+  double mean_output = 200;  // of kQueueing
 };
 
 struct Workload {
