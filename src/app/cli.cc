@@ -334,13 +334,13 @@ void add_sim(CLI::App& app, Inputs& inputs) {
   sim->add_option("SCENARIO", into.scenario, "A fleet and its traffic; see --list")->type_name("");
   sim->add_flag("--list", inputs.list, "Name the scenarios, one a line");
   sim->add_option("--policy", into.policies,
-                  "Policies, separated by commas; ratios are against the first")
+                  "Policies, separated by commas; ratios are against the first (default "
+                  "least_loaded,affinity,early_completion,clairvoyant)")
       ->type_name("A,B")
       ->delimiter(',')
       ->expected(1)
       ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->capture_default_str();
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   sim->add_option("--seeds", into.seeds, "Runs of each policy, each with other traffic")
       ->type_name("N")
       ->check(CLI::Range(1U, 1000U))

@@ -10,7 +10,8 @@ constexpr double kPatience = 5;  // seconds to the first token that count as goo
 constexpr double kWritingWeight = 0.2;
 constexpr double kHorizon = 90;  // how far ahead the value of a loaded model is counted
 constexpr Duration kLook = std::chrono::milliseconds(100);  // at loads, which say nothing
-constexpr double kWorthIt = 4;  // work in line over cost, before a second replica is loaded
+constexpr double kSoon = 10;    // who comes within that time counts as waiting for a replica
+constexpr double kWorthIt = 5;  // work in line over cost, before a second replica is loaded
 
 using Runner = SimBackend::Runner;
 
@@ -347,7 +348,8 @@ void Clairvoyant::place(Instant now, Orders& orders) {
       best = i;
     }
     if (!best) continue;
-    const double gain = backlog_s(m) * std::sqrt(static_cast<double>(waiting_[m].size()));
+    const double count = static_cast<double>(waiting_[m].size()) + coming(m, now, kSoon);
+    const double gain = backlog_s(m) * std::sqrt(count);
     if (anywhere && gain < kWorthIt * cheapest.cost_s) continue;
     for (const ModelIndex victim : cheapest.leaving) {
       orders.push_back({Order::Kind::kUnload, kNoJob, *best, victim});

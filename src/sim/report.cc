@@ -153,9 +153,9 @@ namespace {
 
 constexpr std::array<Metric, 6> kDrawn = {Metric::kTtftP50, Metric::kTtftP99, Metric::kGoodput,
                                           Metric::kLoads,   Metric::kReused,  Metric::kLost};
-constexpr double kNames = 150;  // pixels
+constexpr double kNames = 190;  // pixels
 constexpr double kBars = 260;
-constexpr double kValues = 120;
+constexpr double kValues = 90;
 constexpr double kRow = 22;
 constexpr double kHead = 34;
 constexpr double kTop = 64;
