@@ -131,8 +131,7 @@ constexpr double kHorizon = 60;         // what is evicted is missed for so long
 EarlyCompletion::EarlyCompletion(const Fleet& fleet, const Workload& workload, std::uint64_t seed)
     : Baseline(fleet, workload, seed),
       output_(fleet.models.size(), kPriorOutput),
-      demand_(fleet.models.size()),
-      last_at_(workload.jobs.size(), kNowhere) {}
+      demand_(fleet.models.size()) {}
 
 void EarlyCompletion::ended(JobIndex job, Ending ending, const Served& served, Instant now,
                             Orders& orders) {
@@ -227,7 +226,8 @@ double EarlyCompletion::cost(const Job& job, InstanceIndex instance, Instant now
     wait += load_wait_s(job.model, instance, now);
     if (same == 0) cost += eviction_s(job.model, instance);
   }
-  const bool known = ledger.loaded[job.model] && last_at_[job.session] == instance;
+  const auto last = last_at_.find(job.session);
+  const bool known = ledger.loaded[job.model] && last != last_at_.end() && last->second == instance;
   const double prefill =
       pace.prefill(job.prompt, known ? std::min(job.history, job.prompt - 1) : 0);
   const double output = output_[job.model];

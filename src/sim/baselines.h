@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/rng.h"
@@ -110,9 +111,9 @@ class EarlyCompletion : public Baseline {
   double load_wait_s(ModelIndex model, InstanceIndex instance, Instant now) const;
   double eviction_s(ModelIndex model, InstanceIndex instance) const;
 
-  std::vector<double> output_;          // by model: mean tokens of answers
-  std::vector<double> demand_;          // by model: requests a second, fading
-  std::vector<InstanceIndex> last_at_;  // by conversation
+  std::vector<double> output_;                                // by model: mean tokens of answers
+  std::vector<double> demand_;                                // by model: requests a second, fading
+  std::unordered_map<std::uint32_t, InstanceIndex> last_at_;  // by conversation
   Instant demand_at_{};
 };
 

@@ -125,6 +125,10 @@ TEST(Trace, OneMoreGpuHelpsWhereOneIsTooFew) {
   larger.gpus.push_back(gpu_kind("rtx4090"));
   larger.hosts.push_back(0);
   Plan plan;
+  for (const Policy& policy : policies()) plan.policies.push_back(&policy);
+  plan.seeds = 1;
+  const Comparison all = replay(*trace, fleet, {}, plan, [](const std::string&) {});
+  EXPECT_EQ(all.columns.size(), policies().size());
   plan.policies = {find_policy("affinity")};
   plan.seeds = 2;
   const Comparison both = replay(*trace, fleet, larger, plan, [](const std::string&) {});
