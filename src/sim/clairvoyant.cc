@@ -252,6 +252,15 @@ void Clairvoyant::finish_loads(Orders& orders) {
       site.ordered = false;
       continue;
     }
+    // Nothing moves there although something should: the plan is made anew.
+    const bool moves = std::ranges::any_of(
+        backend.runners(), [](const auto& runner) { return !runner->ready() || runner->leaving; });
+    const bool stuck =
+        site.ordered || (site.next && backend.free_gb() < fleet_.models[*site.next].vram_gb());
+    if (site.next && stuck && !moves && backend.pending() == 0) {
+      site.next.reset();
+      site.ordered = false;
+    }
     if (!site.next && !site.plan.empty()) {
       site.next = site.plan.front();
       site.plan.erase(site.plan.begin());
