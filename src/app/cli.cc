@@ -25,7 +25,8 @@ constexpr char kIntro[] =
     "  drover gpus                  which GPUs are there, and who uses them?\n"
     "  drover backends list         the instances, and what can be done to them\n"
     "  drover logs -f               what do the instances write?\n"
-    "  drover prove                 how much faster are all of them than one?";
+    "  drover prove                 how much faster are all of them than one?\n"
+    "  drover sim --list            how would a policy do elsewhere? In a simulated fleet";
 
 constexpr char kServeExamples[] =
     "Examples:\n"
@@ -89,6 +90,19 @@ constexpr char kProveExamples[] =
     "load for each, and compares tokens per second. The fleet should be idle otherwise.\n"
     "Exit code 0: measured. 1: it could not be, or an instance went away meanwhile.";
 
+constexpr char kSimExamples[] =
+    "Examples:\n"
+    "  drover sim --list\n"
+    "  drover sim fits-poisson-sessions-one\n"
+    "  drover sim over-bursts-agents-ten --policy least_loaded,affinity --seeds 9 --load 0.7\n"
+    "  drover sim crash --json crash.json --svg crash.svg\n"
+    "  drover sim --trace drover.log --gpu 24GB --gpu 24GB --add-gpu 24GB\n"
+    "\n"
+    "Policies: least_loaded and round_robin (drover's own, the very code that serves); random,\n"
+    "two_choices, model_hash, affinity, early_completion and clairvoyant to compare with. The "
+    "same\n"
+    "seeds always give the same numbers. No Ollama and no GPU is needed.";
+
 constexpr char kVersionExamples[] =
     "Examples:\n"
     "  drover version\n"
@@ -133,6 +147,8 @@ struct Inputs {
   BackendsCommand backends;
   LogsCommand logs;
   ProveCommand prove;
+  SimCommand sim;
+  bool list = false;
   std::optional<Command> chosen;
 
   Output output() const { return json ? Output::kJson : Output::kText; }
@@ -312,6 +328,62 @@ void add_prove(CLI::App& app, Inputs& inputs) {
   });
 }
 
+void add_sim(CLI::App& app, Inputs& inputs) {
+  CLI::App* sim = app.add_subcommand("sim", "Compare policies in a simulated fleet");
+  SimCommand& into = inputs.sim;
+  sim->add_option("SCENARIO", into.scenario, "A fleet and its traffic; see --list")->type_name("");
+  sim->add_flag("--list", inputs.list, "Name the scenarios, one a line");
+  sim->add_option("--policy", into.policies,
+                  "Policies, separated by commas; ratios are against the first (default "
+                  "least_loaded,affinity,early_completion,clairvoyant)")
+      ->type_name("A,B")
+      ->delimiter(',')
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  sim->add_option("--seeds", into.seeds, "Runs of each policy, each with other traffic")
+      ->type_name("N")
+      ->check(CLI::Range(1U, 1000U))
+      ->capture_default_str();
+  sim->add_option("--load", into.load, "Part of the capacity that is asked for")
+      ->type_name("X")
+      ->check(CLI::Range(0.01, 10.0))
+      ->capture_default_str();
+  sim->add_option("--requests", into.requests, "In each run")
+      ->type_name("N")
+      ->check(CLI::Range(100U, 10'000'000U))
+      ->capture_default_str();
+  sim->add_option("--json", into.json_file, "Write everything there, for programs")
+      ->type_name("FILE");
+  sim->add_option("--svg", into.svg_file, "Draw the comparison there")->type_name("FILE");
+  sim->footer(kSimExamples);
+  sim->add_option("--trace", into.trace_file,
+                  "Recorded traffic instead: drover's log, Azure LLM, BurstGPT or Mooncake")
+      ->type_name("FILE");
+  add_list(*sim, "--gpu", into.gpus, "GPU",
+           "With --trace, one of the fleet, as 24GB or rtx3090; repeat for more");
+  sim->add_option("--add-gpu", into.add_gpu, "With --trace: what would one more change?")
+      ->type_name("GPU");
+  sim->callback([&inputs, sim] {
+    const SimCommand& given = inputs.sim;
+    const int sources =
+        (inputs.list ? 1 : 0) + (given.scenario ? 1 : 0) + (given.trace_file ? 1 : 0);
+    if (sources != 1) {
+      throw CLI::ValidationError("name one scenario, or say --list, or --trace FILE");
+    }
+    if (!given.trace_file && (given.add_gpu || !given.gpus.empty())) {
+      throw CLI::ValidationError("--gpu and --add-gpu belong to --trace");
+    }
+    for (const char* option : {"--load", "--requests"}) {
+      if (given.trace_file && sim->count(option) > 0) {
+        throw CLI::ValidationError(
+            fmt::format("{} cannot go with --trace: it has its own", option));
+      }
+    }
+    inputs.chosen = inputs.sim;
+  });
+}
+
 void add_verbs(CLI::App& app, Inputs& inputs) {
   CLI::App* serve = app.add_subcommand("serve", "Serve clients in the foreground");
   add_config_options(*serve, inputs.config);
@@ -346,6 +418,7 @@ void add_verbs(CLI::App& app, Inputs& inputs) {
 
   add_logs(app, inputs);
   add_prove(app, inputs);
+  add_sim(app, inputs);
 
   CLI::App* version = app.add_subcommand("version", "Print the version");
   add_json(*version, inputs);

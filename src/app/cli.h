@@ -76,6 +76,21 @@ struct ProveCommand {
   Output output = Output::kText;
 };
 
+// `drover sim`: a comparison of policies in a simulated world, or the list of worlds.
+struct SimCommand {
+  std::optional<std::string> scenario;  // none, and no trace: the list
+  std::vector<std::string> policies = {"least_loaded", "affinity", "early_completion",
+                                       "clairvoyant"};
+  unsigned seeds = 5;
+  unsigned requests = 4000;  // in each run
+  double load = 0.9;         // of the capacity
+  std::optional<std::string> json_file;
+  std::optional<std::string> svg_file;
+  std::optional<std::string> trace_file;  // recorded traffic instead of a scenario
+  std::vector<std::string> gpus;          // the fleet of the trace; none: the usual one
+  std::optional<std::string> add_gpu;     // and what one more would change
+};
+
 struct VersionCommand {
   Output output = Output::kText;
 };
@@ -100,8 +115,8 @@ struct CompletionCommand {
 };
 
 using Command = std::variant<ServeCommand, CheckCommand, StatusCommand, BackendsCommand,
-                             GpusCommand, LogsCommand, ProveCommand, VersionCommand, DemoCommand,
-                             SystemdCommand, CompletionCommand>;
+                             GpusCommand, LogsCommand, ProveCommand, SimCommand, VersionCommand,
+                             DemoCommand, SystemdCommand, CompletionCommand>;
 
 // What a verb (or a refusal, or --help) has to say. print() writes both texts and returns the code.
 struct Printed {

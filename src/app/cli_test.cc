@@ -67,6 +67,26 @@ TEST(Cli, CheckStatusVersionAndDemoTakeTheirOptions) {
   EXPECT_EQ(prove.parallel, 8U);
   EXPECT_EQ(prove.output, Output::kJson);
   EXPECT_EQ(printed({"prove", "--seconds", "0"}).exit_code, kWrongUse);
+  const auto sim = command<SimCommand>({"sim", "mm1", "--policy", "random,affinity", "--seeds", "3",
+                                        "--load", "0.5", "--json", "a", "--svg", "b"});
+  EXPECT_EQ(sim.scenario, "mm1");
+  EXPECT_EQ(sim.policies, (std::vector<std::string>{"random", "affinity"}));
+  EXPECT_EQ(sim.seeds, 3U);
+  EXPECT_EQ(sim.load, 0.5);
+  EXPECT_EQ(sim.json_file, "a");
+  EXPECT_EQ(sim.svg_file, "b");
+  EXPECT_FALSE(command<SimCommand>({"sim", "--list"}).scenario);
+  EXPECT_EQ(printed({"sim"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"sim", "mm1", "--list"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"sim", "mm1", "--seeds", "0"}).exit_code, kWrongUse);
+  const auto trace = command<SimCommand>(
+      {"sim", "--trace", "t", "--gpu", "24GB", "--gpu", "8GB", "--add-gpu", "9"});
+  EXPECT_EQ(trace.trace_file, "t");
+  EXPECT_EQ(trace.gpus, (std::vector<std::string>{"24GB", "8GB"}));
+  EXPECT_EQ(trace.add_gpu, "9");
+  EXPECT_EQ(printed({"sim", "mm1", "--trace", "t"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"sim", "mm1", "--add-gpu", "24GB"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"sim", "--trace", "t", "--load", "0.5"}).exit_code, kWrongUse);
   EXPECT_EQ(command<VersionCommand>({"version"}).output, Output::kText);
   EXPECT_EQ(command<VersionCommand>({"--version"}).output, Output::kText);
   command<DemoCommand>({"demo"});

@@ -2,6 +2,7 @@
 // completed without anybody thinking of it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,15 @@ std::string names_of(const std::vector<VerbText>& verbs) {
   return names;
 }
 
+// bash looks at the word before only: what is a flag of any verb is followed by no path.
+bool is_flag_somewhere(const std::vector<VerbText>& verbs, const std::string& name) {
+  return std::ranges::any_of(verbs, [&](const VerbText& verb) {
+    return std::ranges::any_of(verb.options, [&](const OptionText& option) {
+      return option.name == name && option.value.empty();
+    });
+  });
+}
+
 std::string bash(const std::vector<VerbText>& verbs) {
   std::string cases;
   std::string paths;
@@ -30,7 +40,8 @@ std::string bash(const std::vector<VerbText>& verbs) {
     for (const OptionText& option : verb.options) {
       words += (words.empty() ? "" : " ") + option.name;
       const std::string pattern = "|" + option.name;
-      if (is_path(option) && (paths + "|").find(pattern + "|") == std::string::npos) {
+      const bool path = is_path(option) && !is_flag_somewhere(verbs, option.name);
+      if (path && (paths + "|").find(pattern + "|") == std::string::npos) {
         paths += pattern;
       }
     }

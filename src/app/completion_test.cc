@@ -26,7 +26,7 @@ TEST(Completion, EveryShellKnowsEveryVerbAndOption) {
 }
 
 TEST(Completion, OptionsThatNameAFileOfferFiles) {
-  EXPECT_THAT(completion(cli::Shell::kBash), HasSubstr("--config|--root)"));
+  EXPECT_THAT(completion(cli::Shell::kBash), HasSubstr("--config|--svg|--trace|--root)"));
   EXPECT_THAT(completion(cli::Shell::kZsh), HasSubstr(":FILE:_files'"));
   EXPECT_THAT(completion(cli::Shell::kFish), HasSubstr("-l config -r -F"));
 }

@@ -39,6 +39,7 @@ struct Runner {
   int operator()(const cli::ProveCommand& prove) const {
     return cli::print(app::run_prove(prove, environment));
   }
+  int operator()(const cli::SimCommand& sim) const { return cli::print(app::run_sim(sim)); }
   int operator()(const cli::VersionCommand& version) const {
     return cli::print(app::run_version(version));
   }

@@ -26,6 +26,10 @@ cli::Printed run_gpus(const cli::GpusCommand& command, const config::Environment
 // error what it does meanwhile, unless the output is for a program.
 cli::Printed run_prove(const cli::ProveCommand& command, const config::Environment& environment);
 
+// Compares policies in a simulated fleet, or lists what can be simulated. Says on standard error
+// what it does meanwhile, if that is a terminal.
+cli::Printed run_sim(const cli::SimCommand& command);
+
 cli::Printed run_version(const cli::VersionCommand& command);
 
 // Prints the units, or installs or uninstalls them; says each step as it is done.

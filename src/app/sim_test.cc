@@ -1,0 +1,102 @@
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <simdjson.h>
+
+#include "app/verbs.h"
+
+namespace drover::app {
+namespace {
+
+using ::testing::HasSubstr;
+
+cli::SimCommand small(std::string scenario) {
+  cli::SimCommand command;
+  command.scenario = std::move(scenario);
+  command.policies = {"least_loaded", "clairvoyant"};
+  command.seeds = 2;
+  command.requests = 200;
+  return command;
+}
+
+TEST(Sim, ListsOneScenarioALine) {
+  const cli::Printed list = run_sim({});
+  EXPECT_EQ(list.exit_code, cli::kDone);
+  EXPECT_THAT(list.out, HasSubstr("\nfits-poisson-sessions-one "));
+  EXPECT_THAT(list.out, HasSubstr("\ncrash "));
+  EXPECT_THAT(list.out, HasSubstr("\nmm4 "));
+}
+
+TEST(Sim, AnUnknownScenarioIsToldWhatExists) {
+  const cli::Printed refused = run_sim(small("fits-poisson-session-one"));
+  EXPECT_EQ(refused.exit_code, cli::kWrongUse);
+  EXPECT_THAT(refused.err, HasSubstr("did you mean fits-poisson-sessions-one?"));
+  EXPECT_THAT(refused.err, HasSubstr("poisson, gamma, bursts, day, shift"));
+  EXPECT_THAT(refused.err, HasSubstr("crash, slow-gpu, mm1, mm4"));
+}
+
+TEST(Sim, AnUnknownPolicyIsToldWhatExists) {
+  cli::SimCommand command = small("mm1");
+  command.policies = {"afinity"};
+  const cli::Printed refused = run_sim(command);
+  EXPECT_EQ(refused.exit_code, cli::kWrongUse);
+  EXPECT_THAT(refused.err, HasSubstr("did you mean affinity?"));
+  EXPECT_THAT(refused.err, HasSubstr("\n  clairvoyant "));
+}
+
+TEST(Sim, PrintsATableAndWritesBothFiles) {
+  const std::string folder = ::testing::TempDir();
+  cli::SimCommand command = small("over-poisson-single-ten");
+  command.json_file = folder + "drover_sim.json";
+  command.svg_file = folder + "drover_sim.svg";
+  const cli::Printed done = run_sim(command);
+  EXPECT_EQ(done.exit_code, cli::kDone);
+  EXPECT_EQ(done.err, "");
+  EXPECT_THAT(done.out, HasSubstr("least_loaded"));
+  EXPECT_THAT(done.out, HasSubstr("first token p99, s"));
+
+  simdjson::dom::parser parser;
+  const simdjson::dom::element json = parser.load(*command.json_file);
+  EXPECT_EQ(std::string_view(json["scenario"]), "over-poisson-single-ten");
+  EXPECT_EQ(std::string_view(json["policies"].at(1)["name"]), "clairvoyant");
+  EXPECT_EQ(json["policies"].at(1)["by_seed"]["goodput"].get_array().size(), 2U);
+  std::stringstream svg;
+  svg << std::ifstream(*command.svg_file).rdbuf();
+  EXPECT_THAT(svg.str(), HasSubstr("</svg>"));
+  std::filesystem::remove(*command.json_file);
+  std::filesystem::remove(*command.svg_file);
+}
+
+TEST(Sim, SaysWhichFileCannotBeWritten) {
+  cli::SimCommand command = small("mm1");
+  command.json_file = "/nowhere/at/all.json";
+  const cli::Printed failed = run_sim(command);
+  EXPECT_EQ(failed.exit_code, cli::kFailed);
+  EXPECT_THAT(failed.err, HasSubstr("/nowhere/at/all.json"));
+}
+
+TEST(Sim, ReplaysALogAndSaysWhatOneMoreGpuChanges) {
+  cli::SimCommand command;
+  command.trace_file = ::testing::TempDir() + "drover_sim.log";
+  command.policies = {"least_loaded"};
+  command.gpus = {"24GB"};
+  command.add_gpu = "24GB";
+  std::ofstream(*command.trace_file)
+      << R"({"ts":"2026-11-23T16:24:05.500Z","level":"info","event":"request","client":"a",)"
+      << R"("model":"qwen3:4b","total_ms":500,"prompt_tokens":120,"output_tokens":50})" << "\n";
+  const cli::Printed done = run_sim(command);
+  EXPECT_EQ(done.exit_code, cli::kDone) << done.err;
+  EXPECT_THAT(done.out, HasSubstr("least_loaded + rtx"));
+  command.gpus = {"24 apples"};
+  EXPECT_THAT(run_sim(command).err, HasSubstr("is no GPU"));
+  std::ofstream(*command.trace_file) << "nonsense\n";
+  EXPECT_THAT(run_sim(command).err, HasSubstr("line 1: neither Azure LLM"));
+  std::filesystem::remove(*command.trace_file);
+  EXPECT_THAT(run_sim(command).err, HasSubstr("cannot be read"));
+}
+
+}  // namespace
+}  // namespace drover::app

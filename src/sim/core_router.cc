@@ -1,0 +1,264 @@
+#include "sim/core_router.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+
+namespace drover::sim {
+namespace {
+
+using core::AttemptResult;
+using core::Observed;
+using core::RetryCause;
+
+// English text; only the hang watch reads it.
+constexpr std::uint64_t kBytesPerToken = 4;
+// The machine was up before the traffic came: instants of core begin here.
+constexpr Duration kBefore = std::chrono::seconds(1000);
+
+core::Settings settings_for(core::PolicyName policy, std::uint64_t seed) {
+  core::Settings settings;
+  settings.policy = policy;
+  settings.seed = seed;
+  return settings;
+}
+
+std::vector<core::BackendSpec> specs_of(const Fleet& fleet) {
+  std::vector<core::BackendSpec> specs;
+  for (std::uint32_t i = 0; i < fleet.gpus.size(); ++i) {
+    core::BackendSpec spec;
+    spec.id = BackendId{i};
+    spec.name = fmt::format("gpu{}", i);
+    spec.url = fmt::format("http://gpu{}:11434", i);
+    spec.placement = core::Placement::kPinned;
+    spec.gpus = {fmt::format("GPU-{}", i)};
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+std::uint64_t bytes_of(double gigabytes) { return static_cast<std::uint64_t>(gigabytes * 1e9); }
+
+std::shared_ptr<const GpuReport> report_of(const Fleet& fleet) {
+  auto report = std::make_shared<GpuReport>();
+  report->source = "simulated";
+  for (std::uint32_t i = 0; i < fleet.gpus.size(); ++i) {
+    Gpu gpu;
+    gpu.index = i;
+    gpu.uuid = fmt::format("GPU-{}", i);
+    gpu.name = fleet.gpus[i].name;
+    gpu.memory_total_bytes = bytes_of(fleet.gpus[i].memory_gb);
+    report->gpus.push_back(std::move(gpu));
+  }
+  return report;
+}
+
+struct Words {
+  AttemptResult result;
+  RetryCause cause;
+};
+Words words_for(Ending ending) {
+  switch (ending) {
+    case Ending::kServed:
+      return {AttemptResult::kServed, RetryCause::kFirstTry};
+    case Ending::kBusy:
+      return {AttemptResult::kBusy, RetryCause::kBusy};
+    case Ending::kTakenBack:
+      return {AttemptResult::kRevoked, RetryCause::kInstanceDied};
+    case Ending::kDied:
+    case Ending::kLost:
+      return {AttemptResult::kDied, RetryCause::kInstanceDied};
+  }
+  return {AttemptResult::kDied, RetryCause::kInstanceDied};
+}
+
+}  // namespace
+
+CoreRouter::CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet& fleet,
+                       const Workload& workload)
+    : fleet_(fleet),
+      workload_(workload),
+      shown_(fleet.gpus.size()),
+      residencies_(fleet.gpus.size()),
+      is_silent_(fleet.gpus.size()),
+      scheduler_(settings_for(policy, seed), specs_of(fleet)) {
+  for (const Model& model : fleet.models) {
+    const auto index = static_cast<ModelIndex>(names_.size());
+    names_.push_back(ModelName::canonical(model.name));
+    indexes_.emplace(names_.back(), index);
+  }
+  for (InstanceIndex i = 0; i < fleet.gpus.size(); ++i) {
+    auto catalogue = std::make_shared<core::Catalogue>();
+    for (const auto& [name, index] : indexes_) {
+      if (!fleet.fits(i, index)) continue;
+      InstalledModel entry;
+      entry.name = name;
+      entry.digest = "sha256:" + name.text();
+      entry.bytes = bytes_of(fleet.models[index].file_gb);
+      catalogue->push_back(std::move(entry));
+    }
+    catalogues_.push_back(std::move(catalogue));
+  }
+}
+
+void CoreRouter::begin(Instant now, Orders& orders) {
+  tell(core::GpusObserved{report_of(fleet_)}, now, orders);
+  for (InstanceIndex i = 0; i < fleet_.gpus.size(); ++i) show_catalogue(i, now, orders);
+}
+
+void CoreRouter::show_catalogue(InstanceIndex instance, Instant now, Orders& orders) {
+  Observed seen{BackendId{instance}, Observed::Kind::kCatalogue, catalogues_[instance], {}, {}, {}};
+  if (is_silent_[instance]) {
+    seen = {BackendId{instance}, Observed::Kind::kRefused, {}, {}, {}, "connection refused"};
+  }
+  tell(seen, now, orders);
+}
+
+// --- requests ---
+
+void CoreRouter::arrived(JobIndex job, Instant now, Orders& orders) {
+  asking_.emplace(job, Asking{});
+  ask(job, RetryCause::kFirstTry, now, orders);
+}
+
+void CoreRouter::ask(JobIndex job, RetryCause cause, Instant now, Orders& orders) {
+  const Job& what = workload_.jobs[job];
+  const Asking& asking = asking_.at(job);
+  core::RequestArrived arrived;
+  arrived.request = RequestId{job};
+  arrived.ask.model = names_[what.model];
+  arrived.ask.model_as_sent = names_[what.model].text();
+  arrived.ask.streaming = true;
+  if (what.num_ctx != 0) arrived.ask.num_ctx = what.num_ctx;
+  arrived.ask.body_bytes = what.prompt * kBytesPerToken;
+  arrived.cause = cause;
+  arrived.attempt = asking.attempt;
+  arrived.tried = asking.tried;
+  tell(arrived, now, orders);
+}
+
+void CoreRouter::first_token(JobIndex job, Instant now, Orders& orders) {
+  tell(core::LeaseFirstByte{asking_.at(job).lease}, now, orders);
+}
+
+void CoreRouter::progressed(JobIndex job, std::uint64_t tokens, Instant now, Orders& orders) {
+  tell(core::LeaseProgress{asking_.at(job).lease, tokens}, now, orders);
+}
+
+void CoreRouter::ended(JobIndex job, Ending ending, const Served& served, Instant now,
+                       Orders& orders) {
+  Asking& asking = asking_.at(job);
+  const Job& what = workload_.jobs[job];
+  const Words words = words_for(ending);
+  core::LeaseSettled settled{asking.lease, words.result, {}, {}};
+  if (ending == Ending::kServed) {
+    settled.usage.prompt_tokens = what.prompt;
+    settled.usage.output_tokens = what.output;
+    settled.usage.total = seconds_of(served.total_s);
+    settled.usage.prompt_eval = seconds_of(served.prefill_s);
+  }
+  asking.granted = false;
+  leases_.erase(asking.lease);
+  tell(settled, now, orders);
+  if (ending == Ending::kServed || ending == Ending::kLost) {
+    asking_.erase(job);
+    return;
+  }
+  ++asking.attempt;
+  asking.tried.push_back(asking.backend);
+  ask(job, words.cause, now, orders);
+}
+
+// --- what the probe sees ---
+
+void CoreRouter::polled(InstanceIndex instance, std::span<const ModelIndex> loaded, Instant now,
+                        Orders& orders) {
+  if (is_silent_[instance]) {
+    is_silent_[instance] = false;
+    show_catalogue(instance, now, orders);
+  }
+  std::vector<ModelIndex>& shown = shown_[instance];
+  if (!residencies_[instance] || !std::ranges::equal(shown, loaded)) {
+    shown.assign(loaded.begin(), loaded.end());
+    auto residency = std::make_shared<core::Residency>();
+    for (const ModelIndex model : loaded) {
+      LoadedModel entry;
+      entry.name = names_[model];
+      entry.digest = "sha256:" + names_[model].text();
+      entry.bytes = entry.vram_bytes = bytes_of(fleet_.models[model].vram_gb());
+      entry.context_length = fleet_.models[model].num_ctx;
+      residency->push_back(std::move(entry));
+    }
+    residencies_[instance] = std::move(residency);
+  }
+  Observed seen{
+      BackendId{instance}, Observed::Kind::kResidency, {}, residencies_[instance], {}, {}};
+  tell(seen, now, orders);
+}
+
+void CoreRouter::silent(InstanceIndex instance, Instant now, Orders& orders) {
+  is_silent_[instance] = true;
+  residencies_[instance] = nullptr;
+  show_catalogue(instance, now, orders);
+}
+
+void CoreRouter::woken(Instant now, Orders& orders) { tell(core::Tick{}, now, orders); }
+
+// --- the scheduler ---
+
+void CoreRouter::tell(const core::Event& event, Instant now, Orders& orders) {
+  core::Effects effects;
+  scheduler_.handle(event, now + kBefore, effects);
+  for (const core::Effect& effect : effects) {
+    std::visit([&](const auto& each) { obey(each, now, orders); }, effect);
+  }
+}
+
+void CoreRouter::obey(const core::Grant& grant, Instant, Orders& orders) {
+  const auto job = static_cast<JobIndex>(grant.request.value);
+  Asking& asking = asking_.at(job);
+  DROVER_ASSERT(!asking.granted);
+  asking.granted = true;
+  asking.lease = grant.lease;
+  asking.backend = grant.backend;
+  leases_.emplace(grant.lease, job);
+  orders.push_back({Order::Kind::kSend, job, grant.backend.value});
+}
+
+void CoreRouter::obey(const core::Refuse& refuse, Instant, Orders& orders) {
+  const auto job = static_cast<JobIndex>(refuse.request.value);
+  asking_.erase(job);
+  orders.push_back({Order::Kind::kRefuse, job});
+}
+
+void CoreRouter::obey(const core::RevokeLease& revoke, Instant, Orders& orders) {
+  const auto found = leases_.find(revoke.lease);
+  if (found == leases_.end()) return;
+  orders.push_back(
+      {Order::Kind::kTakeBack, found->second, asking_.at(found->second).backend.value});
+}
+
+void CoreRouter::obey(const core::RefreshCatalogues&, Instant now, Orders& orders) {
+  for (InstanceIndex i = 0; i < fleet_.gpus.size(); ++i) show_catalogue(i, now, orders);
+  tell(core::RefreshDone{}, now, orders);
+}
+
+// Nothing hangs in this world: who is there answers.
+void CoreRouter::obey(const core::Canary& canary, Instant now, Orders& orders) {
+  const bool there = !is_silent_[canary.backend.value];
+  tell(core::CanaryDone{canary.backend, there, there ? "" : "connection refused"}, now, orders);
+}
+
+void CoreRouter::obey(const core::Unload& unload, Instant, Orders& orders) {
+  const auto model = indexes_.find(unload.model);
+  if (model == indexes_.end()) return;
+  orders.push_back({Order::Kind::kUnload, kNoJob, unload.backend.value, model->second});
+}
+
+void CoreRouter::obey(const core::WakeAt& wake, Instant, Orders& orders) {
+  orders.push_back({Order::Kind::kWakeAt, kNoJob, 0, 0, wake.when - kBefore});
+}
+
+}  // namespace drover::sim

@@ -1,0 +1,177 @@
+#include "sim/experiment.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "sim/baselines.h"
+#include "sim/clairvoyant.h"
+#include "sim/core_router.h"
+
+namespace drover::sim {
+namespace {
+
+template <core::PolicyName policy>
+std::unique_ptr<Router> production(World& world, std::uint64_t seed) {
+  return std::make_unique<CoreRouter>(policy, seed, world.fleet(), world.workload());
+}
+template <class Kind>
+std::unique_ptr<Router> baseline(World& world, std::uint64_t seed) {
+  return std::make_unique<Kind>(world.fleet(), world.workload(), seed);
+}
+std::unique_ptr<Router> clairvoyant(World& world, std::uint64_t) {
+  return std::make_unique<Clairvoyant>(world);
+}
+
+constexpr double kGood = 95;         // per cent
+constexpr double kLeastRate = 0.02;  // requests a second: hardly anybody comes
+constexpr int kHalvings = 7;         // the capacity is known to 1 %
+constexpr std::uint32_t kCapacityRequests = 3000;
+
+}  // namespace
+
+const std::vector<Policy>& policies() {
+  static const std::vector<Policy> all = {
+      {core::to_string(core::PolicyName::kLeastLoaded), "drover's default",
+       production<core::PolicyName::kLeastLoaded>},
+      {core::to_string(core::PolicyName::kRoundRobin), "drover's round robin",
+       production<core::PolicyName::kRoundRobin>},
+      {"random", "any that can hold the model", baseline<RandomChoice>},
+      {"two_choices", "two at random, the one with less under way", baseline<TwoChoices>},
+      {"model_hash", "by hash of the model, at most a quarter above the mean", baseline<ModelHash>},
+      {"affinity", "the least busy that has the model", baseline<Affinity>},
+      {"early_completion", "the earliest expected end, bound at arrival",
+       baseline<EarlyCompletion>},
+      {"clairvoyant", "knows lengths, caches and the future: the yardstick", clairvoyant},
+  };
+  return all;
+}
+
+const Policy* find_policy(std::string_view name) {
+  for (const Policy& each : policies()) {
+    if (each.name == name) return &each;
+  }
+  return nullptr;
+}
+
+namespace {
+
+Metrics run(const Fleet& fleet, const Workload& workload, std::vector<Fault> faults,
+            const Policy& policy, std::uint64_t seed) {
+  World world(fleet, workload, std::move(faults));
+  const std::unique_ptr<Router> router = policy.make(world, seed);
+  world.run(*router);
+  return measure(world);
+}
+
+}  // namespace
+
+Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed) {
+  const Workload workload = make_workload(scenario.traffic, scenario.fleet, seed);
+  return run(scenario.fleet, workload, faults_of(scenario, workload), policy, seed);
+}
+
+double capacity_of(const Scenario& scenario, std::uint32_t requests) {
+  if (scenario.known_capacity) return *scenario.known_capacity;
+  Scenario trial = scenario;
+  trial.trouble = Scenario::Trouble::kNone;
+  trial.traffic.requests = std::min(requests, kCapacityRequests);
+  const auto goodput = [&](double rate) {
+    trial.traffic.rate = rate;
+    return at(run_once(trial, *find_policy("clairvoyant"), 1), Metric::kGoodput);
+  };
+  const double unhurried = goodput(kLeastRate);
+  const double wanted = unhurried >= kGood ? kGood : 0.95 * unhurried;
+  double low = kLeastRate;
+  double high = 0.25;
+  while (goodput(high) >= wanted && high < 1e4) {
+    low = high;
+    high *= 2;
+  }
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = (low + high) / 2;
+    (goodput(middle) >= wanted ? low : high) = middle;
+  }
+  return low;
+}
+
+Estimate estimate(const std::vector<double>& values) {
+  constexpr int kSamples = 1000;
+  Rng rng(values.size());
+  std::vector<double> medians;
+  for (int i = 0; i < kSamples; ++i) {
+    std::vector<double> sample;
+    for (std::size_t k = 0; k < values.size(); ++k) {
+      sample.push_back(values[rng.below(values.size())]);
+    }
+    medians.push_back(quantile(std::move(sample), 0.5));
+  }
+  return {quantile(values, 0.5), quantile(medians, 0.025), quantile(medians, 0.975)};
+}
+
+Estimate Comparison::value(std::size_t column, Metric metric) const {
+  std::vector<double> values;
+  for (const Metrics& run : runs[column]) values.push_back(at(run, metric));
+  return estimate(values);
+}
+
+std::optional<Estimate> Comparison::ratio(std::size_t column, Metric metric) const {
+  std::vector<double> ratios;
+  for (std::size_t seed = 0; seed < runs[column].size(); ++seed) {
+    const double base = at(runs.front()[seed], metric);
+    if (base == 0) return std::nullopt;
+    ratios.push_back(at(runs[column][seed], metric) / base);
+  }
+  return estimate(ratios);
+}
+
+Comparison compare(Scenario scenario, const Plan& plan, const Say& say) {
+  Comparison result;
+  result.scenario = scenario.name;
+  result.meaning = scenario.meaning;
+  result.plan = plan;
+  if (!scenario.known_capacity) say("finding the capacity with the clairvoyant");
+  result.capacity = capacity_of(scenario, plan.requests);
+  result.rate = plan.load * result.capacity;
+  scenario.traffic.rate = result.rate;
+  scenario.traffic.requests = plan.requests;
+  result.bounds = bounds_of(scenario.fleet, make_workload(scenario.traffic, scenario.fleet, 1));
+  for (const Policy* policy : plan.policies) {
+    result.columns.emplace_back(policy->name);
+    result.runs.emplace_back();
+    for (std::uint32_t seed = 1; seed <= plan.seeds; ++seed) {
+      say(fmt::format("{}, seed {} of {}", policy->name, seed, plan.seeds));
+      result.runs.back().push_back(run_once(scenario, *policy, seed));
+    }
+  }
+  return result;
+}
+
+Comparison replay(const Trace& trace, const Fleet& fleet, const std::optional<Fleet>& larger,
+                  const Plan& plan, const Say& say) {
+  Comparison result;
+  result.scenario = trace.kind;
+  result.plan = plan;
+  result.plan.requests = static_cast<std::uint32_t>(trace.lines.size());
+  result.rate = static_cast<double>(trace.lines.size()) / (trace.lines.back().at_s + 1e-9);
+  result.meaning = fmt::format("recorded requests on {} GPUs with {} models", fleet.gpus.size(),
+                               fleet.models.size());
+  result.bounds = bounds_of(fleet, workload_from(trace, fleet, 1));
+  std::vector<const Fleet*> fleets = {&fleet};
+  if (larger) fleets.push_back(&*larger);
+  for (const Policy* policy : plan.policies) {
+    for (const Fleet* each : fleets) {
+      const std::string more = each == &fleet ? "" : " + " + each->gpus.back().name;
+      result.columns.push_back(std::string(policy->name) + more);
+      result.runs.emplace_back();
+      for (std::uint32_t seed = 1; seed <= plan.seeds; ++seed) {
+        say(fmt::format("{}, seed {} of {}", result.columns.back(), seed, plan.seeds));
+        const Workload workload = workload_from(trace, *each, seed);
+        result.runs.back().push_back(run(*each, workload, {}, *policy, seed));
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace drover::sim

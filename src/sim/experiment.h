@@ -1,0 +1,74 @@
+#pragma once
+// Experiment: several policies in the same scenario, with the same seeds. Seed by seed they meet
+// the same traffic, so what differs between them is the policy; the ratios are made seed by seed,
+// too.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/metrics.h"
+#include "sim/scenario.h"
+#include "sim/trace.h"
+
+namespace drover::sim {
+
+struct Policy {
+  std::string_view name;
+  std::string_view meaning;
+  std::unique_ptr<Router> (*make)(World& world, std::uint64_t seed);
+};
+// Those of the production scheduler first.
+const std::vector<Policy>& policies();
+const Policy* find_policy(std::string_view name);
+
+// The requests a second that the clairvoyant just serves well: 95 % good ones. Where loads alone
+// spoil more than that, 95 % of what it reaches when hardly anybody comes.
+double capacity_of(const Scenario& scenario, std::uint32_t requests);
+
+struct Plan {
+  std::vector<const Policy*> policies;
+  std::uint32_t seeds = 5;
+  std::uint32_t requests = 4000;
+  double load = 0.9;  // of the capacity
+};
+
+// A median, and where 95 % of the medians of resampled seeds lie.
+struct Estimate {
+  double median = 0;
+  double low = 0;
+  double high = 0;
+};
+Estimate estimate(const std::vector<double>& values);
+
+struct Comparison {
+  std::string scenario;
+  std::string meaning;
+  double capacity = 0;  // 0: not known, the traffic is what it is
+  double rate = 0;
+  Plan plan;
+  Bounds bounds;                     // of the first seed and, where there are two, the first fleet
+  std::vector<std::string> columns;  // policies; with a second fleet each twice
+  // By column, then by seed.
+  std::vector<std::vector<Metrics>> runs;
+
+  Estimate value(std::size_t column, Metric metric) const;
+  // Against the first column; absent where that has zeros.
+  std::optional<Estimate> ratio(std::size_t column, Metric metric) const;
+};
+
+Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed);
+
+using Say = std::function<void(const std::string&)>;
+
+// `say` hears what is done, a line each.
+Comparison compare(Scenario scenario, const Plan& plan, const Say& say);
+
+// Recorded traffic, as fast as it was. With `larger`: each policy in both fleets.
+Comparison replay(const Trace& trace, const Fleet& fleet, const std::optional<Fleet>& larger,
+                  const Plan& plan, const Say& say);
+
+}  // namespace drover::sim

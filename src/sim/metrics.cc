@@ -1,0 +1,255 @@
+#include "sim/metrics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace drover::sim {
+namespace {
+
+constexpr std::array<MetricText, kMetrics> kTexts = {{
+    {"ttft_p50_s", "first token p50, s", 2, false},
+    {"ttft_p90_s", "first token p90, s", 2, false},
+    {"ttft_p99_s", "first token p99, s", 2, false},
+    {"end_p50_s", "whole answer p50, s", 2, false},
+    {"end_p99_s", "whole answer p99, s", 2, false},
+    {"gap_p99_ms", "between tokens p99, ms", 0, false},
+    {"goodput", "goodput (5 s, 100 ms), %", 1, true},
+    {"shed", "shed, %", 1, false},
+    {"failed", "failed, %", 1, false},
+    {"loads_per_1000", "loads per 1000 requests", 1, false},
+    {"reused", "prompt tokens reused, %", 1, true},
+    {"jain_service", "fairness of service (Jain)", 3, true},
+    {"jain_slowdown", "fairness of slowdown (Jain)", 3, true},
+    {"victims_p99_s", "others than tenant 0, p99, s", 2, false},
+    {"gpu_busy", "GPUs computing, %", 1, false},
+    {"gpu_lost_s", "GPU seconds lost to loads", 0, false},
+}};
+
+constexpr double kWarmUp = 0.1;
+// Less than a byte: what rounding leaves.
+constexpr double kNothingGb = 1e-9;
+
+double span(Instant from, Instant to) { return to_seconds(to - from); }
+
+// What each tenant may have of `total` when nobody gets more than they want.
+std::vector<double> fair_shares(const std::vector<double>& wanted, double total) {
+  std::vector<double> sorted = wanted;
+  std::ranges::sort(sorted);
+  double level = 0;
+  double left = total;
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    const double each = left / static_cast<double>(sorted.size() - i);
+    level = each;
+    if (sorted[i] > each) break;
+    left -= sorted[i];
+  }
+  std::vector<double> shares;
+  for (const double want : wanted) shares.push_back(std::min(want, level));
+  return shares;
+}
+
+class Measuring {
+ public:
+  explicit Measuring(const World& world) : world_(world), work_(world.workload()) {}
+
+  Metrics metrics() {
+    const Instant from = Instant(Duration(static_cast<Duration::rep>(
+        static_cast<double>(work_.last_arrival.time_since_epoch().count()) * kWarmUp)));
+    for (JobIndex job = 0; job < work_.jobs.size(); ++job) {
+      const Record& record = world_.records()[job];
+      if (record.arrived == kNever) continue;
+      count_tenant(job, record);
+      if (record.arrived < from) continue;
+      count(job, record);
+    }
+    waiting();
+    tenants();
+    machines();
+    return metrics_;
+  }
+
+ private:
+  void count(JobIndex job, const Record& record) {
+    ++offered_;
+    const Job& what = work_.jobs[job];
+    if (record.outcome == Outcome::kRefused) ++shed_;
+    if (record.outcome == Outcome::kFailed) ++failed_;
+    if (record.first == kNever) return;
+    const double wait = span(record.arrived, record.first);
+    ttft_.push_back(wait);
+    if (what.tenant != 0) victims_.push_back(wait);
+    if (record.outcome != Outcome::kServed) return;
+    prompts_ += what.prompt;
+    cached_ += record.cached;
+    end_.push_back(span(record.arrived, record.ended));
+    const double gap = what.output < 2 ? 0 : span(record.first, record.ended) / (what.output - 1);
+    gaps_.push_back(gap * 1000);
+    if (wait <= kGoodTtftSeconds && gap <= kGoodGapSeconds) ++good_;
+  }
+  void count_tenant(JobIndex job, const Record& record) {
+    const Job& what = work_.jobs[job];
+    if (wanted_.empty()) {
+      wanted_.resize(work_.tenants);
+      got_.resize(work_.tenants);
+      slow_.resize(work_.tenants);
+      answered_.resize(work_.tenants);
+    }
+    const double tokens = what.prompt + 2.0 * what.output;
+    if (record.arrived > work_.last_arrival) return;
+    wanted_[what.tenant] += tokens;
+    if (record.outcome != Outcome::kServed) return;
+    if (record.ended <= work_.last_arrival) got_[what.tenant] += tokens;
+    const Pace pace = world_.fleet().pace(record.instance, what.model);
+    const double alone = pace.prefill(what.prompt, record.cached) + what.output * pace.step(1, 0);
+    slow_[what.tenant] += span(record.arrived, record.ended) / std::max(alone, 1e-6);
+    answered_[what.tenant] += 1;
+  }
+  void waiting() {
+    at(metrics_, Metric::kTtftP50) = quantile(ttft_, 0.5);
+    at(metrics_, Metric::kTtftP90) = quantile(ttft_, 0.9);
+    at(metrics_, Metric::kTtftP99) = quantile(ttft_, 0.99);
+    at(metrics_, Metric::kEndP50) = quantile(end_, 0.5);
+    at(metrics_, Metric::kEndP99) = quantile(end_, 0.99);
+    at(metrics_, Metric::kGapP99) = quantile(gaps_, 0.99);
+    at(metrics_, Metric::kVictimsP99) = quantile(victims_, 0.99);
+    const double offered = std::max(1.0, offered_);
+    at(metrics_, Metric::kGoodput) = 100 * good_ / offered;
+    at(metrics_, Metric::kShed) = 100 * shed_ / offered;
+    at(metrics_, Metric::kFailed) = 100 * failed_ / offered;
+    at(metrics_, Metric::kReused) = 100 * cached_ / std::max(1.0, prompts_);
+  }
+  void tenants() {
+    double total = 0;
+    for (const double each : got_) total += each;
+    const std::vector<double> fair = fair_shares(wanted_, total);
+    std::vector<double> service;
+    std::vector<double> slowdown;
+    for (std::size_t tenant = 0; tenant < got_.size(); ++tenant) {
+      if (fair[tenant] > 0) service.push_back(std::min(1.0, got_[tenant] / fair[tenant]));
+      if (answered_[tenant] > 0) slowdown.push_back(slow_[tenant] / answered_[tenant]);
+    }
+    at(metrics_, Metric::kJainService) = jain(service);
+    at(metrics_, Metric::kJainSlowdown) = jain(slowdown);
+  }
+  void machines() {
+    double busy = 0;
+    double loads = 0;
+    double lost = 0;
+    const std::size_t count = world_.fleet().gpus.size();
+    for (InstanceIndex i = 0; i < count; ++i) {
+      const BackendTotals& totals = world_.backend(i).totals();
+      busy += totals.busy_s;
+      loads += static_cast<double>(totals.loads);
+      lost += totals.idle_load_s;
+    }
+    const double seconds = std::max(1e-9, span(Instant{}, world_.now()));
+    at(metrics_, Metric::kBusy) = 100 * busy / seconds / static_cast<double>(count);
+    at(metrics_, Metric::kLoads) = 1000 * loads / static_cast<double>(work_.jobs.size());
+    at(metrics_, Metric::kLost) = lost;
+  }
+
+  const World& world_;
+  const Workload& work_;
+  Metrics metrics_{};
+  std::vector<double> ttft_, end_, gaps_, victims_;
+  std::vector<double> wanted_, got_, slow_, answered_;  // by tenant
+  double offered_ = 0, good_ = 0, shed_ = 0, failed_ = 0;
+  double prompts_ = 0, cached_ = 0;
+};
+
+}  // namespace
+
+const MetricText& text_of(Metric metric) { return kTexts[static_cast<std::size_t>(metric)]; }
+
+Metrics measure(const World& world) { return Measuring(world).metrics(); }
+
+double jain(const std::vector<double>& shares) {
+  double sum = 0;
+  double squares = 0;
+  for (const double each : shares) {
+    sum += each;
+    squares += each * each;
+  }
+  return squares == 0 ? 1 : sum * sum / (static_cast<double>(shares.size()) * squares);
+}
+
+double quantile(std::vector<double> values, double q) {
+  if (values.empty()) return 0;
+  const double rank = q * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(rank);
+  const auto nth = values.begin() + static_cast<std::ptrdiff_t>(below);
+  std::nth_element(values.begin(), nth, values.end());
+  const double low = *nth;
+  if (below + 1 == values.size()) return low;
+  const double high = *std::min_element(nth + 1, values.end());
+  return low + (rank - static_cast<double>(below)) * (high - low);
+}
+
+// --- bounds ---
+
+namespace {
+
+// Who is needed next at every request, so that "needed last" is known when memory runs out.
+double swapped_gb(const Fleet& fleet, const Workload& workload) {
+  std::vector<std::pair<Instant, ModelIndex>> uses;
+  for (const Job& job : workload.jobs) uses.emplace_back(job.planned, job.model);
+  std::ranges::sort(uses);
+  std::vector<std::size_t> next(uses.size());
+  std::vector<std::size_t> upcoming(fleet.models.size(), uses.size());
+  for (std::size_t i = uses.size(); i-- > 0;) {
+    next[i] = upcoming[uses[i].second];
+    upcoming[uses[i].second] = i;
+  }
+  const auto weight = [&](ModelIndex m) { return fleet.models[m].vram_gb(); };
+  std::vector<double> held(fleet.models.size());  // of each, the part that is loaded
+  std::map<std::size_t, ModelIndex> by_next;      // of those that are held
+  double free = fleet.total_vram_gb() * 0.95;
+  double read = 0;
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    const ModelIndex model = uses[i].second;
+    by_next.erase(i);
+    const double missing = 1 - held[model];
+    read += missing * fleet.models[model].file_gb;
+    free -= missing * weight(model);
+    held[model] = 1;
+    while (free < -kNothingGb && !by_next.empty()) {
+      const auto last = std::prev(by_next.end());
+      const ModelIndex victim = last->second;
+      const double part = std::min(held[victim], -free / weight(victim));
+      held[victim] -= part;
+      free += part * weight(victim);
+      if (held[victim] <= 1e-12) by_next.erase(last);
+    }
+    // Those that are never needed again come last of all, one behind the other.
+    by_next[next[i] < uses.size() ? next[i] : uses.size() + model] = model;
+  }
+  return read;
+}
+
+}  // namespace
+
+Bounds bounds_of(const Fleet& fleet, const Workload& workload) {
+  Bounds bounds;
+  std::vector<double> ttft;
+  std::vector<bool> shared(fleet.models.size());
+  for (const Job& job : workload.jobs) {
+    std::uint32_t cached = job.history;
+    if (shared[job.model]) cached = std::max(cached, job.shared);
+    if (job.shared > 0) shared[job.model] = true;
+    cached = std::min(cached, job.prompt - 1);
+    double least = 1e300;
+    for (InstanceIndex i = 0; i < fleet.gpus.size(); ++i) {
+      if (!fleet.fits(i, job.model)) continue;
+      least = std::min(least, fleet.pace(i, job.model).prefill(job.prompt, cached));
+    }
+    ttft.push_back(least);
+    bounds.reusable_tokens += cached;
+  }
+  bounds.ttft_p50 = quantile(ttft, 0.5);
+  bounds.ttft_p99 = quantile(ttft, 0.99);
+  bounds.swapped_gb = swapped_gb(fleet, workload);
+  return bounds;
+}
+
+}  // namespace drover::sim

@@ -1,0 +1,74 @@
+#pragma once
+// Metrics: what a run was like for the clients, for the tenants, and for the GPUs. Requests of the
+// first tenth of a run are left out of everything about waiting: they meet a fleet without models.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "sim/world.h"
+
+namespace drover::sim {
+
+enum class Metric : std::uint8_t {
+  kTtftP50,
+  kTtftP90,
+  kTtftP99,
+  kEndP50,
+  kEndP99,
+  kGapP99,
+  kGoodput,
+  kShed,
+  kFailed,
+  kLoads,
+  kReused,
+  kJainService,
+  kJainSlowdown,
+  kVictimsP99,
+  kBusy,
+  kLost,
+};
+inline constexpr std::size_t kMetrics = 16;
+using Metrics = std::array<double, kMetrics>;
+
+struct MetricText {
+  std::string_view key;      // in JSON
+  std::string_view heading;  // for people, with the unit
+  int digits = 2;
+  bool more_is_better = false;
+};
+const MetricText& text_of(Metric metric);
+
+inline double& at(Metrics& metrics, Metric metric) {
+  return metrics[static_cast<std::size_t>(metric)];
+}
+inline double at(const Metrics& metrics, Metric metric) {
+  return metrics[static_cast<std::size_t>(metric)];
+}
+
+Metrics measure(const World& world);
+
+// A request that a reader finds good: the first token within 5 s, then ten a second.
+inline constexpr double kGoodTtftSeconds = 5;
+inline constexpr double kGoodGapSeconds = 0.1;
+
+// 1: all alike; 1/n: one has everything.
+double jain(const std::vector<double>& shares);
+// Linear between ranks; 0 for none.
+double quantile(std::vector<double> values, double q);
+
+// What no policy can do better than, from the traffic and the machines alone.
+struct Bounds {
+  double ttft_p50 = 0;  // everybody alone on the fastest GPU, model loaded, cache perfect
+  double ttft_p99 = 0;
+  double reusable_tokens = 0;  // of prompts, with caches that forget nothing
+  // Gigabytes to read when all memory is one, requests are served in order of arrival, and whatever
+  // is needed last is dropped first, by parts of a model if need be. A policy that lets requests
+  // wait for their like can do with less.
+  double swapped_gb = 0;
+};
+Bounds bounds_of(const Fleet& fleet, const Workload& workload);
+
+}  // namespace drover::sim

@@ -1,0 +1,96 @@
+#include "sim/metrics.h"
+
+#include <gtest/gtest.h>
+
+#include "sim/experiment.h"
+
+namespace drover::sim {
+namespace {
+
+TEST(Metrics, QuantilesLieBetweenRanks) {
+  EXPECT_DOUBLE_EQ(quantile({4, 1, 3, 2}, 0.5), 2.5);
+  EXPECT_DOUBLE_EQ(quantile({5}, 0.99), 5);
+  EXPECT_DOUBLE_EQ(quantile({}, 0.5), 0);
+  EXPECT_DOUBLE_EQ(quantile({1, 2, 3}, 1), 3);
+}
+
+TEST(Metrics, JainIsOneForEqualsAndOneOverNForOneWhoHasAll) {
+  EXPECT_DOUBLE_EQ(jain({2, 2, 2}), 1);
+  EXPECT_DOUBLE_EQ(jain({1, 0, 0, 0}), 0.25);
+  EXPECT_DOUBLE_EQ(jain({}), 1);
+}
+
+TEST(Metrics, AnIntervalOfEqualValuesIsAPoint) {
+  const Estimate same = estimate({3, 3, 3, 3});
+  EXPECT_EQ(same.low, 3);
+  EXPECT_EQ(same.high, 3);
+  const Estimate spread = estimate({1, 2, 3, 4, 5, 6, 7, 8, 9});
+  EXPECT_EQ(spread.median, 5);
+  EXPECT_LT(spread.low, 5);
+  EXPECT_GT(spread.high, 5);
+}
+
+// Everything about the world is the same for both, so a policy against itself is 1 for every seed.
+TEST(Metrics, APolicyAgainstItselfIsOne) {
+  Plan plan;
+  plan.policies = {find_policy("affinity"), find_policy("affinity")};
+  plan.seeds = 2;
+  plan.requests = 300;
+  const Comparison same =
+      compare(*find_scenario("fits-poisson-single-one"), plan, [](const std::string&) {});
+  const auto ratio = same.ratio(1, Metric::kTtftP99);
+  ASSERT_TRUE(ratio);
+  EXPECT_EQ(ratio->median, 1);
+  EXPECT_EQ(ratio->high, 1);
+  EXPECT_FALSE(same.ratio(1, Metric::kShed));  // nothing was shed: 0 of 0
+}
+
+// Two models that fit only one at a time, asked for in turn.
+Fleet narrow() {
+  Fleet fleet;
+  fleet.gpus = {gpu_kind("rtx4090")};
+  fleet.hosts = {0};
+  fleet.models.resize(3);
+  for (Model& model : fleet.models) {
+    model.file_gb = 10;
+    model.kv_mb_token = 0;
+  }
+  return fleet;
+}
+
+Workload asking(std::initializer_list<ModelIndex> models) {
+  Workload workload;
+  for (const ModelIndex model : models) {
+    const auto count = static_cast<int>(workload.jobs.size());
+    workload.jobs.push_back({.model = model, .planned = Instant(std::chrono::seconds(count))});
+  }
+  return workload;
+}
+
+TEST(Bounds, EveryModelIsReadOnceWhenAllFit) {
+  EXPECT_NEAR(bounds_of(narrow(), asking({0, 1, 0, 1, 0})).swapped_gb, 20, 1e-9);
+}
+
+TEST(Bounds, WhatIsNeededLastIsDroppedAndOnlyAsMuchAsMust) {
+  // 22.8 GB for models of 10.4 GB: of the third, all but 2 GB has to be made room for.
+  const double third = bounds_of(narrow(), asking({0, 1, 2})).swapped_gb;
+  EXPECT_NEAR(third, 30, 1e-9);
+  const double back = bounds_of(narrow(), asking({0, 1, 2, 0, 1})).swapped_gb;
+  EXPECT_NEAR(back, 30 + 10 * (3 * 10.4 - 22.8) / 10.4, 1e-9);
+}
+
+TEST(Bounds, NoPolicyIsFasterThanWithoutAnyQueue) {
+  Scenario scenario = *find_scenario("fits-poisson-agents-one");
+  scenario.traffic.rate = 0.5;
+  scenario.traffic.requests = 500;
+  const Bounds bounds =
+      bounds_of(scenario.fleet, make_workload(scenario.traffic, scenario.fleet, 1));
+  for (const Policy& policy : policies()) {
+    const Metrics run = run_once(scenario, policy, 1);
+    EXPECT_GE(at(run, Metric::kTtftP50), bounds.ttft_p50 * 0.999) << policy.name;
+    EXPECT_GE(at(run, Metric::kTtftP99), bounds.ttft_p99 * 0.999) << policy.name;
+  }
+}
+
+}  // namespace
+}  // namespace drover::sim

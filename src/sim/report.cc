@@ -1,0 +1,224 @@
+#include "sim/report.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace drover::sim {
+namespace {
+
+std::string number(double value, int digits) { return fmt::format("{:.{}f}", value, digits); }
+
+bool all_tenants_alike(const Comparison& comparison) {
+  return std::ranges::all_of(comparison.runs, [](const std::vector<Metrics>& seeds) {
+    return std::ranges::all_of(
+        seeds, [](const Metrics& run) { return at(run, Metric::kVictimsP99) == 0; });
+  });
+}
+
+// What says nothing about this comparison is left out of the table.
+std::vector<Metric> shown(const Comparison& comparison) {
+  std::vector<Metric> metrics;
+  const bool alike = all_tenants_alike(comparison);
+  for (std::size_t i = 0; i < kMetrics; ++i) {
+    const auto metric = static_cast<Metric>(i);
+    const bool of_tenants = metric == Metric::kJainService || metric == Metric::kJainSlowdown ||
+                            metric == Metric::kVictimsP99;
+    if (!of_tenants || !alike) metrics.push_back(metric);
+  }
+  return metrics;
+}
+
+std::string interval(const std::string& low, const std::string& high) {
+  return low == high ? "" : fmt::format(" [{}, {}]", low, high);
+}
+
+// 12.3, 1.23, 0.12, 0.012: as much as can be compared, and no more.
+std::string times(double ratio) {
+  return ratio < 0.1 ? fmt::format("{:.2g}", ratio)
+                     : fmt::format("{:.{}f}", ratio, ratio < 10 ? 2 : 1);
+}
+
+std::string cell(const Comparison& comparison, std::size_t column, Metric metric) {
+  const int digits = text_of(metric).digits;
+  const Estimate value = comparison.value(column, metric);
+  std::string text = number(value.median, digits) +
+                     interval(number(value.low, digits), number(value.high, digits));
+  if (column == 0) return text;
+  const auto ratio = comparison.ratio(column, metric);
+  if (!ratio) return text;
+  return text + fmt::format("  {}x{}", times(ratio->median),
+                            interval(times(ratio->low), times(ratio->high)));
+}
+
+std::string lay_out(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:{}}  ", row[i], widths[i]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + '\n';
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string comparison_text(const Comparison& comparison) {
+  const Plan& plan = comparison.plan;
+  std::string text = fmt::format("{}: {}\n", comparison.scenario, comparison.meaning);
+  const std::string part = comparison.capacity == 0
+                               ? std::string()
+                               : fmt::format(", {:.0f} % of the capacity of {:.3g}",
+                                             100 * plan.load, comparison.capacity);
+  text += fmt::format("{:.3g} requests a second{}; {} requests, {} seed{}\n\n", comparison.rate,
+                      part, plan.requests, plan.seeds, plan.seeds == 1 ? "" : "s");
+  std::vector<std::vector<std::string>> rows(1, {""});
+  for (const std::string& column : comparison.columns) rows.front().push_back(column);
+  for (const Metric metric : shown(comparison)) {
+    std::vector<std::string> row = {std::string(text_of(metric).heading)};
+    for (std::size_t i = 0; i < comparison.columns.size(); ++i) {
+      row.push_back(cell(comparison, i, metric));
+    }
+    rows.push_back(std::move(row));
+  }
+  text += lay_out(rows);
+  const Bounds& bounds = comparison.bounds;
+  text += fmt::format(
+      "\nMedian of the seeds [95 % interval]{}.\n"
+      "Without any queue, with perfect caches: first token p50 {:.2f} s, p99 {:.2f} s. Reading at\n"
+      "least {:.0f} GB of models, if requests are served in order.\n",
+      comparison.columns.size() > 1 ? fmt::format(", and times {}", comparison.columns.front())
+                                    : "",
+      bounds.ttft_p50, bounds.ttft_p99, bounds.swapped_gb);
+  return text;
+}
+
+// --- for programs; no name here needs escaping ---
+
+namespace {
+
+std::string json(const Estimate& estimate) {
+  return fmt::format("{{\"median\":{:.6g},\"low\":{:.6g},\"high\":{:.6g}}}", estimate.median,
+                     estimate.low, estimate.high);
+}
+
+std::string policy_json(const Comparison& comparison, std::size_t column) {
+  std::string metrics;
+  std::string ratios;
+  std::string seeds;
+  for (std::size_t i = 0; i < kMetrics; ++i) {
+    const auto metric = static_cast<Metric>(i);
+    const std::string_view key = text_of(metric).key;
+    metrics +=
+        fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", key, json(comparison.value(column, metric)));
+    const auto ratio = comparison.ratio(column, metric);
+    ratios += fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", key, ratio ? json(*ratio) : "null");
+    std::string values;
+    for (const Metrics& run : comparison.runs[column]) {
+      values += fmt::format("{}{:.6g}", values.empty() ? "" : ",", at(run, metric));
+    }
+    seeds += fmt::format("{}\"{}\":[{}]", i == 0 ? "" : ",", key, values);
+  }
+  return fmt::format(
+      "{{\"name\":\"{}\",\"metrics\":{{{}}},\"ratio_to_first\":{{{}}},\"by_seed\":{{{}}}}}",
+      comparison.columns[column], metrics, ratios, seeds);
+}
+
+}  // namespace
+
+std::string comparison_json(const Comparison& comparison) {
+  const Plan& plan = comparison.plan;
+  std::string all;
+  for (std::size_t i = 0; i < comparison.columns.size(); ++i) {
+    all += (i == 0 ? "" : ",") + policy_json(comparison, i);
+  }
+  const Bounds& bounds = comparison.bounds;
+  return fmt::format(
+      "{{\"scenario\":\"{}\",\"capacity\":{:.6g},\"rate\":{:.6g},\"load\":{:.6g},\"requests\":{},"
+      "\"seeds\":{},\"bounds\":{{\"ttft_p50_s\":{:.6g},\"ttft_p99_s\":{:.6g},"
+      "\"reusable_tokens\":{:.0f},\"read_gb\":{:.6g}}},\"policies\":[{}]}}\n",
+      comparison.scenario, comparison.capacity, comparison.rate, plan.load, plan.requests,
+      plan.seeds, bounds.ttft_p50, bounds.ttft_p99, bounds.reusable_tokens, bounds.swapped_gb, all);
+}
+
+// --- the drawing ---
+
+namespace {
+
+constexpr std::array<Metric, 6> kDrawn = {Metric::kTtftP50, Metric::kTtftP99, Metric::kGoodput,
+                                          Metric::kLoads,   Metric::kReused,  Metric::kLost};
+constexpr double kNames = 190;  // pixels
+constexpr double kBars = 260;
+constexpr double kValues = 90;
+constexpr double kRow = 22;
+constexpr double kHead = 34;
+constexpr double kTop = 64;
+constexpr std::string_view kBar = "#4c78a8";
+constexpr std::string_view kFirstBar = "#9aa5b1";
+
+std::string word(double x, double y, std::string_view more, std::string_view text) {
+  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" {}>{}</text>\n", x, y, more, text);
+}
+
+std::string panel(const Comparison& comparison, Metric metric, double left, double top) {
+  const MetricText& text = text_of(metric);
+  std::vector<Estimate> values;
+  double most = 1e-9;
+  for (std::size_t i = 0; i < comparison.runs.size(); ++i) {
+    values.push_back(comparison.value(i, metric));
+    most = std::max({most, values.back().high, values.back().median});
+  }
+  std::string svg =
+      word(left, top + 16, "font-weight=\"bold\"",
+           fmt::format("{} ({} is better)", text.heading, text.more_is_better ? "more" : "less"));
+  const double zero = left + kNames;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double y = top + kHead + static_cast<double>(i) * kRow;
+    const double length = values[i].median / most * kBars;
+    const double low = zero + values[i].low / most * kBars;
+    const double high = zero + values[i].high / most * kBars;
+    svg += word(zero - 8, y + 11, "text-anchor=\"end\"", comparison.columns[i]);
+    svg += fmt::format(
+        "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"14\" fill=\"{}\"/>\n", zero, y,
+        length, i == 0 ? kFirstBar : kBar);
+    svg += fmt::format(
+        "<path d=\"M{0:.1f} {2:.1f}H{1:.1f}M{0:.1f} {3:.1f}v8M{1:.1f} {3:.1f}v8\" "
+        "stroke=\"#222\" fill=\"none\"/>\n",
+        low, high, y + 7, y + 3);
+    svg +=
+        word(std::max(high, zero + length) + 6, y + 11, "", number(values[i].median, text.digits));
+  }
+  return svg;
+}
+
+}  // namespace
+
+std::string comparison_svg(const Comparison& comparison) {
+  const double width = kNames + kBars + kValues;
+  const double height = kHead + kRow * static_cast<double>(comparison.runs.size()) + 14;
+  const double all_width = 2 * width + 20;
+  const double all_height = kTop + 3 * height;
+  std::string svg = fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" "
+      "height=\"{1:.0f}\" font-family=\"sans-serif\" font-size=\"12\">\n"
+      "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+      all_width, all_height);
+  svg += word(20, 24, "font-size=\"16\" font-weight=\"bold\"", comparison.scenario);
+  svg += word(20, 44, "fill=\"#444\"",
+              fmt::format("{}; {:.3g} requests a second; {} seeds, median and 95 % interval",
+                          comparison.meaning, comparison.rate, comparison.plan.seeds));
+  for (std::size_t i = 0; i < kDrawn.size(); ++i) {
+    const double left = 20 + static_cast<double>(i % 2) * width;
+    const double top = kTop + static_cast<double>(i / 2) * height;
+    svg += panel(comparison, kDrawn[i], left, top);
+  }
+  return svg + "</svg>\n";
+}
+
+}  // namespace drover::sim

@@ -1,0 +1,245 @@
+#include "sim/world.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "sim/experiment.h"
+#include "sim/report.h"
+
+namespace drover::sim {
+namespace {
+
+struct Played {
+  Scenario scenario;
+  Workload workload;
+  std::unique_ptr<World> world;
+
+  Played(Scenario chosen, std::string_view policy, std::uint64_t seed)
+      : scenario(std::move(chosen)) {
+    workload = make_workload(scenario.traffic, scenario.fleet, seed);
+    world = std::make_unique<World>(scenario.fleet, workload, faults_of(scenario, workload));
+    const auto router = find_policy(policy)->make(*world, seed);
+    world->run(*router);
+  }
+};
+
+Scenario scenario(std::string_view name, double rate, std::uint32_t requests) {
+  Scenario found = *find_scenario(name);
+  found.traffic.rate = rate;
+  found.traffic.requests = requests;
+  return found;
+}
+
+// --- theory ---
+
+// The mean wait in a queue M/M/c, by Erlang's C formula.
+double erlang_wait(double servers, double rate, double service) {
+  const double offered = rate * service;
+  double term = 1;
+  double sum = 0;
+  for (double n = 0; n < servers; ++n) {
+    sum += term;
+    term *= offered / (n + 1);
+  }
+  const double all_busy = term * servers / (servers - offered);
+  const double waits = all_busy / (sum + all_busy);
+  return waits * service / (servers - offered);
+}
+
+double mean_wait(std::string_view name, double load, std::uint64_t seed) {
+  Scenario queue = scenario(name, 0, 40'000);
+  queue.traffic.rate = load * *queue.known_capacity;
+  const Played run(std::move(queue), "least_loaded", seed);
+  double sum = 0;
+  double count = 0;
+  for (std::size_t i = run.workload.jobs.size() / 10; i < run.workload.jobs.size(); ++i) {
+    sum += to_seconds(run.world->records()[i].first - run.world->records()[i].arrived);
+    ++count;
+  }
+  return sum / count;
+}
+
+struct Textbook {
+  const char* name;
+  double servers;
+  double load;
+};
+
+class QueueTest : public ::testing::TestWithParam<Textbook> {};
+
+TEST_P(QueueTest, WaitsAsLongAsTheFormulaSays) {
+  const auto [name, servers, load] = GetParam();
+  constexpr int kSeeds = 12;
+  std::vector<double> waits;
+  for (int seed = 1; seed <= kSeeds; ++seed) waits.push_back(mean_wait(name, load, seed));
+  double mean = 0;
+  for (const double each : waits) mean += each / kSeeds;
+  double variance = 0;
+  for (const double each : waits) variance += (each - mean) * (each - mean) / (kSeeds - 1);
+  const double half = 2.201 * std::sqrt(variance / kSeeds);  // 95 % of Student's t, 11 degrees
+  const Scenario queue = *find_scenario(name);
+  const double service = servers / *queue.known_capacity;
+  const double expected = erlang_wait(servers, load * *queue.known_capacity, service);
+  EXPECT_NEAR(mean, expected, half);
+  EXPECT_LT(half, 0.06 * expected);  // an interval that says something
+}
+
+INSTANTIATE_TEST_SUITE_P(Textbooks, QueueTest,
+                         ::testing::Values(Textbook{"mm1", 1, 0.5}, Textbook{"mm1", 1, 0.8},
+                                           Textbook{"mm4", 4, 0.5}, Textbook{"mm4", 4, 0.8}));
+
+TEST(Erlang, AgreesWithItsSimplestCase) {
+  // M/M/1: wait = load / (1 - load) * service.
+  EXPECT_NEAR(erlang_wait(1, 0.8, 1), 4, 1e-12);
+}
+
+// --- conservation ---
+
+class EveryPolicyTest : public ::testing::TestWithParam<std::string_view> {};
+
+TEST_P(EveryPolicyTest, EndsEveryRequestOnce) {
+  for (const char* name : {"over-bursts-sessions-aggressor", "tight-shift-agents-one", "crash",
+                           "slow-gpu", "fits-day-single-ten"}) {
+    const Played run(scenario(name, 1.5, 800), GetParam(), 5);
+    for (const Record& record : run.world->records()) {
+      ASSERT_NE(record.arrived, kNever) << name;
+      ASSERT_NE(record.outcome, Outcome::kOpen) << name;
+      if (record.outcome != Outcome::kServed) continue;
+      ASSERT_LE(record.arrived, record.sent);
+      ASSERT_LE(record.sent, record.first);
+      ASSERT_LE(record.first, record.ended);
+    }
+    for (InstanceIndex i = 0; i < run.scenario.fleet.gpus.size(); ++i) {
+      for (const auto& runner : run.world->backend(i).runners()) {
+        EXPECT_EQ(runner->users(), 0U) << name;
+      }
+      EXPECT_GE(run.world->backend(i).free_gb(), 0);
+    }
+  }
+}
+
+TEST_P(EveryPolicyTest, SlotSecondsAddUp) {
+  const Played run(scenario("mm4", 2, 2000), GetParam(), 6);
+  double sum = 0;
+  double alone = 0;
+  const Pace pace = run.scenario.fleet.pace(0, 0);
+  for (JobIndex job = 0; job < run.workload.jobs.size(); ++job) {
+    // Reading takes no time there: who gets a slot gets a token.
+    sum += to_seconds(run.world->records()[job].ended - run.world->records()[job].first);
+    alone += (run.workload.jobs[job].output - 1) * pace.token;
+  }
+  const double slots = run.world->backend(0).totals().slot_s;
+  EXPECT_NEAR(slots, sum, 1e-4 * sum);
+  EXPECT_NEAR(slots, alone, 1e-4 * alone);
+}
+
+TEST_P(EveryPolicyTest, TheSameSeedGivesTheSameResultByteForByte) {
+  Plan plan;
+  plan.policies = {find_policy(GetParam())};
+  plan.seeds = 2;
+  plan.requests = 500;
+  const auto once = [&] {
+    return comparison_json(
+        compare(*find_scenario("over-gamma-sessions-ten"), plan, [](const std::string&) {}));
+  };
+  EXPECT_EQ(once(), once());
+}
+
+std::vector<std::string_view> all_policies() {
+  std::vector<std::string_view> names;
+  for (const Policy& policy : policies()) names.push_back(policy.name);
+  return names;
+}
+INSTANTIATE_TEST_SUITE_P(Policies, EveryPolicyTest, ::testing::ValuesIn(all_policies()),
+                         [](const auto& name) { return std::string(name.param); });
+
+// --- the yardstick ---
+
+// Goodput in per cent. A policy that beats the one that knows everything knows something that it
+// cannot know, or the yardstick is too short: both have to be looked at.
+TEST(Clairvoyant, NoPolicyBeatsIt) {
+  constexpr double kNoise = 1.0;
+  for (const char* name :
+       {"fits-poisson-sessions-one", "fits-gamma-single-ten", "over-poisson-sessions-one",
+        "over-bursts-single-one", "tight-day-agents-ten", "tight-shift-sessions-one"}) {
+    for (const double load : {0.7, 1.0}) {
+      Plan plan;
+      for (const Policy& policy : policies()) plan.policies.push_back(&policy);
+      plan.seeds = 3;
+      plan.requests = 1500;
+      plan.load = load;
+      const Comparison comparison = compare(*find_scenario(name), plan, [](const std::string&) {});
+      const std::size_t last = plan.policies.size() - 1;
+      ASSERT_EQ(plan.policies[last]->name, "clairvoyant");
+      const double best = comparison.value(last, Metric::kGoodput).median;
+      for (std::size_t i = 0; i < last; ++i) {
+        EXPECT_LE(comparison.value(i, Metric::kGoodput).median, best + kNoise)
+            << plan.policies[i]->name << " in " << name << " at " << load;
+      }
+    }
+  }
+}
+
+TEST(Clairvoyant, DefinesTheCapacityAsTheRateThatItServesWell) {
+  Scenario found = *find_scenario("fits-poisson-sessions-one");
+  const double capacity = capacity_of(found, 2000);
+  found.traffic.requests = 2000;
+  const auto goodput = [&](double rate) {
+    found.traffic.rate = rate;
+    return at(run_once(found, *find_policy("clairvoyant"), 1), Metric::kGoodput);
+  };
+  EXPECT_GE(goodput(capacity), 95);
+  EXPECT_LT(goodput(1.3 * capacity), 95);
+}
+
+// --- faults ---
+
+TEST(Faults, ACrashIsRetriedElsewhereAndTheInstanceComesBack) {
+  const Played run(scenario("crash", 2, 2000), "least_loaded", 1);
+  std::size_t failed = 0;
+  std::size_t retried = 0;
+  bool came_back = false;
+  const Fault fault = faults_of(run.scenario, run.workload).front();
+  for (const Record& record : run.world->records()) {
+    failed += record.outcome == Outcome::kFailed ? 1 : 0;
+    retried += record.attempts > 1 ? 1 : 0;
+    const bool there = record.outcome == Outcome::kServed && record.instance == fault.instance;
+    // Nobody was served there while it was away.
+    EXPECT_FALSE(there && record.ended > fault.from && record.first < fault.until);
+    came_back |= there && record.first > fault.until;
+  }
+  EXPECT_LE(failed, 16U);  // those that had their first token
+  EXPECT_GT(retried, 0U);
+  EXPECT_TRUE(came_back);
+}
+
+// Seconds for a token there, in multiples of what the model alone takes.
+double slowness(const Played& run, Instant from, Instant until) {
+  double sum = 0;
+  double count = 0;
+  for (JobIndex job = 0; job < run.workload.jobs.size(); ++job) {
+    const Record& record = run.world->records()[job];
+    const Job& what = run.workload.jobs[job];
+    if (record.instance != 0 || record.first < from || record.ended > until) continue;
+    if (what.output < 2 || record.outcome != Outcome::kServed) continue;
+    const double gap = to_seconds(record.ended - record.first) / (what.output - 1);
+    sum += gap / run.scenario.fleet.pace(0, what.model).token;
+    ++count;
+  }
+  return sum / count;
+}
+
+TEST(Faults, ASlowGpuWritesSlowlyAndRecovers) {
+  const Played run(scenario("slow-gpu", 0.5, 1500), "random", 1);
+  const Fault fault = faults_of(run.scenario, run.workload).front();
+  const double before = slowness(run, Instant{}, fault.from);
+  const double during = slowness(run, fault.from, fault.until);
+  const double after = slowness(run, fault.until, kNever);
+  EXPECT_GT(during, 2 * before);
+  EXPECT_GT(during, 2 * after);
+}
+
+}  // namespace
+}  // namespace drover::sim
