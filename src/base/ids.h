@@ -17,7 +17,7 @@ struct Id {
 // Index of an instance in the configured order; stable until the next reload.
 using BackendId = Id<struct BackendTag, std::uint32_t>;
 
-// One client request in this process. Never reused; shown to people as 16 hex digits.
+// One client request in this process. Never reused; shown to people as 15 hex digits.
 using RequestId = Id<struct RequestTag, std::uint64_t>;
 
 // One grant of one request to one instance.

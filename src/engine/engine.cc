@@ -45,6 +45,7 @@ void Engine::observe_process(BackendId backend, InstanceProcess process) {
 
 void Engine::set_draining(BackendId backend, bool draining) {
   state_->home.post([state = state_, backend, draining] {
+    state->last_publication = {};  // who did it shall see it
     state->dispatch(core::DrainChanged{backend, draining});
   });
 }
@@ -52,6 +53,7 @@ void Engine::set_draining(BackendId backend, bool draining) {
 void Engine::request_restart(BackendId backend, core::RestartCause cause, std::string reason,
                              std::optional<Duration> grace) {
   state_->home.post([state = state_, backend, cause, reason = std::move(reason), grace]() mutable {
+    state->last_publication = {};
     state->dispatch(core::RestartRequested{backend, cause, std::move(reason), grace});
   });
 }

@@ -227,6 +227,16 @@ TEST_F(OneLoop, ProbationOpensByItselfWhenTheWaitIsOver) {
   EXPECT_EQ(view()->backends[0].health, HealthState::kProbation);
 }
 
+TEST_F(OneLoop, WhatAnOperatorDidIsSeenAtOnce) {
+  (void)view();
+  engine.set_draining(BackendId{0}, true);
+  home.settle();
+  EXPECT_EQ(engine.view()->backends[0].health, HealthState::kDraining);
+  engine.set_draining(BackendId{0}, false);
+  home.settle();
+  EXPECT_EQ(engine.view()->backends[0].health, HealthState::kUp);
+}
+
 TEST_F(OneLoop, SnapshotsAreTenMillisecondsApart) {
   const auto before = view();
   for (int i = 0; i < 10; ++i) observe(has(0, {"m"}));
@@ -470,7 +480,8 @@ TEST(Threads, NothingIsLostBetweenLoops) {
   // What the loops had under way when they stopped is given back as they are taken down.
   for (net::EpollLoop& loop : loops) loop.abandon();
   ports.clear();
-  for (int i = 0; i < 5; ++i) home.turn(home.now());
+  // Until a snapshot is due that tells of it.
+  for (const Instant end = home.now() + 20ms; home.now() < end;) home.turn(end);
   const auto view = engine.view();
   for (const core::BackendView& each : view->backends) EXPECT_EQ(each.in_flight, 0U);
   for (const Tally& tally : tallies) EXPECT_EQ(tally.granted + tally.refused, 400);

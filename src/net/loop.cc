@@ -123,7 +123,7 @@ void Loop::run_ready() {
   for (int round = 0; round < kRoundsPerTurn && has_ready(); ++round) {
     start_tasks();
     Link batch;
-    batch.take(ready_.linked() ? ready_ : late_);
+    batch.take(ready_.linked() || !starting_.empty() ? ready_ : late_);
     while (batch.linked()) {
       auto& waiter = *static_cast<Waiter*>(batch.front());
       waiter.unlink();

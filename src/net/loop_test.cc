@@ -287,6 +287,24 @@ TEST(OwnedTask, StopDestroysTheFrames) {
   EXPECT_EQ(loop.live_tasks(), 0u);
 }
 
+Task<void> stop_and_spawn(Loop& loop, OwnedTask& task, std::string& log) {
+  task.stop();
+  loop.spawn(append(log, 'c'));
+  log += 'a';
+  co_return;
+}
+
+TEST(OwnedTask, MayBeStoppedByATaskThatStartsBeforeIt) {
+  ManualLoop loop;
+  std::string log;
+  OwnedTask task(loop);
+  loop.spawn(stop_and_spawn(loop, task, log));
+  task.start(append(log, 'b'));
+  loop.settle();
+  EXPECT_EQ(log, "ac");
+  EXPECT_EQ(loop.live_tasks(), 0u);
+}
+
 TEST(OwnedTask, SurvivesAbandon) {
   ManualLoop loop;
   std::string log;

@@ -24,11 +24,6 @@ void Waiter::suspend(std::coroutine_handle<> coroutine, Waiter*& slot, Timer& ti
   if (cancel != nullptr) cancel->waiters_.append(*this);
 }
 
-void Waiter::start(std::coroutine_handle<> coroutine) {
-  coroutine_ = coroutine;
-  loop_.make_ready(*this);
-}
-
 void Waiter::start_late(std::coroutine_handle<> coroutine) {
   coroutine_ = coroutine;
   loop_.make_late(*this);

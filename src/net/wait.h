@@ -42,8 +42,7 @@ class Waiter : private Link {
   // `cancel` has not been triggered.
   void suspend(std::coroutine_handle<> coroutine, Waiter*& slot, Timer& timer, Instant deadline,
                Cancel* cancel);
-  // Queues `coroutine` at once, or behind all that are ready.
-  void start(std::coroutine_handle<> coroutine);
+  // Queues `coroutine` behind all that are ready.
   void start_late(std::coroutine_handle<> coroutine);
   // Leaves slot, timer and cancel. For awaiters that own the slot and the timer themselves and so
   // must leave before those die.

@@ -130,7 +130,8 @@ void read_error(RecordFacts& facts, const simdjson::dom::element& said) {
   bool flag = true;
   const bool is_text = said.get(text) == simdjson::SUCCESS;
   const bool is_false = said.get(flag) == simdjson::SUCCESS && !flag;
-  const bool is_zero = said.is_int64() && count_of(said) == 0;
+  std::int64_t number = 1;
+  const bool is_zero = said.get(number) == simdjson::SUCCESS && number == 0;
   facts.has_error = is_text ? !text.empty() : !said.is_null() && !is_false && !is_zero;
   facts.error = printable_error(text);
   simdjson::dom::object fields;

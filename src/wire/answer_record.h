@@ -34,7 +34,7 @@ void merge(Usage& usage, const Usage& said);
 // What a record with an error says of it.
 const std::string& error_text(const RecordFacts& facts);
 
-// Of a document that was parsed already.
+// Of a document that was parsed already, and has no escapes in its keys.
 RecordFacts read_record(const simdjson::dom::object& record);
 
 // At most 200 bytes, whole characters, control bytes escaped: fit for a log line and an answer.

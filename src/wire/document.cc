@@ -50,13 +50,20 @@ DocumentFacts facts_of(const RecordFacts& record, bool unfinished) {
   return out;
 }
 
+// What the two ways of reading might see differently goes the long way: a key may be spelled with
+// escapes, -0 is no zero there, and newer versions of simdjson skip a byte order mark.
+bool is_plain(std::string_view body) {
+  return body.find("\\u") == std::string_view::npos && body.find("-0") == std::string_view::npos &&
+         !body.starts_with('\xEF');
+}
+
 }  // namespace
 
 struct DocumentReader::State {
   // None: it is too long, no object, or not JSON in simdjson's eyes, which do not see numbers that
   // are larger than 64 bits.
   std::optional<DocumentFacts> read_short(std::string_view body) {
-    if (body.size() > kShort) return std::nullopt;
+    if (!ready || body.size() > kShort || !is_plain(body)) return std::nullopt;
     std::memcpy(padded.data(), body.data(), body.size());
     dom::object document;
     if (parser.parse(padded.data(), body.size(), false).get(document) != simdjson::SUCCESS) {
@@ -66,6 +73,8 @@ struct DocumentReader::State {
   }
 
   dom::parser parser;
+  // Out of memory: then the other way reads everything.
+  const bool ready = parser.allocate(kShort, JsonScanner::Options().max_depth) == simdjson::SUCCESS;
   std::array<char, kShort + simdjson::SIMDJSON_PADDING> padded;
 };
 

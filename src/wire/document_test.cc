@@ -76,6 +76,12 @@ TEST(DocumentReader, AGenerationCutShortIsSeenInEveryDialect) {
   EXPECT_FALSE(truncated(R"({"object":"response","status":"incomplete","x":"in_progress"})"));
 }
 
+TEST(DocumentReader, ADocumentThatIsNestedTooDeeplyIsInvalidHoweverShort) {
+  const std::string deep = "{\"a\":" + std::string(200, '[') + std::string(200, ']') + '}';
+  EXPECT_FALSE(DocumentReader().read(deep).valid);
+  EXPECT_FALSE(DocumentReader().read(deep + std::string(DocumentReader::kShort, ' ')).valid);
+}
+
 // A short document is read by another parser than a long one: both have to say the same.
 TEST(DocumentReader, SaysTheSameOfAShortAndOfALongDocument) {
   const std::string padding(DocumentReader::kShort, ' ');

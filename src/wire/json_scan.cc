@@ -121,8 +121,11 @@ class KeySet {
     if (std::find<const std::size_t*>(first_.data(), end, hash) != end) return Added::kTwice;
     if (std::find(more_.begin(), more_.end(), hash) != more_.end()) return Added::kTwice;
     if (size_ == kMaxKeys) return Added::kFull;
-    if (size_ < first_.size()) first_[size_] = hash;
-    if (size_ >= first_.size()) more_.push_back(hash);
+    if (size_ < first_.size()) {
+      first_[size_] = hash;
+    } else {
+      more_.push_back(hash);
+    }
     ++size_;
     return Added::kNew;
   }

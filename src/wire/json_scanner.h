@@ -6,8 +6,9 @@
 //
 //   scanner.next(rest) → kKey, kString, kBeginObject, … → kMore when `rest` is used up
 //
-// Both readers of this module stand on it: the inspector of requests and the watch over answers.
-// One grammar means that the two never disagree about what a body says.
+// The inspector of requests and the watch over streams stand on it: one grammar means that the two
+// never disagree about what a body says. (Of short documents simdjson does the reading,
+// document.h.)
 
 #include <algorithm>
 #include <array>

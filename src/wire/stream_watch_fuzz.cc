@@ -42,6 +42,20 @@ std::string watched(StreamShape shape, std::string_view stream, std::uint64_t lo
   return out;
 }
 
+std::string told(const drover::wire::DocumentFacts& facts) {
+  const drover::Usage& usage = facts.usage;
+  std::string out = facts.valid ? "valid" : "invalid";
+  out += facts.truncated ? " truncated " : " ";
+  out += facts.has_error ? "error " + facts.error : "";
+  for (const std::uint64_t number : {usage.prompt_tokens, usage.output_tokens}) {
+    out += '/' + std::to_string(number);
+  }
+  for (const auto duration : {usage.total, usage.load, usage.prompt_eval, usage.eval}) {
+    out += '/' + std::to_string(duration.count());
+  }
+  return out;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -55,7 +69,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string cut = watched(shape, stream, longest);
     if (cut != whole) std::abort();
   }
-  (void)drover::wire::DocumentReader().read(stream);
+  drover::wire::DocumentReader reader;
+  const std::string padding(drover::wire::DocumentReader::kShort, ' ');
+  if (told(reader.read(stream)) != told(reader.read(std::string(stream) + padding))) std::abort();
   return 0;
 }
 

@@ -431,7 +431,6 @@ TEST(Hostile, AnErrorRecordInMidStreamIsPassedOnAndCountsAsAFailure) {
         {stream + chunk(shape->begin), Then::kKeep, chunk(record) + std::string(wire::kLastChunk)});
     const Reply reply = world.done(ask(world, *shape)).reply();
     EXPECT_EQ(reply.body, std::string(shape->begin) + record) << "and nothing that ends it well";
-    world.pass(10ms);  // until the next snapshot
     EXPECT_EQ(world.view(0).failed, 1U);
     EXPECT_EQ(world.log().requests.at(0).at("outcome"), "broken");
 
