@@ -36,7 +36,7 @@ async def nobody_new(fleet: Fleet) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_drain_lets_running_streams_finish(number: signal.Signals) -> None:
     async def scenario(fleet: Fleet) -> None:
-        prompt = words("slow", 60)
+        prompt = words("slow", 150)
         task = await started(fleet, Outcome(), f"echo:{prompt}")
         fleet.drover.signal(number)
         await nobody_new(fleet)
