@@ -45,16 +45,14 @@ void Engine::observe_process(BackendId backend, InstanceProcess process) {
 
 void Engine::set_draining(BackendId backend, bool draining) {
   state_->home.post([state = state_, backend, draining] {
-    state->last_publication = {};  // who did it shall see it
-    state->dispatch(core::DrainChanged{backend, draining});
+    state->dispatch_and_show(core::DrainChanged{backend, draining});
   });
 }
 
 void Engine::request_restart(BackendId backend, core::RestartCause cause, std::string reason,
                              std::optional<Duration> grace) {
   state_->home.post([state = state_, backend, cause, reason = std::move(reason), grace]() mutable {
-    state->last_publication = {};
-    state->dispatch(core::RestartRequested{backend, cause, std::move(reason), grace});
+    state->dispatch_and_show(core::RestartRequested{backend, cause, std::move(reason), grace});
   });
 }
 
@@ -161,6 +159,12 @@ void Engine::State::dispatch(core::Event event) {
   }
   handling = false;
   if (nudge) nudge->set();
+}
+
+// Of an operator, who shall see at once what he did.
+void Engine::State::dispatch_and_show(core::Event event) {
+  last_publication = {};
+  dispatch(std::move(event));
 }
 
 void Engine::State::handle(const core::Event& event) {

@@ -85,6 +85,7 @@ struct Engine::State {
 
   // Feeds one event, and those that its effects cause, to the scheduler; performs the effects.
   void dispatch(core::Event event);
+  void dispatch_and_show(core::Event event);
   void handle(const core::Event& event);
   void perform(core::Grant& grant);
   void perform(core::Refuse& refuse);

@@ -75,6 +75,8 @@ Key key_of(std::string_view text) {
   }
 }
 
+bool is_zero(std::string_view number) { return number == "0" || number == "-0"; }
+
 void token_count(Usage& usage, Key key, std::uint64_t value) {
   if (key == Key::kPromptTokens) usage.prompt_tokens = value;
   if (key == Key::kOutputTokens) usage.output_tokens = value;
@@ -278,7 +280,7 @@ void RecordReader::top_value(Event event, Key key) {
     case Key::kError:
       facts_.has_error = text ? !scanner_.text().empty()
                               : event != Event::kNull && event != Event::kFalse &&
-                                    !(event == Event::kNumber && scanner_.text() == "0");
+                                    !(event == Event::kNumber && is_zero(scanner_.text()));
       facts_.error = text ? printable_error(scanner_.text()) : std::string();
       return;
     default:

@@ -51,10 +51,9 @@ DocumentFacts facts_of(const RecordFacts& record, bool unfinished) {
 }
 
 // What the two ways of reading might see differently goes the long way: a key may be spelled with
-// escapes, -0 is no zero there, and newer versions of simdjson skip a byte order mark.
+// escapes, and newer versions of simdjson skip a byte order mark.
 bool is_plain(std::string_view body) {
-  return body.find("\\u") == std::string_view::npos && body.find("-0") == std::string_view::npos &&
-         !body.starts_with('\xEF');
+  return body.find("\\u") == std::string_view::npos && !body.starts_with('\xEF');
 }
 
 }  // namespace
