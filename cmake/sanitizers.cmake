@@ -12,10 +12,9 @@ endif()
 if(DROVER_HARDEN)
   # -U first: a distribution may predefine the macro, and a second definition would be an error.
   add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS
-                      -fstack-protector-strong -fstack-clash-protection)
-  if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
-    add_compile_options(-fcf-protection)
-  endif()
+                      -fstack-protector-strong -fstack-clash-protection -fno-plt)
+  # No -fcf-protection: indirect branches of programs are not tracked by the kernel, and shadow stacks
+  # need a newer C library than the oldest that is supported.
   # Not -fPIC, except where a shared library asks for it itself: code that another library might
   # replace cannot be inlined, and there is no such library.
   add_compile_options($<$<NOT:$<IN_LIST:$<TARGET_PROPERTY:TYPE>,SHARED_LIBRARY$<SEMICOLON>MODULE_LIBRARY>>:-fPIE>)
