@@ -44,19 +44,47 @@ Character first_character(std::string_view text) {
   return {1, Sort::kBroken};
 }
 
-// Most text is plain from end to end, and goes in one piece.
-std::size_t plain_prefix(std::string_view text) {
-  constexpr char kDelete = 0x7F;  // a control character, which JSON allows in a string
-  const char* const end = wire::skip_plain(text.data(), text.data() + text.size());
-  const std::string_view plain(text.data(), static_cast<std::size_t>(end - text.data()));
-  return std::min(plain.find(kDelete), plain.size());
+#ifdef __SSE2__
+// Of `block`: a bit for each byte that a log line has to do something about. A delete is a control
+// character, which JSON allows in a string.
+int odd_bytes(__m128i block) {
+  const __m128i odd =
+      _mm_or_si128(wire::special_of(block), _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7F)));
+  return _mm_movemask_epi8(odd);
+}
+#endif
+
+// Most text is plain from end to end, and goes in one piece. Blocks may overlap, so that short
+// text needs no loop.
+bool is_plain(std::string_view text) {
+  const char* p = text.data();
+  const char* const end = p + text.size();
+#ifdef __SSE2__
+  const auto whole = [](const char* at) {
+    return odd_bytes(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+  };
+  const auto half = [](const char* at) {  // its other half is zero, and so odd
+    return odd_bytes(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at))) & 0xFF;
+  };
+  if (text.size() >= 16) {
+    for (; end - p > 16; p += 16) {
+      if (whole(p) != 0) return false;
+    }
+    return whole(end - 16) == 0;
+  }
+  if (text.size() >= 8) return (half(p) | half(end - 8)) == 0;
+#endif
+  constexpr char kDelete = 0x7F;
+  return std::all_of(p, end, [](char c) { return wire::is_plain_string_byte(c) && c != kDelete; });
+}
+
+bool is_short_and_plain(std::string_view text) {
+  return text.size() <= kLongestValue && is_plain(text);
 }
 
 template <class Append>
 void escape(std::string& out, std::string_view text, Append append) {
-  const std::size_t plain = std::min(plain_prefix(text), kLongestValue);
-  out += text.substr(0, plain);
-  for (std::size_t done = plain; done < text.size();) {
+  for (std::size_t done = 0; done < text.size();) {
     if (done >= kLongestValue) {
       out += "…";
       return;
@@ -96,19 +124,36 @@ void append_text(std::string& out, std::string_view character, Sort sort) {
 
 }  // namespace
 
-void append_json_quoted(std::string& out, std::string_view text) {
-  out += '"';
-  escape(out, text, append_json);
-  out += '"';
-}
-
 std::string json_quoted(std::string_view text) {
-  std::string out;
-  append_json_quoted(out, text);
+  std::string out = "\"";
+  if (is_short_and_plain(text)) {
+    out += text;
+  } else {
+    escape(out, text, append_json);
+  }
+  out += '"';
   return out;
 }
 
+char* put_json_quoted(char* out, std::string_view text) {
+  if (!is_short_and_plain(text)) {
+    const std::string quoted = json_quoted(text);
+    return std::copy(quoted.begin(), quoted.end(), out);
+  }
+  *out++ = '"';
+  out = std::copy(text.begin(), text.end(), out);
+  *out++ = '"';
+  return out;
+}
+
+std::size_t quoted_bound(std::string_view text) {
+  constexpr std::size_t kLongestEscape = 6;  // \u0000
+  constexpr std::size_t kFrame = 8;          // quotes and "…"
+  return std::min(text.size(), kLongestValue + 4) * kLongestEscape + kFrame;
+}
+
 std::string text_words(std::string_view text) {
+  if (is_short_and_plain(text)) return std::string(text);
   std::string out;
   escape(out, text, append_text);
   return out;

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cmath>
@@ -11,6 +13,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <iterator>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -18,6 +21,7 @@
 #include <utility>
 
 #include "app/escape.h"
+#include "base/put.h"
 
 namespace drover::app {
 namespace {
@@ -25,9 +29,9 @@ namespace {
 // How long a line waits for others, to share their write: a wake-up and a write of its own for each
 // line cost more than all else that a small request does. A person who follows the log does not see
 // it.
-constexpr auto kCompany = std::chrono::milliseconds(20);
+constexpr auto kCompany = std::chrono::milliseconds(50);
 // With this much there is nothing to wait for.
-constexpr std::size_t kEnoughBytes = 32 * 1024;
+constexpr std::size_t kEnoughBytes = 256 * 1024;
 
 struct LevelLook {
   std::string_view json;
@@ -98,76 +102,105 @@ void write_all(int descriptor, std::string_view lines) {
   }
 }
 
-struct FieldText {
-  std::string& out;
-  LineFormat format;
+// A line, written into memory that has room for all of it: see line_bound().
+class Line {
+ public:
+  Line(char* room, LineFormat format) : begin_(room), end_(room), format_(format) {}
 
-  void operator()(std::string_view value) const {
-    if (format == LineFormat::kJson) {
-      append_json_quoted(out, value);
+  void put(std::string_view text) { end_ = drover::put(end_, text); }
+  void put(char c) { end_ = drover::put(end_, c); }
+  std::string_view text() const { return {begin_, static_cast<std::size_t>(end_ - begin_)}; }
+
+  // A field's value.
+  void operator()(std::string_view value) {
+    if (format_ == LineFormat::kJson) {
+      end_ = put_json_quoted(end_, value);
     } else {
-      out += text_value(value);
+      put(text_value(value));
     }
   }
-  void operator()(bool value) const { out += value ? "true" : "false"; }
-  void operator()(std::int64_t value) const { append(fmt::format_int(value)); }
-  void operator()(std::uint64_t value) const { append(fmt::format_int(value)); }
-  void operator()(double value) const {
+  void operator()(bool value) { put(value ? std::string_view("true") : "false"); }
+  void operator()(std::int64_t value) { end_ = std::to_chars(end_, end_ + kNumberRoom, value).ptr; }
+  void operator()(std::uint64_t value) { end_ = put_number(end_, value); }
+  void operator()(double value) {
     // JSON has no word for infinity.
-    if (format == LineFormat::kJson && !std::isfinite(value)) {
-      out += "null";
-    } else if (!append_thousandths(value)) {
-      fmt::format_to(std::back_inserter(out), "{:.6g}", value);
+    if (format_ == LineFormat::kJson && !std::isfinite(value)) {
+      put("null");
+    } else if (!put_thousandths(value)) {
+      end_ = fmt::format_to(end_, "{:.6g}", value);
     }
   }
+  static constexpr std::size_t kNumberBound = 24;
 
  private:
   // Milliseconds with microseconds behind the point, the usual number of a log, without the work
   // that a number of any size takes. False: it is another sort of number.
-  bool append_thousandths(double value) const {
+  bool put_thousandths(double value) {
     const double scaled = value * 1000;
     if (!(scaled >= 0 && scaled < 1e15)) return false;
-    const auto whole = static_cast<std::uint64_t>(std::llround(scaled));
+    const auto whole = static_cast<std::uint64_t>(scaled + 0.5);
     if (std::abs(scaled - static_cast<double>(whole)) > 1e-6) return false;
-    append(fmt::format_int(whole / 1000));
+    end_ = put_number(end_, whole / 1000);
     std::uint64_t rest = whole % 1000;
     if (rest == 0) return true;
-    out += '.';
+    put('.');
     for (std::uint64_t place = 100; rest != 0; rest %= place, place /= 10) {
-      out += static_cast<char>('0' + rest / place);
+      put(static_cast<char>('0' + rest / place));
     }
     return true;
   }
-  void append(const fmt::format_int& digits) const { out.append(digits.data(), digits.size()); }
+
+  char* begin_;
+  char* end_;
+  LineFormat format_;
 };
 
-// Everything behind the time. Keys are literals and need no escape.
-void append_body(std::string& out, LineFormat format, LogLevel level, std::string_view event,
-                 std::span<const LogField> fields) {
-  const bool json = format == LineFormat::kJson;
-  const bool coloured = format == LineFormat::kColouredText;
-  const LevelLook look = look_of(level);
-  if (json) {
-    out += "Z\",\"level\":\"";
-    out += look.json;
-    out += "\",\"event\":";
-    append_json_quoted(out, event);
-  } else {
-    out += ' ';
-    if (coloured) out += look.colour;
-    out += look.text;
-    if (coloured) out += "\x1b[0m";
-    out += ' ';
-    out += text_words(event);
-    if (!fields.empty()) out += ' ';
-  }
+// The most bytes that put_body() may write. In text, a byte becomes \xNN at worst.
+std::size_t line_bound(std::string_view event, std::span<const LogField> fields) {
+  constexpr std::size_t kFrame = 64;      // level, colours, braces
+  constexpr std::size_t kFieldFrame = 8;  // ,"":
+  std::size_t bytes = kFrame + quoted_bound(event);
   for (const LogField& field : fields) {
-    out += json ? ",\"" : " ";
-    out += field.key;
-    out += json ? "\":" : "=";
-    std::visit(FieldText{out, format}, field.value);
+    const auto* text = std::get_if<std::string_view>(&field.value);
+    bytes += field.key.size() + kFieldFrame;
+    bytes += text == nullptr ? Line::kNumberBound : quoted_bound(*text);
   }
-  out += json ? "}\n" : "\n";
+  return bytes;
+}
+
+// Everything behind the time. Keys are literals and need no escape.
+void put_body(Line& line, LineFormat format, LogLevel level, std::string_view event,
+              std::span<const LogField> fields) {
+  const LevelLook look = look_of(level);
+  if (format == LineFormat::kJson) {
+    line.put("Z\",\"level\":\"");
+    line.put(look.json);
+    line.put("\",\"event\":");
+    line(event);
+    for (const LogField& field : fields) {
+      line.put(",\"");
+      line.put(field.key);
+      line.put("\":");
+      std::visit(line, field.value);
+    }
+    line.put("}\n");
+    return;
+  }
+  const bool coloured = format == LineFormat::kColouredText;
+  line.put(' ');
+  if (coloured) line.put(look.colour);
+  line.put(look.text);
+  if (coloured) line.put("\x1b[0m");
+  line.put(' ');
+  line.put(text_words(event));
+  if (!fields.empty()) line.put(' ');
+  for (const LogField& field : fields) {
+    line.put(' ');
+    line.put(field.key);
+    line.put('=');
+    std::visit(line, field.value);
+  }
+  line.put('\n');
 }
 
 }  // namespace
@@ -236,10 +269,13 @@ LogSink::~LogSink() = default;
 
 void LogSink::write(LogLevel level, std::string_view event, std::span<const LogField> fields) {
   if (level < state_->options.least) return;
-  std::string body;
-  body.reserve(512);
-  append_body(body, state_->options.format, level, event, fields);
-  state_->put(level, body);
+  const std::size_t bound = line_bound(event, fields);
+  std::array<char, 4096> usual;  // not initialised: a line is short
+  std::unique_ptr<char[]> more;
+  if (bound > usual.size()) more = std::make_unique_for_overwrite<char[]>(bound);
+  Line line(more ? more.get() : usual.data(), state_->options.format);
+  put_body(line, state_->options.format, level, event, fields);
+  state_->put(level, line.text());
 }
 
 std::uint64_t LogSink::dropped() const {

@@ -63,10 +63,26 @@ std::string_view without_defaults(std::string_view path) {
   return without_defaults(path.substr(before + 1));
 }
 
+// Nearly every name is canonical as it comes: "llama3.2:3b".
+bool is_canonical(std::string_view text) {
+  std::size_t colons = 0;
+  for (const char c : text) {
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    if (c == ':') ++colons;
+    if (!plain && c != ':') return false;
+  }
+  return colons == 1 && !text.ends_with(kLocal) && !text.ends_with(kCloud);
+}
+
 }  // namespace
 
 ModelName ModelName::canonical(std::string_view text) {
   ModelName name;
+  if (is_canonical(text)) {
+    name.text_ = text;
+    return name;
+  }
   std::string out(trimmed(text));
   if (out.empty()) return name;
   std::transform(out.begin(), out.end(), out.begin(), lower);

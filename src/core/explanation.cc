@@ -23,7 +23,10 @@ void describe(std::string& text, const Candidate& candidate) {
 }  // namespace
 
 std::string Explanation::to_string(const FleetView& names) const {
-  std::string text(policy.empty() ? "not picked" : policy);
+  constexpr std::size_t kUsual = 48;  // for each instance
+  std::string text;
+  text.reserve(kUsual * (candidates.size() + 1));
+  text = policy.empty() ? "not picked" : policy;
   if (last_resort) text += " as a last resort";
   if (chosen) {
     text += " chose ";

@@ -84,21 +84,21 @@ void HangWatch::granted(LeaseId lease, const Ask& ask, Instant now) {
   }
   const Duration limit =
       ask.streaming ? prefill_.deadline(ask.body_bytes, rules_, foreign_) : rules_.document;
-  leases_.emplace(lease, Lease{ask.model, ask.num_ctx, limit, ask.streaming, false});
+  leases_.put(lease, Lease{ask.model, ask.num_ctx, limit, ask.streaming, false});
 }
 
 void HangWatch::first_byte(LeaseId lease, Instant now) {
   quiet_since_ = now;
-  const auto found = leases_.find(lease);
-  if (found != leases_.end() && found->second.streaming) found->second.limit = rules_.token_gap;
+  Lease* const found = leases_.find(lease);
+  if (found != nullptr && found->streaming) found->limit = rules_.token_gap;
 }
 
 void HangWatch::progressed(Instant now) { quiet_since_ = now; }
 
 void HangWatch::held_up(LeaseId lease, bool by_client, Instant now) {
-  const auto found = leases_.find(lease);
-  if (found == leases_.end()) return;
-  found->second.held_up = by_client;
+  Lease* const found = leases_.find(lease);
+  if (found == nullptr) return;
+  found->held_up = by_client;
   quiet_since_ = now;
 }
 
@@ -163,16 +163,23 @@ void HangWatch::calm(Instant now) {
 
 HangWatch::Loaded HangWatch::loaded(const Listed& listed) const {
   Loaded loaded;
-  loaded.canary = leases_.begin()->second.model;
-  for (const auto& [id, lease] : leases_) {
+  LeaseId newest;
+  leases_.for_each([&](LeaseId id, const Lease& lease) {
     const LoadedModel* found = listed(lease.model);
     loaded.all &= found != nullptr;
     loaded.on_gpu &= found != nullptr && found->vram_bytes > 0 && found->vram_bytes >= found->bytes;
-    if (found == nullptr) continue;
+    if (found == nullptr || id < newest) return;
+    newest = id;
     loaded.canary = lease.model;
     // Named by the client, and what the runner was loaded with: then it was this client's wish.
     loaded.num_ctx = lease.num_ctx == found->context_length ? lease.num_ctx : std::nullopt;
-  }
+  });
+  if (newest != LeaseId{}) return loaded;
+  leases_.for_each([&](LeaseId id, const Lease& lease) {
+    if (newest != LeaseId{} && newest < id) return;
+    newest = id;
+    loaded.canary = lease.model;
+  });
   return loaded;
 }
 
@@ -196,7 +203,7 @@ std::optional<std::string> HangWatch::suspicious(const Loaded& loaded, Instant n
       fmt::format("no token of {} requests under way for {} s", leases_.size(), seconds(quiet));
   if (loaded.on_gpu && idle(now)) return what + ", and its GPU was idle";
   Duration limit{};
-  for (const auto& [id, lease] : leases_) limit = std::max(limit, lease.limit);
+  leases_.for_each([&limit](LeaseId, const Lease& lease) { limit = std::max(limit, lease.limit); });
   if (quiet < limit) return std::nullopt;
   return fmt::format("{}, and {} s are allowed for the longest prompt", what, seconds(limit));
 }
@@ -204,8 +211,8 @@ std::optional<std::string> HangWatch::suspicious(const Loaded& loaded, Instant n
 std::optional<Suspicion> HangWatch::look(const Listed& listed, Instant now) {
   looked_at_ = now;
   if (suspicion_ || leases_.empty() || now < next_canary_) return std::nullopt;
-  const bool held_up =
-      std::ranges::any_of(leases_, [](const auto& each) { return each.second.held_up; });
+  bool held_up = false;
+  leases_.for_each([&held_up](LeaseId, const Lease& lease) { held_up |= lease.held_up; });
   if (held_up) return std::nullopt;
   const Loaded models = loaded(listed);
   std::optional<std::string> reason = suspicious(models, now);

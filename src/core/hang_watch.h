@@ -22,12 +22,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ask.h"
+#include "base/flat_map.h"
 #include "base/gpu.h"
 #include "base/ids.h"
 #include "base/process.h"
@@ -110,7 +110,7 @@ class HangWatch {
   std::vector<std::string> gpus_;
   bool foreign_;
 
-  std::map<LeaseId, Lease> leases_;
+  FlatMap<LeaseId, Lease> leases_;
   PrefillRate prefill_;
   Instant quiet_since_{};  // the last sign of life, or the moment from which one was due
 

@@ -91,11 +91,26 @@ Engine::State::State(net::Loop& on, core::Settings settings,
   housekeeper.start(housekeeping());
 }
 
-void Engine::State::ask(std::shared_ptr<Port::State> port, Ticket ticket,
-                        core::RequestArrived request) {
-  if (!open) return;
-  waiting.insert_or_assign(request.request, Asker{std::move(port), ticket});
+std::optional<Answer> Engine::State::ask(std::shared_ptr<Port::State> port, Ticket ticket,
+                                         core::RequestArrived&& request) {
+  if (!open) return std::nullopt;
+  const RequestId id = request.request;
+  asking = {std::move(port), ticket};
+  asked = id;
   dispatch(std::move(request));
+  asked = RequestId{};
+  if (answer) return std::exchange(answer, std::nullopt);
+  waiting.insert_or_assign(id, std::move(asking));
+  return std::nullopt;
+}
+
+void Engine::State::ask_from_afar(std::shared_ptr<Port::State> port, Ticket ticket,
+                                  core::RequestArrived request) {
+  std::optional<Answer> now = ask(port, ticket, std::move(request));
+  if (!now) return;
+  send(std::move(port), [ticket, given = std::move(*now)](Port::State& to) mutable {
+    to.receive(ticket, std::move(given));
+  });
 }
 
 void Engine::State::withdraw(Ticket ticket, RequestId request) {
@@ -119,7 +134,7 @@ void Engine::State::held_up(core::LeaseHeldUp held) {
 }
 
 void Engine::State::settle(core::LeaseSettled settled) {
-  if (leases.erase(settled.lease) > 0) dispatch(std::move(settled));
+  if (leases.erase(settled.lease)) dispatch(std::move(settled));
 }
 
 // What the port still held was in messages that nobody will read. Sorted, because the order of a
@@ -130,9 +145,9 @@ void Engine::State::close(const Port::State& port) {
     if (asker.port.get() == &port) gone.push_back(request);
   }
   std::vector<LeaseId> lost;
-  for (const auto& [lease, holder] : leases) {
+  leases.for_each([&](LeaseId lease, const std::shared_ptr<Port::State>& holder) {
     if (holder.get() == &port) lost.push_back(lease);
-  }
+  });
   std::ranges::sort(gone);
   std::ranges::sort(lost);
   for (const RequestId request : gone) {
@@ -176,13 +191,24 @@ void Engine::State::handle(const core::Event& event) {
 }
 
 void Engine::State::perform(core::Grant& grant) {
+  if (grant.request == asked) {
+    leases.put(grant.lease, std::move(asking.port));
+    answer.emplace(std::move(grant));
+    return;
+  }
   const auto found = waiting.find(grant.request);
   DROVER_ASSERT(found != waiting.end());
-  leases.emplace(grant.lease, found->second.port);
+  leases.put(grant.lease, found->second.port);
   deliver(grant.request, std::move(grant));
 }
 
-void Engine::State::perform(core::Refuse& refuse) { deliver(refuse.request, std::move(refuse)); }
+void Engine::State::perform(core::Refuse& refuse) {
+  if (refuse.request == asked) {
+    answer.emplace(std::move(refuse));
+    return;
+  }
+  deliver(refuse.request, std::move(refuse));
+}
 
 void Engine::State::deliver(RequestId request, Answer answer) {
   const auto found = waiting.find(request);
@@ -196,10 +222,10 @@ void Engine::State::deliver(RequestId request, Answer answer) {
 }
 
 void Engine::State::perform(core::RevokeLease& revoke) {
-  const auto found = leases.find(revoke.lease);
-  DROVER_ASSERT(found != leases.end());
+  std::shared_ptr<Port::State>* const holder = leases.find(revoke.lease);
+  DROVER_ASSERT(holder != nullptr);
   metrics.count_revoked();
-  send(found->second, [lease = revoke.lease](Port::State& port) { port.revoke(lease); });
+  send(*holder, [lease = revoke.lease](Port::State& port) { port.revoke(lease); });
 }
 
 void Engine::State::perform(core::RefreshCatalogues&) {
@@ -281,7 +307,7 @@ net::Task<void> Engine::State::housekeeping() {
 // A copy of the whole fleet for each request would be a good part of its cost, and nobody reads so
 // many: who decides does not read it.
 void Engine::State::publish() {
-  constexpr Duration kLeastAge = std::chrono::milliseconds(10);
+  constexpr Duration kLeastAge = std::chrono::milliseconds(50);
   publish_at = kNever;
   if (published == scheduler.generation()) return;
   const Instant next = last_publication + kLeastAge;

@@ -53,8 +53,10 @@ class Lease {
   LeaseId id() const { return id_; }
   bool model_loaded() const { return model_loaded_; }
 
-  // Content reached the client; idempotent. From here on the lease is not revoked.
-  void first_byte();
+  // Content reaches the client; idempotent. From here on the lease is not revoked. Of an answer
+  // that is over in a moment the engine need only hear at its end.
+  enum class Tell : std::uint8_t { kNow, kAtTheEnd };
+  void first_byte(Tell tell);
   // The stream goes on; `tokens` so far. Its holder calls it at most once a second.
   void progress(std::uint64_t tokens);
   // While the client takes nothing, the instance is not to blame for the silence.
@@ -120,7 +122,7 @@ class Engine {
   ~Engine();
 
   // --- any thread ---
-  // The newest snapshot: at most ten milliseconds old, and not older than an operator's last word.
+  // The newest snapshot: at most 50 milliseconds old, and not older than an operator's last word.
   std::shared_ptr<const core::FleetView> view() const;
   RequestId next_request_id();
   // These seven are carried out in the order of the calls, in the home loop's next turn.

@@ -77,7 +77,7 @@ class OneLoop : public ::testing::Test {
   }
   // As it is now: a snapshot may be this old.
   std::shared_ptr<const core::FleetView> view() {
-    home.advance(10ms);
+    home.advance(50ms);
     return engine.view();
   }
   std::uint32_t in_flight() {
@@ -98,8 +98,8 @@ TEST_F(OneLoop, AGrantIsALeaseWithItsReason) {
   EXPECT_EQ(client.got->lease.backend(), BackendId{0});
   EXPECT_EQ(client.got->why, "least_loaded chose gpu0; gpu0: 0 under way; gpu1: 0 under way");
   EXPECT_EQ(in_flight(), 1U);
-  client.got->lease.first_byte();
-  client.got->lease.first_byte();
+  client.got->lease.first_byte(Lease::Tell::kNow);
+  client.got->lease.first_byte(Lease::Tell::kNow);
   home.settle();
   EXPECT_EQ(view()->backends[0].awaiting_first, 0U);
   client.got->lease.settle(AttemptResult::kServed, {}, {});
@@ -199,7 +199,7 @@ TEST_F(OneLoop, AnInstanceThatGoesDownRevokesWhatItOwes) {
   home.settle();
   ask(streaming);
   ask(waiting);
-  streaming.got->lease.first_byte();
+  streaming.got->lease.first_byte(Lease::Tell::kNow);
   observe(refuses(0));
   EXPECT_FALSE(streaming.cancel.triggered());
   EXPECT_EQ(waiting.cancel.reason(), net::CancelReason::kRevoked);
@@ -241,7 +241,7 @@ TEST_F(OneLoop, SnapshotsAreTenMillisecondsApart) {
   const auto before = view();
   for (int i = 0; i < 10; ++i) observe(has(0, {"m"}));
   EXPECT_EQ(engine.view(), before) << "nothing was copied";
-  home.advance(10ms);
+  home.advance(50ms);
   EXPECT_EQ(engine.view()->generation, before->generation + 10);
   EXPECT_EQ(before->backends[0].name, "gpu0") << "old snapshots stay as they were";
 }
@@ -260,7 +260,7 @@ class TwoLoops : public ::testing::Test {
     for (int i = 0; i < 4; ++i) home.settle(), there.settle();
   }
   std::uint32_t in_flight() {
-    home.advance(10ms);
+    home.advance(50ms);
     return engine.view()->backends[0].in_flight;
   }
 
@@ -353,7 +353,7 @@ TEST_F(TwoLoops, ARevocationThatMeetsTheFirstByteIsIgnored) {
   both();
   engine.observe(refuses(0));
   home.settle();  // the revocation is under way
-  client.got->lease.first_byte();
+  client.got->lease.first_byte(Lease::Tell::kNow);
   both();
   EXPECT_FALSE(client.cancel.triggered());
   client.got->lease.settle(AttemptResult::kDied, {}, {});
@@ -413,7 +413,7 @@ net::Task<void> keep_asking(Port& port, std::uint64_t seed, Tally& tally, std::a
     Grant grant = co_await port.acquire(request(port.engine(), model), cancel);
     ++(grant.lease ? tally.granted : tally.refused);
     if (!grant.lease) continue;
-    if (rng.below(2) == 0) grant.lease.first_byte();
+    if (rng.below(2) == 0) grant.lease.first_byte(Lease::Tell::kNow);
     if (rng.below(4) == 0) co_await port.loop().sleep_for(100us);
     const auto result = rng.below(3) == 0 ? AttemptResult::kFailed : AttemptResult::kServed;
     if (rng.below(5) > 0) grant.lease.settle(result, "test", {});

@@ -36,18 +36,21 @@ std::string_view Metrics::label_of(const RequestRecord& record) {
   return record.model;
 }
 
+std::uint64_t& Metrics::requests_like(const KeyOrder::View& key) {
+  if (last_ != requests_.end() && KeyOrder::view(last_->first) == key) return last_->second;
+  last_ = requests_.find(key);
+  if (last_ == requests_.end()) {
+    const auto& [route, model, backend, status] = key;
+    RequestKey stored{std::string(route), std::string(model), std::string(backend), status};
+    last_ = requests_.emplace(std::move(stored), 0).first;
+  }
+  return last_->second;
+}
+
 void Metrics::record(const RequestRecord& record) {
   const std::string_view model = label_of(record);
-  const KeyOrder::View key{record.route, model, record.backend, record.status};
-  const auto found = requests_.find(key);
-  if (found != requests_.end()) {
-    ++found->second;
-  } else {
-    requests_.emplace(
-        RequestKey{std::string(record.route), std::string(model), record.backend, record.status},
-        1);
-  }
-  ++cell(outcomes_, to_string(record.outcome));
+  ++requests_like({record.route, model, record.backend, record.status});
+  ++outcomes_[static_cast<std::size_t>(record.outcome)];
   if (record.outcome == Outcome::kRefused) ++cell(refusals_, record.reason);
 
   PerRoute& route = cell(routes_, record.route);

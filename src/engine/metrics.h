@@ -6,6 +6,8 @@
 // reasons are closed lists, and of models only those that reached an instance get a label, at most
 // kMaxModels of them; the rest is "other". So a client who invents names adds nothing.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -28,6 +30,7 @@ enum class Outcome : std::uint8_t {
   kFailed,  // an error status after instances failed
   kBroken,  // an error record: content had been sent
 };
+inline constexpr std::size_t kOutcomes = 5;
 std::string_view to_string(Outcome outcome);
 
 // What becomes of one client request, as it goes on.
@@ -91,7 +94,9 @@ class Metrics {
 
   // --- home loop: reading ---
   const Requests& requests() const { return requests_; }
-  const ByName& outcomes() const { return outcomes_; }    // by to_string(Outcome)
+  std::uint64_t outcomes(Outcome outcome) const {
+    return outcomes_[static_cast<std::size_t>(outcome)];
+  }
   const ByName& refusals() const { return refusals_; }    // by reason
   const ByName& malformed() const { return malformed_; }  // by reason
   const Routes& routes() const { return routes_; }
@@ -117,9 +122,11 @@ class Metrics {
 
  private:
   std::string_view label_of(const RequestRecord& record);
+  std::uint64_t& requests_like(const KeyOrder::View& key);
 
   Requests requests_;
-  ByName outcomes_;
+  Requests::iterator last_ = requests_.end();  // of requests_: the next one is often like it
+  std::array<std::uint64_t, kOutcomes> outcomes_{};
   ByName refusals_;
   ByName malformed_;
   Routes routes_;

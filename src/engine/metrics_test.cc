@@ -25,7 +25,7 @@ TEST(Metrics, ARequestIsCountedEverywhereItBelongs) {
   metrics.record(served("m:latest"));
   ASSERT_EQ(metrics.requests().size(), 1U);
   EXPECT_EQ(metrics.requests().begin()->second, 2U);
-  EXPECT_EQ(metrics.outcomes().at("served"), 2U);
+  EXPECT_EQ(metrics.outcomes(Outcome::kServed), 2U);
   EXPECT_TRUE(metrics.refusals().empty());
   EXPECT_EQ(metrics.retries(), 2U);
   EXPECT_EQ(metrics.prompt_tokens(), 14U);

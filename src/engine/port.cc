@@ -45,10 +45,10 @@ Lease::~Lease() {
   if (port_ != nullptr) settle(core::AttemptResult::kClientGone, {}, {});
 }
 
-void Lease::first_byte() {
+void Lease::first_byte(Tell tell) {
   if (port_ == nullptr || first_byte_sent_) return;
   first_byte_sent_ = true;
-  port_->state_->first_byte(id_);
+  port_->state_->first_byte(id_, tell);
 }
 
 void Lease::progress(std::uint64_t tokens) {
@@ -77,10 +77,12 @@ Port::~Port() {
 
 net::Task<Grant> Port::acquire(core::RequestArrived request, net::Cancel& cancel) {
   if (cancel.triggered()) co_return cancelled(cancel.reason());
-  State::Waiting waiting(*state_, request.request);
-  state_->ask(waiting.ticket, std::move(request));
-  const net::WaitResult result = co_await waiting.answered.wait(kNever, &cancel);
-  if (result == net::WaitResult::kCancelled) co_return cancelled(cancel.reason());
+  State::Waiting waiting(*state_);
+  waiting.ask(std::move(request));
+  if (!waiting.answer) {
+    const net::WaitResult result = co_await waiting.answered.wait(kNever, &cancel);
+    if (result == net::WaitResult::kCancelled) co_return cancelled(cancel.reason());
+  }
 
   Answer answer = *std::exchange(waiting.answer, std::nullopt);
   Grant out;
@@ -91,7 +93,7 @@ net::Task<Grant> Port::acquire(core::RequestArrived request, net::Cancel& cancel
     co_return out;
   }
   const auto& grant = std::get<core::Grant>(answer);
-  state_->leases.emplace(grant.lease, State::Held{&cancel});
+  state_->leases.put(grant.lease, State::Held{&cancel});
   out.lease = Lease(*this, grant);
   out.why = grant.why.to_string(*engine_.view());
   co_return out;
@@ -108,14 +110,28 @@ void Port::count_malformed(std::string_view reason) {
 
 // --- Port::State ---
 
-Port::State::Waiting::Waiting(State& port, RequestId asked)
-    : state(port), request(asked), ticket{++port.last_ticket}, answered(port.here) {
-  state.waiting.emplace(ticket, this);
+Port::State::Waiting::Waiting(State& port) : state(port), answered(port.here) {}
+
+void Port::State::Waiting::ask(core::RequestArrived&& asked) {
+  request = asked.request;
+  const Ticket number{++state.last_ticket};
+  Engine::State& engine = *state.engine;
+  if (&state.here == &engine.home) {
+    answer = engine.ask(state.shared_from_this(), number, std::move(asked));
+    if (answer) return;
+  } else {
+    state.tell([port = state.shared_from_this(), number,
+                asked = std::move(asked)](Engine::State& to) mutable {
+      to.ask_from_afar(std::move(port), number, std::move(asked));
+    });
+  }
+  ticket = number;
+  state.waiting.put(ticket, this);
 }
 
 Port::State::Waiting::~Waiting() {
   // An answer takes the entry away; while it is there, none has come.
-  if (state.waiting.erase(ticket) > 0) {
+  if (ticket.value != 0 && state.waiting.erase(ticket)) {
     state.withdraw(ticket, request);
   } else if (answer && std::holds_alternative<core::Grant>(*answer)) {
     state.settle({std::get<core::Grant>(*answer).lease, core::AttemptResult::kClientGone, {}, {}});
@@ -124,10 +140,10 @@ Port::State::Waiting::~Waiting() {
 
 void Port::State::receive(Ticket ticket, Answer answer) {
   if (!open) return;  // the engine has settled whatever this port held
-  const auto found = waiting.find(ticket);
-  if (found != waiting.end()) {
-    Waiting& at_hatch = *found->second;
-    waiting.erase(found);
+  Waiting** const found = waiting.find(ticket);
+  if (found != nullptr) {
+    Waiting& at_hatch = **found;
+    waiting.erase(ticket);
     at_hatch.answer = std::move(answer);
     at_hatch.answered.set();
     return;
@@ -139,26 +155,21 @@ void Port::State::receive(Ticket ticket, Answer answer) {
 }
 
 void Port::State::revoke(LeaseId lease) {
-  const auto found = leases.find(lease);
+  Held* const held = leases.find(lease);
   // Settled, or past its first byte, while the message was under way: nothing is left to save.
-  if (found == leases.end() || found->second.content_sent) return;
-  found->second.cancel->trigger(net::CancelReason::kRevoked);
-}
-
-void Port::State::ask(Ticket ticket, core::RequestArrived request) {
-  tell([port = shared_from_this(), ticket, request = std::move(request)](
-           Engine::State& to) mutable { to.ask(std::move(port), ticket, std::move(request)); });
+  if (held == nullptr || held->content_sent) return;
+  held->cancel->trigger(net::CancelReason::kRevoked);
 }
 
 void Port::State::withdraw(Ticket ticket, RequestId request) {
   tell([ticket, request](Engine::State& to) { to.withdraw(ticket, request); });
 }
 
-void Port::State::first_byte(LeaseId lease) {
-  const auto found = leases.find(lease);
-  DROVER_ASSERT(found != leases.end());
-  found->second.content_sent = true;
-  tell([lease](Engine::State& to) { to.first_byte(lease); });
+void Port::State::first_byte(LeaseId lease, Lease::Tell when) {
+  Held* const held = leases.find(lease);
+  DROVER_ASSERT(held != nullptr);
+  held->content_sent = true;
+  if (when == Lease::Tell::kNow) tell([lease](Engine::State& to) { to.first_byte(lease); });
 }
 
 void Port::State::progress(LeaseId lease, std::uint64_t tokens) {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <variant>
 
+#include "base/flat_map.h"
 #include "engine/engine.h"
 #include "engine/published.h"
 
@@ -23,19 +24,22 @@ struct Port::State : std::enable_shared_from_this<Port::State> {
   // A suspended acquire, in its coroutine's frame. Its end, however it comes, leaves nothing
   // behind: a wait is withdrawn, an answer that nobody took is given back.
   struct Waiting {
-    Waiting(State& port, RequestId asked);
+    explicit Waiting(State& port);
     Waiting(const Waiting&) = delete;
     Waiting& operator=(const Waiting&) = delete;
     ~Waiting();
 
+    // Asks. With the engine on this loop the answer is often there when the call returns.
+    void ask(core::RequestArrived&& asked);
+
     State& state;
     RequestId request;
-    Ticket ticket;
+    Ticket ticket;  // zero: nobody is asked any more, or not yet
     net::Event answered;
     std::optional<Answer> answer;
   };
   struct Held {
-    net::Cancel* cancel;
+    net::Cancel* cancel = nullptr;
     bool content_sent = false;
   };
 
@@ -46,9 +50,8 @@ struct Port::State : std::enable_shared_from_this<Port::State> {
   void revoke(LeaseId lease);
 
   // --- to the engine ---
-  void ask(Ticket ticket, core::RequestArrived request);
   void withdraw(Ticket ticket, RequestId request);
-  void first_byte(LeaseId lease);
+  void first_byte(LeaseId lease, Lease::Tell when);
   void progress(LeaseId lease, std::uint64_t tokens);
   void held_up(LeaseId lease, bool by_client);
   void settle(core::LeaseSettled settled);
@@ -58,8 +61,8 @@ struct Port::State : std::enable_shared_from_this<Port::State> {
 
   std::shared_ptr<Engine::State> engine;
   net::Loop& here;
-  std::unordered_map<Ticket, Waiting*> waiting;
-  std::unordered_map<LeaseId, Held> leases;
+  FlatMap<Ticket, Waiting*> waiting;
+  FlatMap<LeaseId, Held> leases;
   std::uint64_t last_ticket = 0;
   bool open = true;
 };
@@ -75,7 +78,12 @@ struct Engine::State {
   State(net::Loop& on, core::Settings settings, std::vector<core::BackendSpec> backends, Log& to);
 
   // --- from ports ---
-  void ask(std::shared_ptr<Port::State> port, Ticket ticket, core::RequestArrived request);
+  // The answer, when there is one at once; else the port receives it later.
+  std::optional<Answer> ask(std::shared_ptr<Port::State> port, Ticket ticket,
+                            core::RequestArrived&& request);
+  // For a port of another loop, which receives the answer in any case.
+  void ask_from_afar(std::shared_ptr<Port::State> port, Ticket ticket,
+                     core::RequestArrived request);
   void withdraw(Ticket ticket, RequestId request);
   void first_byte(LeaseId lease);
   void progress(core::LeaseProgress progress);
@@ -117,7 +125,11 @@ struct Engine::State {
   std::function<void(const core::Unload&)> unload;
 
   std::unordered_map<RequestId, Asker> waiting;
-  std::unordered_map<LeaseId, std::shared_ptr<Port::State>> leases;
+  FlatMap<LeaseId, std::shared_ptr<Port::State>> leases;
+  // The request that ask() is asking about, and its answer.
+  Asker asking;
+  RequestId asked;
+  std::optional<Answer> answer;
   std::deque<core::Event> events;  // caused while an event is being handled
   core::Effects effects;           // reused
   bool handling = false;

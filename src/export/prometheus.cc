@@ -81,7 +81,10 @@ void write_requests(Writer& out, const engine::Metrics& metrics) {
                count);
   }
   out.family("request_outcomes_total", "counter", "Finished client requests by how they ended.");
-  for (const auto& [outcome, count] : metrics.outcomes()) out.sample({{"outcome", outcome}}, count);
+  for (std::size_t i = 0; i < engine::kOutcomes; ++i) {
+    const auto outcome = static_cast<engine::Outcome>(i);
+    out.sample({{"outcome", engine::to_string(outcome)}}, metrics.outcomes(outcome));
+  }
   out.family("rejected_total", "counter",
              "Requests that ended with an error of drover, by reason.");
   for (const auto& [reason, count] : metrics.refusals()) out.sample({{"reason", reason}}, count);

@@ -18,6 +18,11 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+// Whatever its case.
+bool is_spelled(std::string_view name, std::string_view lower_case) {
+  return name.size() == lower_case.size() && lower(name) == lower_case;
+}
+
 // "name:80", "[::1]:80", "name" without the port and the brackets.
 std::string_view host_part(std::string_view authority) {
   if (authority.starts_with('[')) {
@@ -79,7 +84,7 @@ bool configured_origin(std::string_view origin, const AccessPolicy& policy) {
 
 Result<void> check_host(std::string_view authority, const AccessPolicy& policy) {
   const std::string host = lower(host_part(authority));
-  if (host.empty() || host == "localhost" || host == lower(policy.hostname)) return {};
+  if (host.empty() || host == "localhost" || is_spelled(policy.hostname, host)) return {};
   for (std::string_view suffix : kNearSuffixes) {
     if (host.ends_with(suffix)) return {};
   }

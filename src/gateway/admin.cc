@@ -65,10 +65,11 @@ net::Task<void> Admin::serve_connection(std::unique_ptr<net::Stream> stream) {
       page = problem_page(status, arrived.error().message);
       client.close_after_answer();
     }
-    Answer answer{page.status, page.content_type, std::string(kSafety)};
-    if (page.status == 405) answer.fields += fmt::format("Allow: {}\r\n", page.allow);
-    Result<void> sent = co_await client.send_whole(std::move(answer), page.body,
-                                                   settings_.deadlines.write_stall, &stop_);
+    std::string fields(kSafety);
+    if (page.status == 405) fields += fmt::format("Allow: {}\r\n", page.allow);
+    const Answer answer{page.status, page.content_type, fields};
+    Result<void> sent =
+        co_await client.send_whole(answer, page.body, settings_.deadlines.write_stall, &stop_);
     if (!sent) co_return;
     if (!client.keep_alive()) co_return co_await linger(client, settings_.deadlines.linger);
   }

@@ -1,11 +1,10 @@
 #include "gateway/client.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
 
+#include "base/put.h"
 #include "wire/http_body.h"
 
 namespace drover::gateway {
@@ -14,11 +13,6 @@ namespace {
 // What a client may still send after its answer: a refused upload of twice the default limit.
 constexpr std::uint64_t kLingerBytes = 256 * 1024 * 1024;
 constexpr int kLingerWaits = 15;  // of `time` each, in all
-
-void append_number(std::string& out, std::uint64_t number) {
-  const fmt::format_int digits(number);
-  out.append(digits.data(), digits.size());
-}
 
 Error gone() {
   return {ErrorKind::kClosed, Origin::kClient, Retry::kNever, "the client closed its connection"};
@@ -45,23 +39,21 @@ void Client::consume(std::size_t bytes) {
 }
 
 void Client::release_buffer() {
-  std::string().swap(input_);  // an assignment would keep the room
+  loop().give_buffer(std::exchange(input_, std::string()));
   consumed_ = 0;
 }
 
-net::Task<Result<void>> Client::read_more(Instant deadline, net::Cancel* cancel) {
-  for (;;) {
-    const net::WaitResult ready = co_await stream_->readable(deadline, cancel);
-    if (ready != net::WaitResult::kReady) co_return waited(ready);
-    const std::span<char> room = loop().scratch();
-    const net::Io io = stream_->read(room);
-    if (io.state == net::Io::State::kWouldBlock) continue;
-    if (io.state != net::Io::State::kMoved) co_return gone();
-    // What is done with goes first: a client that never stops pipelining must not grow the buffer.
-    input_.erase(0, std::exchange(consumed_, 0));
-    input_.append(room.data(), io.bytes);
-    co_return Result<void>();
-  }
+Result<void> Client::take_more(net::WaitResult ready) {
+  if (ready != net::WaitResult::kReady) return waited(ready);
+  const std::span<char> room = loop().scratch();
+  const net::Io io = stream_->read(room);
+  if (io.state == net::Io::State::kWouldBlock) return {};
+  if (io.state != net::Io::State::kMoved) return gone();
+  if (input_.empty()) input_ = loop().take_buffer();
+  // What is done with goes first: a client that never stops pipelining must not grow the buffer.
+  input_.erase(0, std::exchange(consumed_, 0));
+  input_.append(room.data(), io.bytes);
+  return {};
 }
 
 net::Task<Result<std::string_view>> Client::receive(Instant deadline, net::Cancel* cancel) {
@@ -88,55 +80,92 @@ void Client::begin_request(const wire::RequestHead& head) {
   head_only_ = head.method == wire::Method::kHead;
 }
 
-std::string Client::head_text(const Answer& answer, std::string_view framing,
-                              std::size_t room) const {
-  std::string text;
-  text.reserve(256 + answer.fields.size() + room);
-  text += "HTTP/1.1 ";
-  append_number(text, static_cast<std::uint64_t>(answer.status));
-  text += ' ';
-  text += wire::reason_phrase(answer.status);
-  text += "\r\n";
-  if (!answer.content_type.empty()) {
-    text += "Content-Type: ";
-    text += answer.content_type;
-    text += "\r\n";
+// Bytes that put_head() may write.
+std::size_t Client::head_bound(const Answer& answer) {
+  constexpr std::size_t kFixed = 256;  // the status line, names, framing
+  return kFixed + answer.content_type.size() + answer.fields.size() + answer.request_id.size() +
+         answer.backend.size() + answer.why.size();
+}
+
+char* Client::put_head(char* at, const Answer& answer, BodyIs body_is, std::uint64_t bytes) const {
+  const auto line = [&at](std::string_view name, std::string_view value) {
+    if (value.empty()) return;
+    at = put(at, name);
+    at = put(at, value);
+    at = put(at, "\r\n");
+  };
+  at = put(at, "HTTP/1.1 ");
+  at = put_number(at, static_cast<std::uint64_t>(answer.status));
+  at = put(at, ' ');
+  at = put(at, wire::reason_phrase(answer.status));
+  at = put(at, "\r\n");
+  line("Content-Type: ", answer.content_type);
+  line("X-Request-ID: ", answer.request_id);
+  at = put(at, answer.fields);
+  line("X-Drover-Backend: ", answer.backend);
+  line("X-Drover-Why: ", answer.why);
+  if (body_is == BodyIs::kCounted) {
+    at = put(at, "Content-Length: ");
+    at = put_number(at, bytes);
+    at = put(at, "\r\n");
+  } else if (body_is == BodyIs::kChunked) {
+    at = put(at, "Transfer-Encoding: chunked\r\n");
   }
-  text += answer.fields;
-  text += framing;
   if (!keep_alive_) {
-    text += "Connection: close\r\n";
+    at = put(at, "Connection: close\r\n");
   } else if (minor_version_ == 0) {
-    text += "Connection: keep-alive\r\n";
+    at = put(at, "Connection: keep-alive\r\n");
   }
-  text += "\r\n";
-  return text;
+  return put(at, "\r\n");
 }
 
 net::Task<Result<void>> Client::send_whole(Answer answer, std::string_view body, Duration stall,
                                            net::Cancel* cancel) {
   // A 204 has no body, so it announces none (RFC 9110 8.6).
-  std::string framing;
-  if (answer.status != 204) {
-    framing = "Content-Length: ";
-    append_number(framing, body.size());
-    framing += "\r\n";
-  }
+  const BodyIs body_is = answer.status == 204 ? BodyIs::kNone : BodyIs::kCounted;
+  const std::uint64_t bytes = body.size();
   if (head_only_) body = {};
-  const std::size_t joined = body.size() <= net::Stream::kJoinBytes ? body.size() : 0;
-  std::string head = head_text(answer, framing, joined);
-  head += body.substr(0, joined);
-  body.remove_prefix(joined);
-  const std::array<std::string_view, 2> parts = {head, body};
+  const std::string_view joined =
+      body.size() <= net::Stream::kJoinBytes ? body : std::string_view();
+  body.remove_prefix(joined.size());
+  const std::size_t bound = head_bound(answer) + joined.size();
   co_await loop().late();
-  Result<void> sent = co_await net::write_all(*stream_, parts, stall, cancel);
-  if (sent) bytes_sent_ += head.size() + body.size();
-  co_return sent;
+  // Nearly always the kernel takes it all at once, straight from the loop's scratch.
+  std::string own;
+  if (bound > loop().scratch().size()) own.resize(bound);
+  char* const begin = own.empty() ? loop().scratch().data() : own.data();
+  const char* const end = put(put_head(begin, answer, body_is, bytes), joined);
+  std::string_view head(begin, static_cast<std::size_t>(end - begin));
+  const std::size_t total = head.size() + body.size();
+  net::Io io;
+  if (cancel == nullptr || !cancel->triggered()) {
+    io = stream_->write(std::array<std::string_view, 2>{head, body});
+  }
+  if (io.state == net::Io::State::kFailed) co_return gone();
+  if (io.bytes < total) {
+    const std::size_t of_head = std::min(io.bytes, head.size());
+    body.remove_prefix(io.bytes - of_head);
+    Result<void> sent =
+        co_await send_behind(std::string(head.substr(of_head)), body, stall, cancel);
+    if (!sent) co_return sent;
+  }
+  bytes_sent_ += total;
+  co_return Result<void>();
+}
+
+net::Task<Result<void>> Client::send_behind(std::string head, std::string_view body, Duration stall,
+                                            net::Cancel* cancel) {
+  const std::array<std::string_view, 2> parts = {head, body};
+  co_return co_await net::write_all(*stream_, parts, stall, cancel);
 }
 
 std::string Client::stream_head(const Answer& answer) {
   if (minor_version_ == 0) keep_alive_ = false;  // only the close ends such an answer
-  return head_text(answer, minor_version_ == 1 ? "Transfer-Encoding: chunked\r\n" : "", 0);
+  std::string text(head_bound(answer), '\0');
+  const BodyIs body_is = minor_version_ == 1 ? BodyIs::kChunked : BodyIs::kNone;
+  const char* const end = put_head(text.data(), answer, body_is, 0);
+  text.resize(static_cast<std::size_t>(end - text.data()));
+  return text;
 }
 
 std::string_view Client::stream_end() const {

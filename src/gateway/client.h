@@ -14,11 +14,15 @@
 
 namespace drover::gateway {
 
-// One answer's head, as far as drover decides it. Framing follows from the client's version.
+// One answer's head, as far as drover decides it. Framing follows from the client's version. Views,
+// which live as long as whoever sends it: empty ones make no field.
 struct Answer {
   int status = 200;
-  std::string_view content_type;  // empty: no field
-  std::string fields;             // further complete lines, each ending in CRLF
+  std::string_view content_type;
+  std::string_view fields;  // further complete lines, each ending in CRLF
+  std::string_view request_id;
+  std::string_view backend;
+  std::string_view why;
 };
 
 class Client {
@@ -34,8 +38,12 @@ class Client {
   void consume(std::size_t bytes);
   // Gives the memory back while the connection idles. Precondition: nothing buffered.
   void release_buffer();
-  // Waits for more input. Errors: kClosed (the client finished or reset), kTimeout, kCancelled.
-  net::Task<Result<void>> read_more(Instant deadline, net::Cancel* cancel);
+  // co_await more(), then take_more() what arrived, perhaps nothing yet. Errors: kClosed (the
+  // client finished or reset), kTimeout, kCancelled.
+  net::Stream::ReadyAwaiter more(Instant deadline, net::Cancel* cancel) {
+    return stream_->readable(deadline, cancel);
+  }
+  Result<void> take_more(net::WaitResult ready);
 
   // The same without keeping: the view is the loop's scratch, valid until the next co_await. What
   // is not used goes back with unread(). Precondition: nothing buffered.
@@ -77,8 +85,11 @@ class Client {
   std::uint64_t bytes_sent() const { return bytes_sent_; }
 
  private:
-  // With `room` for as many bytes more.
-  std::string head_text(const Answer& answer, std::string_view framing, std::size_t room) const;
+  enum class BodyIs : std::uint8_t { kCounted, kChunked, kNone };
+  static std::size_t head_bound(const Answer& answer);
+  char* put_head(char* at, const Answer& answer, BodyIs body_is, std::uint64_t bytes) const;
+  net::Task<Result<void>> send_behind(std::string head, std::string_view body, Duration stall,
+                                      net::Cancel* cancel);
   Result<std::string> send_parts(std::span<const std::string_view> parts);
   std::unique_ptr<net::Stream> stream_;
   std::string peer_;

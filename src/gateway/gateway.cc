@@ -36,7 +36,7 @@ Gateway::Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool,
                  const Settings& settings, Log& log)
     : loop_(loop),
       port_(port),
-      means_{pool, documents_, settings},
+      means_{pool, answer_head_, settings},
       settings_(settings),
       log_(log),
       room_(settings.limits.body_memory_bytes, port.engine().metrics().body_memory_bytes) {}
@@ -160,7 +160,6 @@ net::Task<void> Gateway::refuse_head(Client& client, Error error) {
   exchange.dialect = dialect_of_path(path_of_line(client.buffered()));
   exchange.id = port_.engine().next_request_id();
   exchange.id_text = own_id_text(exchange.id);
-  exchange.answer_fields = fmt::format("X-Request-ID: {}\r\n", exchange.id_text);
   exchange.record.route = "(malformed)";
   client.begin_request({});
   exchange.malformed = true;

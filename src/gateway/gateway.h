@@ -87,7 +87,7 @@ class Gateway {
 
   net::Loop& loop_;
   engine::Port& port_;
-  wire::DocumentReader documents_;
+  wire::ResponseHead answer_head_;
   Relay::Means means_;
   const Settings& settings_;
   Log& log_;

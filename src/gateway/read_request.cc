@@ -18,10 +18,9 @@ Error client_error(ErrorKind kind, std::string message) {
 }
 
 // Fields that say who the client is or how this hop works: never for an instance.
-constexpr std::array<std::string_view, 13> kNotForwarded = {
-    "host",      "origin",         "referer",         "authorization",   "x-api-key",
-    "cookie",    "content-length", "expect",          "accept-encoding", "forwarded",
-    "x-real-ip", "x-request-id",   "content-encoding"};
+constexpr wire::FieldNames kNotForwarded(std::to_array<std::string_view>(
+    {"host", "origin", "referer", "authorization", "x-api-key", "cookie", "content-length",
+     "expect", "accept-encoding", "forwarded", "x-real-ip", "x-request-id", "content-encoding"}));
 
 // X-Forwarded-For, -Host, -Proto, and what others make of them: -Port, -Prefix, -Ssl, -User …
 constexpr std::array<std::string_view, 2> kNotForwardedPrefixes = {"x-forwarded-", "x-drover-"};
@@ -38,10 +37,7 @@ std::string connection_options(const wire::RequestHead& head) {
 }
 
 bool is_forwarded(const wire::Field& field, std::string_view connection) {
-  if (wire::is_hop_by_hop(field.name)) return false;
-  for (std::string_view name : kNotForwarded) {
-    if (wire::field_is(field.name, name)) return false;
-  }
+  if (kNotForwarded.contains(field.name) || wire::is_hop_by_hop(field.name)) return false;
   for (std::string_view prefix : kNotForwardedPrefixes) {
     if (wire::field_is(field.name.substr(0, prefix.size()), prefix)) return false;
   }
@@ -67,19 +63,41 @@ void add_line(std::string& lines, std::string_view name, std::string_view value)
   lines += "\r\n";
 }
 
+// The line that `field` was read from, when it is written as we would write it; else empty.
+std::string_view plain_line(const wire::Field& field) {
+  // Behind every value stand at least a CR and an LF, so this is all within the head.
+  const char* const colon = field.name.data() + field.name.size();
+  const char* const end = field.value.data() + field.value.size();
+  const bool plain = field.value.data() == colon + 2 && colon[1] == ' ' && end[0] == '\r';
+  if (!plain) return {};
+  return {field.name.data(), static_cast<std::size_t>(end + 2 - field.name.data())};
+}
+
+// The lines that are for an instance. Most stand one behind the other, and go in one piece.
+void forward_fields(const wire::RequestHead& head, std::string& lines) {
+  const std::string connection = connection_options(head);
+  std::string_view run;
+  for (const wire::Field& field : head.fields) {
+    if (!is_forwarded(field, connection)) continue;
+    const std::string_view line = plain_line(field);
+    if (!line.empty() && run.data() + run.size() == line.data()) {
+      run = {run.data(), run.size() + line.size()};
+      continue;
+    }
+    lines += run;
+    run = line;
+    if (line.empty()) add_line(lines, field.name, field.value);
+  }
+  lines += run;
+}
+
 void copy_fields(const wire::RequestHead& head, Exchange& exchange) {
   constexpr std::size_t kOurs = 64;  // X-Request-ID
   exchange.kept->forward_fields.reserve(head.bytes + kOurs);
-  exchange.answer_fields.reserve(kOurs);
-  const std::string connection = connection_options(head);
-  for (const wire::Field& field : head.fields) {
-    if (!is_forwarded(field, connection)) continue;
-    add_line(exchange.kept->forward_fields, field.name, field.value);
-  }
+  forward_fields(head, exchange.kept->forward_fields);
   const std::string_view id = head.find("x-request-id").value_or("");
   exchange.id_text = is_safe_id(id) ? std::string(id) : own_id_text(exchange.id);
   add_line(exchange.kept->forward_fields, "X-Request-ID", exchange.id_text);
-  add_line(exchange.answer_fields, "X-Request-ID", exchange.id_text);
   exchange.explain = head.find("x-drover-explain").has_value();
 }
 
@@ -173,10 +191,16 @@ class BodyIntake {
                                       settings_.limits.body_bytes));
     }
     Result<void> read = Done{};
-    if (exchange_.route->treatment == Treatment::kJsonBody) read = inspector_.feed(data);
+    if (exchange_.route->treatment == Treatment::kJsonBody) read = inspect(data);
     if (exchange_.route->treatment == Treatment::kMultipart) read = multipart_.feed(data);
     if (!read) return read;
     return exchange_.kept->body.append(data);
+  }
+
+  Result<void> inspect(std::string_view data) {
+    const bool whole = exchange_.kept->body.received_bytes() == 0 && decoder_.done();
+    if (whole && inspector_.take_whole(data)) return {};
+    return inspector_.feed(data);
   }
 
   Result<void> set_model(std::string model) {
@@ -256,7 +280,8 @@ net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const
       if (!began) deadline = client.loop().now() + settings.deadlines.head;
       began = true;
     }
-    Result<void> more = co_await client.read_more(deadline, cancel);
+    const net::WaitResult ready = co_await client.more(deadline, cancel);
+    Result<void> more = client.take_more(ready);
     if (more) continue;
     Error error = std::move(more).error();
     if (!began || error.kind == ErrorKind::kCancelled) {

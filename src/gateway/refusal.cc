@@ -82,20 +82,17 @@ int status_of(ErrorKind kind) {
 net::Task<void> refuse(Client& client, Exchange& exchange, Error error,
                        std::optional<Duration> retry_after, Duration stall, net::Cancel* cancel) {
   const int status = status_of(error.kind);
-  Answer answer{status, "application/json; charset=utf-8", exchange.answer_fields};
+  std::string fields = exchange.answer_fields;
   // What fits into no GPU today does not fit in a second: coming back is no remedy.
   const bool hopeless = error.kind == ErrorKind::kTooBig;
   if (status == 503 && !retry_after && !hopeless) retry_after = std::chrono::seconds(1);
   if (retry_after) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(*retry_after).count();
-    fmt::format_to(std::back_inserter(answer.fields), "Retry-After: {}\r\n",
+    fmt::format_to(std::back_inserter(fields), "Retry-After: {}\r\n",
                    std::max<std::int64_t>(1, seconds));
   }
   // Official clients try again by themselves; drover has already spent the tries that make sense.
-  if (status == 502 || hopeless) answer.fields += "x-should-retry: false\r\n";
-  if (exchange.explain && !exchange.why.empty()) {
-    fmt::format_to(std::back_inserter(answer.fields), "X-Drover-Why: {}\r\n", exchange.why);
-  }
+  if (status == 502 || hopeless) fields += "x-should-retry: false\r\n";
   if (ends_connection(error.kind) || exchange.body_unread) client.close_after_answer();
 
   exchange.record.status = status;
@@ -106,7 +103,9 @@ net::Task<void> refuse(Client& client, Exchange& exchange, Error error,
   if (exchange.failure.empty()) exchange.failure = error.message;
   const std::string body =
       wire::error_body(exchange.dialect, status, error.message, exchange.id_text);
-  Result<void> sent = co_await client.send_whole(std::move(answer), body, stall, cancel);
+  Answer answer{status, "application/json; charset=utf-8", fields, exchange.id_text};
+  if (exchange.explain) answer.why = exchange.why;
+  Result<void> sent = co_await client.send_whole(answer, body, stall, cancel);
   if (!sent) {
     client.close_after_answer();
     exchange.record.status = 0;

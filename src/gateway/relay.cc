@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/put.h"
 #include "gateway/verdict.h"
 #include "wire/dialect.h"
 
@@ -77,66 +78,68 @@ net::Task<void> Relay::run() {
   co_await end_stream(up, copy);
 }
 
-net::Task<bool> Relay::is_opened(Upstream& up) {
-  Result<void> opened = co_await open(up);
-  if (!opened) failed(std::move(opened).error());
-  co_return opened.ok();
-}
-
 // Connects, sends the request and reads the head of the answer. A pooled connection that proves
-// stale is replaced unseen: the instance has not answered a byte on it.
-net::Task<Result<void>> Relay::open(Upstream& up) {
-  Result<void> opened = co_await connect(up, net::UpstreamPool::Freshness::kAny);
-  if (!opened) co_return opened;
-  const bool reused = up.reused;
-  opened = co_await send_request(up);
+// stale is replaced unseen: the instance has not answered a byte on it. False: the outcome says
+// why.
+net::Task<bool> Relay::is_opened(Upstream& up) {
+  up.stream = means_.pool.take_idle(instance().id);
+  const bool reused = up.stream != nullptr;
+  Result<void> opened = Done{};
+  if (!reused) opened = co_await connect(up);
+  if (opened) opened = co_await send_request(up);
   const Instant sent = loop().now();
   if (opened) opened = co_await read_head(up);
   const bool stale = !opened && reused && !up.heard && opened.error().kind == ErrorKind::kClosed &&
                      loop().now() - sent < kStaleWithin;
-  if (!stale) co_return opened;
-  ++exchange_.record.stale_connections;
-  up = Upstream();
-  opened = co_await connect(up, net::UpstreamPool::Freshness::kNew);
-  if (opened) opened = co_await send_request(up);
-  if (opened) opened = co_await read_head(up);
-  co_return opened;
+  if (stale) {
+    ++exchange_.record.stale_connections;
+    up = Upstream();
+    opened = co_await connect(up);
+    if (opened) opened = co_await send_request(up);
+    if (opened) opened = co_await read_head(up);
+  }
+  if (!opened) failed(std::move(opened).error());
+  co_return opened.ok();
 }
 
-net::Task<Result<void>> Relay::connect(Upstream& up, net::UpstreamPool::Freshness freshness) {
-  Result<net::UpstreamStream> connection =
-      co_await means_.pool.acquire(instance().id, instance().address, freshness, &cancel_);
+net::Task<Result<void>> Relay::connect(Upstream& up) {
+  Result<std::unique_ptr<net::Stream>> connection =
+      co_await means_.pool.connect(instance().address, &cancel_);
   if (!connection) {
     Error error = std::move(connection).error();
     if (error.origin == Origin::kSelf) co_return error;
     error.message = "instance " + instance().name + ": " + error.message;
     co_return unreachable(std::move(error));
   }
-  up.stream = std::move(connection->stream);
-  up.reused = connection->reused;
+  up.stream = std::move(*connection);
   co_return Result<void>();
 }
 
 std::string Relay::request_head() const {
+  constexpr std::size_t kFixed = 128;  // the words between
+  const KeptRequest& kept = *exchange_.kept;
+  const std::string& host = instance().host_field;
   const bool get = exchange_.method == wire::Method::kGet;
-  std::string head;
-  const std::uint64_t body = exchange_.kept->body.sent_bytes();
+  const std::uint64_t body = kept.body.sent_bytes();
   const bool joined = body <= net::Stream::kJoinBytes;  // the body is put behind it
-  head.reserve(256 + exchange_.kept->forward_fields.size() + (joined ? body : 0));
-  head += get ? "GET " : "POST ";
-  head += exchange_.kept->target;
-  head += " HTTP/1.1\r\nHost: ";
-  head += instance().host_field;
-  head += "\r\n";
-  head += exchange_.kept->forward_fields;
+  const std::size_t bound = kFixed + kept.target.size() + host.size() + kept.forward_fields.size();
+  std::string head;
+  head.reserve(bound + (joined ? body : 0));
+  head.resize(bound);
+  char* at = put(head.data(), get ? std::string_view("GET ") : "POST ");
+  at = put(at, kept.target);
+  at = put(at, " HTTP/1.1\r\nHost: ");
+  at = put(at, host);
+  at = put(at, "\r\n");
+  at = put(at, kept.forward_fields);
   // A GET is sent without a body: its store is empty (read_body).
   if (!get) {
-    const fmt::format_int length(body);
-    head += "Content-Length: ";
-    head.append(length.data(), length.size());
-    head += "\r\n";
+    at = put(at, "Content-Length: ");
+    at = put_number(at, body);
+    at = put(at, "\r\n");
   }
-  head += "\r\n";
+  at = put(at, "\r\n");
+  head.resize(static_cast<std::size_t>(at - head.data()));
   return head;
 }
 
@@ -178,29 +181,33 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
   }
 }
 
-// True: bytes were added to up.input. False: the instance ended its side.
-net::Task<Result<bool>> Relay::wait_input(Upstream& up, Instant deadline) {
-  for (;;) {
-    const net::WaitResult ready = co_await up.stream->readable(deadline, &cancel_);
-    if (ready == net::WaitResult::kTimedOut) {
-      co_return instance_error(ErrorKind::kTimeout, Retry::kNever,
-                               "instance " + instance().name + " did not answer in time");
-    }
-    if (ready == net::WaitResult::kCancelled) {
-      co_return instance_error(ErrorKind::kCancelled, Retry::kSafe,
-                               "instance " + instance().name + " went down before it answered");
-    }
-    const net::Io io = up.stream->read(loop().scratch());
-    if (io.state == net::Io::State::kWouldBlock) continue;
-    if (io.state == net::Io::State::kEnd) co_return false;
-    if (io.state == net::Io::State::kFailed) {
-      co_return instance_error(ErrorKind::kClosed, Retry::kSafe,
-                               "instance " + instance().name + " reset the connection");
-    }
-    up.heard = true;
-    up.input.append(loop().scratch().data(), io.bytes);
-    co_return true;
+// After waiting for it: true when bytes were added to up.input, or none came yet; false when the
+// instance ended its side.
+Result<bool> Relay::take_more(Upstream& up, net::WaitResult ready) {
+  if (ready == net::WaitResult::kTimedOut) {
+    return instance_error(ErrorKind::kTimeout, Retry::kNever,
+                          "instance " + instance().name + " did not answer in time");
   }
+  if (ready == net::WaitResult::kCancelled) {
+    return instance_error(ErrorKind::kCancelled, Retry::kSafe,
+                          "instance " + instance().name + " went down before it answered");
+  }
+  const net::Io io = up.stream->read(loop().scratch());
+  switch (io.state) {
+    case net::Io::State::kMoved:
+      up.heard = true;
+      if (up.input.empty()) up.input = loop().take_buffer();
+      up.input.append(loop().scratch().data(), io.bytes);
+      return true;
+    case net::Io::State::kWouldBlock:
+      return true;
+    case net::Io::State::kEnd:
+      return false;
+    case net::Io::State::kFailed:
+      break;
+  }
+  return instance_error(ErrorKind::kClosed, Retry::kSafe,
+                        "instance " + instance().name + " reset the connection");
 }
 
 // A stream begins with its first token; a document begins when it is complete; what no model
@@ -222,7 +229,8 @@ net::Task<Result<void>> Relay::read_head(Upstream& up) {
       ++informational;
       continue;
     }
-    Result<bool> more = co_await wait_input(up, deadline);
+    const net::WaitResult ready = co_await up.stream->readable(deadline, &cancel_);
+    Result<bool> more = take_more(up, ready);
     if (!more) co_return std::move(more).error();
     if (!*more) {
       co_return instance_error(
@@ -237,7 +245,7 @@ net::Task<Result<void>> Relay::read_head(Upstream& up) {
 // Moves a head that is whole from up.input to up.head. False: more has to arrive.
 Result<bool> Relay::take_head(Upstream& up, wire::ResponseParser& parser) const {
   if (up.input.empty()) return false;
-  wire::ResponseHead head;
+  wire::ResponseHead& head = means_.head;
   Result<std::optional<std::size_t>> parsed = parser.parse(up.input, exchange_.method, head);
   if (!parsed) return std::move(parsed).error();
   if (!parsed->has_value()) return false;
@@ -245,30 +253,25 @@ Result<bool> Relay::take_head(Upstream& up, wire::ResponseParser& parser) const 
     Result<void> fit = judge_answer_head(head);
     if (!fit) return std::move(fit).error();
   }
-  up.head = {head.status, head.framing, head.keep_alive, head.content_length,
-             std::string(head.find("content-type").value_or(""))};
+  up.head.status = head.status;
+  up.head.framing = head.framing;
+  up.head.keep_alive = head.keep_alive;
+  up.head.content_length = head.content_length;
+  up.head.content_type.set(head.find("content-type").value_or(""));
   up.input.erase(0, **parsed);
   return true;
 }
 
 bool Relay::is_stream(const AnswerHead& head) const {
   if (head.status != 200 || exchange_.route->shape == StreamShape::kNone) return false;
-  return is_media_type(head.content_type, "application/x-ndjson") ||
-         is_media_type(head.content_type, "text/event-stream");
+  return is_media_type(head.content_type.text(), "application/x-ndjson") ||
+         is_media_type(head.content_type.text(), "text/event-stream");
 }
 
 Answer Relay::answer_head(const Upstream& up) const {
-  constexpr std::size_t kBackendLine = 64;
-  Answer answer{up.head.status, up.head.content_type, {}};
-  answer.fields.reserve(exchange_.answer_fields.size() + kBackendLine);
-  answer.fields += exchange_.answer_fields;
-  const auto append = [&answer](std::string_view name, std::string_view value) {
-    answer.fields += name;
-    answer.fields += value;
-    answer.fields += "\r\n";
-  };
-  append("X-Drover-Backend: ", instance().name);
-  if (exchange_.explain) append("X-Drover-Why: ", exchange_.why);
+  Answer answer{up.head.status, up.head.content_type.text(), exchange_.answer_fields,
+                exchange_.id_text, instance().name};
+  if (exchange_.explain) answer.why = exchange_.why;
   return answer;
 }
 
@@ -318,10 +321,10 @@ Relay::Step Relay::take_arrived(Upstream& up, StreamCopy& copy) {
 Relay::Step Relay::take_input(Upstream& up, StreamCopy& copy, std::string_view input) {
   Result<void> took = copy.take(input, [this, &up] { return answer_head(up); });
   if (copy.content_sent() && !content_sent_) {
-    cross_the_fence(up);
+    cross_the_fence(up, engine::Lease::Tell::kNow);
     // The head is sent, and the stream may last for minutes.
     std::string().swap(exchange_.answer_fields);
-    std::string().swap(up.head.content_type);
+    up.head.content_type.release();
   }
   note_progress(copy);
   if (!took && took.error().origin == Origin::kClient) {
@@ -348,9 +351,9 @@ void Relay::note_progress(const StreamCopy& copy) {
 }
 
 // From here on the client has seen content: no retry, and the lease can not be revoked any more.
-void Relay::cross_the_fence(const Upstream& up) {
+void Relay::cross_the_fence(const Upstream& up, engine::Lease::Tell tell) {
   content_sent_ = true;
-  lease_.first_byte();
+  lease_.first_byte(tell);
   exchange_.kept.reset();
   progress_told_ = loop().now();
   exchange_.record.first_byte = loop().now() - exchange_.arrived;
@@ -364,7 +367,7 @@ void Relay::cross_the_fence(const Upstream& up) {
 // A last record without its line end is still a record.
 net::Task<void> Relay::send_last(Upstream& up, StreamCopy& copy) {
   Result<void> sent = copy.send_last([this, &up] { return answer_head(up); });
-  if (copy.content_sent() && !content_sent_) cross_the_fence(up);
+  if (copy.content_sent() && !content_sent_) cross_the_fence(up, engine::Lease::Tell::kNow);
   const Flushed flushed = co_await flush();
   if (!sent || flushed == Flushed::kClientGone) client_left();
 }

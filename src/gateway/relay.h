@@ -6,6 +6,8 @@
 // another attempt; from there on it can not, and a stream that breaks ends with an error record in
 // the client's dialect, never with a terminal record.
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 
@@ -35,7 +37,7 @@ class Relay {
   // What all relays of a loop share.
   struct Means {
     net::UpstreamPool& pool;
-    wire::DocumentReader& documents;
+    wire::ResponseHead& head;  // of the answer being read: valid until the next co_await
     const Settings& settings;
   };
 
@@ -46,38 +48,56 @@ class Relay {
   net::Task<void> run();
 
  private:
+  // The type of an answer. Nearly all have one of a few, which need no memory.
+  class ContentType {
+   public:
+    void set(std::string_view text) {
+      const auto* const found = std::find(kUsual.begin(), kUsual.end(), text);
+      usual_ = static_cast<std::uint8_t>(found - kUsual.begin());
+      if (found == kUsual.end()) other_ = text;
+    }
+    std::string_view text() const {
+      return usual_ < kUsual.size() ? kUsual[usual_] : std::string_view(other_);
+    }
+    void release() { std::string().swap(other_); }
+
+   private:
+    static constexpr std::array<std::string_view, 5> kUsual = {
+        "application/json; charset=utf-8", "application/json", "application/x-ndjson",
+        "text/event-stream", "text/event-stream; charset=utf-8"};
+    std::uint8_t usual_ = kUsual.size();
+    std::string other_;
+  };
   // Of the instance's head only this matters: its other fields are not for the client.
   struct AnswerHead {
     int status = 0;
     wire::Framing framing = wire::Framing::kNone;
     bool keep_alive = true;
     std::uint64_t content_length = 0;
-    std::string content_type;
+    ContentType content_type;
   };
   // What is open towards the instance during one attempt.
   struct Upstream {
     std::unique_ptr<net::Stream> stream;
     std::string input;  // received, not yet consumed (head, then what came with it)
     AnswerHead head;
-    bool reused = false;          // the connection served before
     bool heard = false;           // at least one byte of an answer
     bool answered_early = false;  // the answer began before the request was sent whole
   };
 
-  net::Task<Result<void>> connect(Upstream& up, net::UpstreamPool::Freshness freshness);
+  net::Task<Result<void>> connect(Upstream& up);
   std::string request_head() const;
   net::Task<Result<void>> send_request(Upstream& up);
   net::Task<Result<void>> read_head(Upstream& up);
   Result<bool> take_head(Upstream& up, wire::ResponseParser& parser) const;
-  net::Task<Result<void>> open(Upstream& up);
   net::Task<bool> is_opened(Upstream& up);
-  net::Task<Result<bool>> wait_input(Upstream& up, Instant deadline);
+  Result<bool> take_more(Upstream& up, net::WaitResult ready);
   Duration longest_wait() const;
 
   net::Task<void> relay_document(Upstream& up);
-  net::Task<void> send_document(Upstream& up, const std::string& body, bool body_done);
   net::Task<void> relay_long_document(Upstream& up, wire::BodyDecoder& decoder, std::string begun);
-  net::Task<Result<bool>> more_of(Upstream& up, wire::BodyDecoder& decoder);
+  net::Stream::ReadyAwaiter more_of(Upstream& up);
+  Result<bool> take_more_of(Upstream& up, wire::BodyDecoder& decoder, net::WaitResult ready);
   bool is_hidden_error(const Upstream& up);
   void cut_document(const Error& error);
 
@@ -85,7 +105,7 @@ class Relay {
   net::Task<void> end_stream(Upstream& up, StreamCopy& copy);
   net::Task<void> end_complete(Upstream& up, StreamCopy& copy);
   void note_progress(const StreamCopy& copy);
-  void cross_the_fence(const Upstream& up);
+  void cross_the_fence(const Upstream& up, engine::Lease::Tell tell);
   enum class Step : std::uint8_t { kGoesOn, kOver };
   Step take_arrived(Upstream& up, StreamCopy& copy);
   Step take_input(Upstream& up, StreamCopy& copy, std::string_view input);

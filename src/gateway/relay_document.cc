@@ -12,6 +12,11 @@ namespace {
 
 // Moves what has arrived from `input`, framing taken off, to the end of `out`.
 Result<void> decode_arrived(std::string& input, wire::BodyDecoder& decoder, std::string& out) {
+  // Most documents come in one piece with nothing behind it.
+  if (out.empty() && decoder.take_whole(input)) {
+    out.swap(input);
+    return {};
+  }
   std::size_t used = 0;
   while (used < input.size() && !decoder.done()) {
     Result<wire::BodyDecoder::Step> step = decoder.next(std::string_view(input).substr(used));
@@ -36,52 +41,56 @@ net::Task<void> Relay::relay_document(Upstream& up) {
       if (is_hidden_error(up)) co_return;
       co_return co_await relay_long_document(up, decoder, std::move(body));
     }
-    Result<bool> more = co_await more_of(up, decoder);
+    const net::WaitResult ready = co_await more_of(up);
+    Result<bool> more = take_more_of(up, decoder, ready);
     if (!more) co_return failed(std::move(more).error());
     if (!*more) break;
   }
-  co_await send_document(up, body, decoder.done());
+
+  // It is whole: the client's, if it is any good.
+  const wire::DocumentFacts facts = wire::read_document(body);
+  Verdict verdict = judge(*exchange_.route, up.head.status, up.head.content_type.text(), facts);
+  if (verdict.result != core::AttemptResult::kServed) {
+    give_back(up, decoder.done());
+    co_return hidden(verdict.result, std::move(verdict.detail),
+                     verdict.retryable ? Again::kYes : Again::kNo);
+  }
+  const bool short_one = body.size() <= net::Stream::kJoinBytes;  // one send, and it is over
+  cross_the_fence(up, short_one ? engine::Lease::Tell::kAtTheEnd : engine::Lease::Tell::kNow);
+  Result<void> sent = co_await client_.send_whole(answer_head(up), body,
+                                                  settings().deadlines.write_stall, &cancel_);
+  give_back(up, decoder.done());
+  loop().give_buffer(std::move(body));
+  answered(sent ? core::AttemptResult::kServed : core::AttemptResult::kClientGone, "", facts.usage);
 }
 
 // A document too long to hold is judged by its head alone, and an error read no further.
 bool Relay::is_hidden_error(const Upstream& up) {
   wire::DocumentFacts unread;
   unread.valid = up.head.status == 200;
-  Verdict verdict = judge(*exchange_.route, up.head.status, up.head.content_type, unread);
+  Verdict verdict = judge(*exchange_.route, up.head.status, up.head.content_type.text(), unread);
   if (verdict.retryable) hidden(verdict.result, std::move(verdict.detail), Again::kYes);
   return verdict.retryable;
 }
 
-// A document that is whole: the client's, if it is any good.
-net::Task<void> Relay::send_document(Upstream& up, const std::string& body, bool body_done) {
-  const wire::DocumentFacts facts = means_.documents.read(body);
-  Verdict verdict = judge(*exchange_.route, up.head.status, up.head.content_type, facts);
-  if (verdict.result != core::AttemptResult::kServed) {
-    give_back(up, body_done);
-    co_return hidden(verdict.result, std::move(verdict.detail),
-                     verdict.retryable ? Again::kYes : Again::kNo);
-  }
-  cross_the_fence(up);
-  Answer answer = answer_head(up);
-  Result<void> sent = co_await client_.send_whole(std::move(answer), body,
-                                                  settings().deadlines.write_stall, &cancel_);
-  give_back(up, body_done);
-  answered(sent ? core::AttemptResult::kServed : core::AttemptResult::kClientGone, "", facts.usage);
+net::Stream::ReadyAwaiter Relay::more_of(Upstream& up) {
+  const Duration gap = std::min(longest_wait(), settings().deadlines.token_gap);
+  return up.stream->readable(loop().now() + gap, &cancel_);
 }
 
-// True: more of the document has arrived. False: it is complete, where only the close says so.
-net::Task<Result<bool>> Relay::more_of(Upstream& up, wire::BodyDecoder& decoder) {
-  const Duration gap = std::min(longest_wait(), settings().deadlines.token_gap);
-  Result<bool> more = co_await wait_input(up, loop().now() + gap);
-  if (!more || *more) co_return more;
+// After that wait. True: more of the document has arrived, or may. False: it is complete, where
+// only the close says so.
+Result<bool> Relay::take_more_of(Upstream& up, wire::BodyDecoder& decoder, net::WaitResult ready) {
+  Result<bool> more = take_more(up, ready);
+  if (!more || *more) return more;
   Result<void> end = decoder.end();
-  if (!end) co_return std::move(end).error();
-  co_return false;
+  if (!end) return std::move(end).error();
+  return false;
 }
 
 net::Task<void> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& decoder,
                                            std::string begun) {
-  cross_the_fence(up);
+  cross_the_fence(up, engine::Lease::Tell::kNow);
   std::string head = client_.stream_head(answer_head(up));
   for (bool complete = false;;) {
     const std::array<std::string_view, 1> pieces = {begun};
@@ -96,7 +105,8 @@ net::Task<void> Relay::relay_long_document(Upstream& up, wire::BodyDecoder& deco
     if (complete) break;
     head.clear();
     begun.clear();
-    Result<bool> more = co_await more_of(up, decoder);
+    const net::WaitResult ready = co_await more_of(up);
+    Result<bool> more = take_more_of(up, decoder, ready);
     if (!more) co_return cut_document(more.error());
     Result<void> decoded = decode_arrived(up.input, decoder, begun);
     if (!decoded) co_return cut_document(decoded.error());

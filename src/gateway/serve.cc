@@ -192,8 +192,8 @@ net::Task<void> Gateway::answer_own(Client& client, Link& link, Exchange& exchan
   if (exchange.route == nullptr) {
     exchange.record.route = "OPTIONS";
     exchange.record.status = 204;
-    Answer answer{204, {}, exchange.answer_fields};
-    Result<void> sent = co_await client.send_whole(std::move(answer), {}, stall, &link.cancel);
+    const Answer answer{204, {}, exchange.answer_fields, exchange.id_text};
+    Result<void> sent = co_await client.send_whole(answer, {}, stall, &link.cancel);
     if (!sent) client.close_after_answer();
     co_return;
   }
@@ -204,8 +204,8 @@ net::Task<void> Gateway::answer_own(Client& client, Link& link, Exchange& exchan
                               stall, &link.cancel);
   }
   exchange.record.status = 200;
-  Answer answer{200, own->content_type, exchange.answer_fields};
-  Result<void> sent = co_await client.send_whole(std::move(answer), own->body, stall, &link.cancel);
+  const Answer answer{200, own->content_type, exchange.answer_fields, exchange.id_text};
+  Result<void> sent = co_await client.send_whole(answer, own->body, stall, &link.cancel);
   if (!sent) client.close_after_answer();
 }
 

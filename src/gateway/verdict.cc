@@ -80,8 +80,8 @@ bool is_media_type(std::string_view content_type, std::string_view media_type) {
 
 Verdict judge(const Route& route, int status, std::string_view content_type,
               const wire::DocumentFacts& facts) {
-  const std::string text = facts.error.empty() ? fmt::format("status {}", status) : facts.error;
   if (status == 200) return judge_success(route, content_type, facts);
+  const std::string text = facts.error.empty() ? fmt::format("status {}", status) : facts.error;
   // A 404 that is no JSON speaks of the route, not of the model: an Ollama that is older than it.
   if (status == 404 && !facts.valid) return {};
   // "model 'x' not found": placement. Another 404 is about something in the request.

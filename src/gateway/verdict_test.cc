@@ -13,7 +13,7 @@ Verdict verdict(std::string_view path, int status, std::string_view type, std::s
   wire::RequestHead head;
   head.method = wire::Method::kPost;
   head.path = path;
-  return judge(*match_route(head)->route, status, type, wire::DocumentReader().read(body));
+  return judge(*match_route(head)->route, status, type, wire::read_document(body));
 }
 
 Verdict chat(int status, std::string_view body) {

@@ -38,19 +38,42 @@ std::optional<Endpoint> Endpoint::parse(std::string_view text) {
   return endpoint;
 }
 
-std::optional<Endpoint> Endpoint::from_literal(std::string_view address, std::uint16_t port) {
-  char text[INET6_ADDRSTRLEN] = {};
-  if (address.size() >= sizeof(text) || address.find('\0') != std::string_view::npos) {
-    return std::nullopt;
+namespace {
+
+// "127.0.0.1", as inet_pton reads it: four numbers without leading zeros.
+bool read_v4(std::string_view text, unsigned char* bytes) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (int i = 0; i < 4; ++i) {
+    if (i > 0 && (at == end || *at++ != '.')) return false;
+    const char* const digits = at;
+    unsigned value = 0;
+    while (at != end && *at >= '0' && *at <= '9' && value < 256) {
+      value = value * 10 + static_cast<unsigned>(*at++ - '0');
+    }
+    const auto length = at - digits;
+    if (length == 0 || value > 255 || (length > 1 && *digits == '0')) return false;
+    bytes[i] = static_cast<unsigned char>(value);
   }
-  std::copy(address.begin(), address.end(), text);
+  return at == end;
+}
+
+bool read_v6(std::string_view text, unsigned char* bytes) {
+  char terminated[INET6_ADDRSTRLEN] = {};
+  if (text.size() >= sizeof(terminated) || text.find('\0') != std::string_view::npos) return false;
+  std::copy(text.begin(), text.end(), terminated);
+  return inet_pton(AF_INET6, terminated, bytes) == 1;
+}
+
+}  // namespace
+
+std::optional<Endpoint> Endpoint::from_literal(std::string_view address, std::uint16_t port) {
   Endpoint endpoint;
   endpoint.port_ = port;
   endpoint.v6_ = address.find(':') != std::string_view::npos;
-  if (inet_pton(endpoint.v6_ ? AF_INET6 : AF_INET, text, endpoint.bytes_) != 1) {
-    return std::nullopt;
-  }
-  return endpoint;
+  const bool read =
+      endpoint.v6_ ? read_v6(address, endpoint.bytes_) : read_v4(address, endpoint.bytes_);
+  return read ? std::optional(endpoint) : std::nullopt;
 }
 
 Endpoint Endpoint::from_sockaddr(const sockaddr* address) {

@@ -70,6 +70,22 @@ void Loop::abandon() {
   starting_.clear();
 }
 
+std::string Loop::take_buffer() {
+  if (buffers_.empty()) return {};
+  std::string buffer = std::move(buffers_.back());
+  buffers_.pop_back();
+  return buffer;
+}
+
+// At most half a megabyte: more are out only in a burst, and larger ones are rare.
+void Loop::give_buffer(std::string buffer) {
+  constexpr std::size_t kMost = 32;
+  constexpr std::size_t kLargest = 16 * 1024;
+  if (buffers_.size() == kMost || buffer.capacity() > kLargest) return;
+  buffer.clear();
+  buffers_.push_back(std::move(buffer));
+}
+
 void Loop::post(std::function<void()> work) {
   bool first = false;
   {

@@ -66,6 +66,11 @@ class Loop {
   std::span<char> scratch() { return {scratch_.get(), kScratchBytes}; }
   static constexpr std::size_t kScratchBytes = 64 * 1024;
 
+  // An empty string, with the room of one that was given back: for what has arrived and must
+  // outlast the turn. Requests are alike, and memory of their size is dear to get and to give back.
+  std::string take_buffer();
+  void give_buffer(std::string buffer);
+
   class SleepAwaiter : public Waiter {
    public:
     SleepAwaiter(Loop& loop, Instant until, Cancel* cancel)
@@ -166,6 +171,7 @@ class Loop {
   std::size_t live_tasks_ = 0;
   std::vector<Queued> timers_;  // binary heap by due
   std::unique_ptr<char[]> scratch_;
+  std::vector<std::string> buffers_;  // empty strings with room
   bool turning_ = false;
   bool quiescent_ = false;
 

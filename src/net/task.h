@@ -6,10 +6,13 @@
 // temporaries twice), no capturing-lambda coroutines (the captures die before the body ends).
 
 #include <coroutine>
+#include <cstddef>
 #include <exception>
 #include <optional>
 #include <type_traits>
 #include <utility>
+
+#include "net/frame_memory.h"
 
 namespace drover::net {
 
@@ -34,6 +37,11 @@ struct TaskPromiseBase {
   std::suspend_always initial_suspend() const noexcept { return {}; }
   Final final_suspend() const noexcept { return {}; }
   void unhandled_exception() const noexcept { std::terminate(); }
+
+  static void* operator new(std::size_t bytes) { return allocate_frame(bytes); }
+  static void operator delete(void* frame, std::size_t bytes) noexcept {
+    release_frame(frame, bytes);
+  }
 };
 
 template <class T>

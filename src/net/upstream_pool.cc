@@ -13,21 +13,19 @@ UpstreamPool::UpstreamPool(Loop& loop, Resolver& resolver, PoolLimits limits)
 
 UpstreamPool::~UpstreamPool() = default;
 
-Task<Result<UpstreamStream>> UpstreamPool::acquire(BackendId backend, HostPort address,
-                                                   Freshness freshness, Cancel* cancel) {
+std::unique_ptr<Stream> UpstreamPool::take_idle(BackendId backend) {
   const auto found = idle_.find(backend);
-  if (freshness == Freshness::kAny && found != idle_.end()) {
-    Connections& connections = found->second;
-    while (!connections.empty()) {
-      Idle newest = std::move(connections.back());
-      connections.pop_back();
-      if (is_usable(newest)) co_return UpstreamStream{std::move(newest.stream), true};
-    }
+  if (found == idle_.end()) return nullptr;
+  Connections& connections = found->second;
+  while (!connections.empty()) {
+    Idle newest = std::move(connections.back());
+    connections.pop_back();
+    if (is_usable(newest)) return std::move(newest.stream);
   }
-  co_return co_await connect(std::move(address), cancel);
+  return nullptr;
 }
 
-Task<Result<UpstreamStream>> UpstreamPool::connect(HostPort address, Cancel* cancel) {
+Task<Result<std::unique_ptr<Stream>>> UpstreamPool::connect(HostPort address, Cancel* cancel) {
   const Instant resolve_by = loop_.now() + limits_.connect_timeout;
   Result<std::vector<Endpoint>> endpoints =
       co_await resolver_.resolve(std::move(address), resolve_by, cancel);
@@ -37,7 +35,7 @@ Task<Result<UpstreamStream>> UpstreamPool::connect(HostPort address, Cancel* can
   for (const Endpoint& endpoint : *endpoints) {
     const Instant deadline = loop_.now() + limits_.connect_timeout;
     Result<std::unique_ptr<Stream>> connected = co_await loop_.connect(endpoint, deadline, cancel);
-    if (connected.ok()) co_return UpstreamStream{std::move(connected).value(), false};
+    if (connected.ok()) co_return connected;
     Error error = std::move(connected).error();
     // A shortage of our own says nothing about any address.
     if (error.kind == ErrorKind::kCancelled || error.origin == Origin::kSelf) co_return error;

@@ -22,25 +22,19 @@ struct PoolLimits {
   Duration connect_timeout = std::chrono::seconds(1);
 };
 
-// A connection and whether it served before: a stale one may be retried unseen on the same
-// instance.
-struct UpstreamStream {
-  std::unique_ptr<Stream> stream;
-  bool reused = false;
-};
-
 class UpstreamPool {
  public:
-  // Both outlive the pool, and the pool outlives every acquire().
+  // Both outlive the pool, and the pool outlives every connect().
   UpstreamPool(Loop& loop, Resolver& resolver, PoolLimits limits);
   ~UpstreamPool();
 
-  enum class Freshness : std::uint8_t { kAny, kNew };
-  // The idle connection used last comes first: it is the most likely to be alive, and the rest can
-  // grow old. Errors as Resolver::resolve and Loop::connect; every address of the name is tried in
-  // turn, each for connect_timeout, and the last one's error is reported.
-  Task<Result<UpstreamStream>> acquire(BackendId backend, HostPort address, Freshness freshness,
-                                       Cancel* cancel);
+  // An idle connection, the one used last: it is the most likely to be alive, and the rest can grow
+  // old. Null: none is idle, so connect. It has served before; a stale one may be retried unseen on
+  // the same instance.
+  std::unique_ptr<Stream> take_idle(BackendId backend);
+  // A new connection. Errors as Resolver::resolve and Loop::connect; every address of the name is
+  // tried in turn, each for connect_timeout, and the last one's error is reported.
+  Task<Result<std::unique_ptr<Stream>>> connect(HostPort address, Cancel* cancel);
   // Only a connection whose answer was read to its end, with keep-alive and nothing left over.
   // Its hang-up must no longer be watched by anybody.
   void give_back(BackendId backend, std::unique_ptr<Stream> stream);
@@ -55,7 +49,6 @@ class UpstreamPool {
   };
   using Connections = std::deque<Idle>;  // oldest first
 
-  Task<Result<UpstreamStream>> connect(HostPort address, Cancel* cancel);
   bool is_usable(const Idle& idle) const;
   void drop_unusable(Connections& connections);
   Instant next_expiry() const;

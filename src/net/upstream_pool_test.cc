@@ -15,7 +15,13 @@ namespace drover::net {
 namespace {
 
 using namespace std::chrono_literals;
-using Freshness = UpstreamPool::Freshness;
+
+// As a relay goes about it.
+enum class Freshness : std::uint8_t { kAny, kNew };
+struct UpstreamStream {
+  std::unique_ptr<Stream> stream;
+  bool reused = false;
+};
 using Acquired = std::optional<Result<UpstreamStream>>;
 
 constexpr BackendId kBackend{7};
@@ -30,8 +36,19 @@ Task<void> accept_all(Listener& listener, std::vector<std::unique_ptr<Stream>>& 
 
 Task<void> acquire_into(UpstreamPool& pool, HostPort address, Freshness freshness, Cancel* cancel,
                         Acquired& out) {
-  Result<UpstreamStream> got = co_await pool.acquire(kBackend, address, freshness, cancel);
-  out.emplace(std::move(got));
+  if (freshness == Freshness::kAny) {
+    std::unique_ptr<Stream> idle = pool.take_idle(kBackend);
+    if (idle != nullptr) {
+      out.emplace(UpstreamStream{std::move(idle), true});
+      co_return;
+    }
+  }
+  Result<std::unique_ptr<Stream>> got = co_await pool.connect(address, cancel);
+  if (got) {
+    out.emplace(UpstreamStream{std::move(*got), false});
+  } else {
+    out.emplace(std::move(got).error());
+  }
 }
 
 // A server on 10.0.0.1:80 known as "gpu" and a pool that uses it.

@@ -1,7 +1,5 @@
 #include "wire/answer_record.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -112,68 +110,31 @@ void overlay(T& old, const T& said) {
   if (said != T{}) old = said;
 }
 
-// --- of a document that was parsed already ---
+// --- of a document that lies whole ---
 
-std::uint64_t count_of(const simdjson::dom::element& value) {
-  std::uint64_t count = 0;
-  return value.get(count) == simdjson::SUCCESS ? count : 0;
-}
-
-void read_tokens(Usage& usage, const simdjson::dom::element& said) {
-  simdjson::dom::object fields;
-  if (said.get(fields) != simdjson::SUCCESS) return;
-  for (const auto& [name, value] : fields) {
-    if (value.is_number()) token_count(usage, key_of(name), count_of(value));
+void read_tokens(Usage& usage, const PlainValue& said) {
+  if (said.kind != PlainValue::Kind::kObject) return;
+  for (PlainContainer fields(said.text); fields.next();) {
+    const bool number = fields.value().kind == PlainValue::Kind::kNumber;
+    if (number) token_count(usage, key_of(fields.key()), whole_number(fields.value().text));
   }
 }
 
-void read_error(RecordFacts& facts, const simdjson::dom::element& said) {
-  std::string_view text;
-  bool flag = true;
-  const bool is_text = said.get(text) == simdjson::SUCCESS;
-  const bool is_false = said.get(flag) == simdjson::SUCCESS && !flag;
-  std::int64_t number = 1;
-  const bool is_zero = said.get(number) == simdjson::SUCCESS && number == 0;
-  facts.has_error = is_text ? !text.empty() : !said.is_null() && !is_false && !is_zero;
-  facts.error = printable_error(text);
-  simdjson::dom::object fields;
-  if (!facts.has_error || said.get(fields) != simdjson::SUCCESS) return;
-  for (const auto& [name, value] : fields) {
-    const bool message = facts.error.empty() && key_of(name) == Key::kMessage;
-    if (message && value.get(text) == simdjson::SUCCESS) facts.error = printable_error(text);
+bool read_plain_error(RecordFacts& facts, const PlainValue& said) {
+  using Kind = PlainValue::Kind;
+  const bool none = said.kind == Kind::kNull || said.kind == Kind::kFalse ||
+                    (said.kind == Kind::kNumber && is_zero(said.text));
+  facts.has_error = said.is_text() ? !said.text.empty() : !none;
+  facts.error = said.is_text() ? printable_error(said.text) : std::string();
+  if (said.is_text()) return !said.has_escapes;
+  if (said.kind != Kind::kObject) return true;
+  for (PlainContainer fields(said.text); fields.next();) {
+    const PlainValue& text = fields.value();
+    if (!text.is_text() || !facts.error.empty() || key_of(fields.key()) != Key::kMessage) continue;
+    if (text.has_escapes) return false;
+    facts.error = printable_error(text.text);
   }
-}
-
-void read_field(RecordFacts& facts, Key key, const simdjson::dom::element& value) {
-  std::string_view text;
-  bool flag = false;
-  simdjson::dom::object fields;
-  switch (key) {
-    case Key::kOther:
-      return;
-    case Key::kDone:
-      facts.done = value.get(flag) == simdjson::SUCCESS && flag;
-      facts.done_false = value.is_bool() && !flag;
-      return;
-    case Key::kType:
-      facts.type = value.get(text) == simdjson::SUCCESS ? text.substr(0, kMaxType) : text;
-      return;
-    case Key::kError:
-      return read_error(facts, value);
-    case Key::kUsage:
-      return read_tokens(facts.tokens, value);
-    case Key::kMessage:
-      if (value.get(text) == simdjson::SUCCESS) facts.message = printable_error(text);
-      [[fallthrough]];
-    case Key::kResponse:
-      if (value.get(fields) != simdjson::SUCCESS) return;
-      for (const auto& [name, inner] : fields) {
-        if (key_of(name) == Key::kUsage) read_tokens(facts.tokens, inner);
-      }
-      return;
-    default:
-      if (value.is_number()) native_number(facts.native, key, count_of(value));
-  }
+  return true;
 }
 
 }  // namespace
@@ -217,10 +178,38 @@ const std::string& error_text(const RecordFacts& facts) {
   return facts.message.empty() ? unsaid : facts.message;
 }
 
-RecordFacts read_record(const simdjson::dom::object& record) {
-  RecordFacts facts;
-  for (const auto& [name, value] : record) read_field(facts, key_of(name), value);
-  return facts;
+bool read_plain_field(RecordFacts& facts, std::string_view name, const PlainValue& value) {
+  using Kind = PlainValue::Kind;
+  const Key key = key_of(name);
+  switch (key) {
+    case Key::kOther:
+      return true;
+    case Key::kDone:
+      facts.done = value.kind == Kind::kTrue;
+      facts.done_false = value.kind == Kind::kFalse;
+      return true;
+    case Key::kType:
+      facts.type = value.is_text() ? value.text.substr(0, kMaxType) : std::string_view();
+      return !value.has_escapes;
+    case Key::kError:
+      return read_plain_error(facts, value);
+    case Key::kUsage:
+      read_tokens(facts.tokens, value);
+      return true;
+    case Key::kMessage:
+      if (value.is_text()) facts.message = printable_error(value.text);
+      if (value.has_escapes) return false;
+      [[fallthrough]];
+    case Key::kResponse:
+      if (value.kind != Kind::kObject) return true;
+      for (PlainContainer fields(value.text); fields.next();) {
+        if (key_of(fields.key()) == Key::kUsage) read_tokens(facts.tokens, fields.value());
+      }
+      return true;
+    default:
+      if (value.kind == Kind::kNumber) native_number(facts.native, key, whole_number(value.text));
+      return true;
+  }
 }
 
 // The text is one byte over the limit, so that a cut is noticed.

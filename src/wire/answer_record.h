@@ -10,10 +10,7 @@
 
 #include "base/ask.h"
 #include "wire/json_scanner.h"
-
-namespace simdjson::dom {
-class object;
-}
+#include "wire/plain_json.h"
 
 namespace drover::wire {
 
@@ -34,8 +31,9 @@ void merge(Usage& usage, const Usage& said);
 // What a record with an error says of it.
 const std::string& error_text(const RecordFacts& facts);
 
-// Of a document that was parsed already, and has no escapes in its keys.
-RecordFacts read_record(const simdjson::dom::object& record);
+// One top-level field of a record that lies whole. False: it is written in a way that only
+// RecordReader reads, so it has to read the record.
+bool read_plain_field(RecordFacts& facts, std::string_view name, const PlainValue& value);
 
 // At most 200 bytes, whole characters, control bytes escaped: fit for a log line and an answer.
 std::string printable_error(std::string_view text);

@@ -2,11 +2,10 @@
 
 #include <simdjson.h>
 
-#include <array>
-#include <cstring>
 #include <optional>
 
 #include "wire/answer_record.h"
+#include "wire/plain_json.h"
 
 namespace drover::wire {
 namespace {
@@ -50,48 +49,68 @@ DocumentFacts facts_of(const RecordFacts& record, bool unfinished) {
   return out;
 }
 
-// What the two ways of reading might see differently goes the long way: a key may be spelled with
-// escapes, and newer versions of simdjson skip a byte order mark.
-bool is_plain(std::string_view body) {
-  return body.find("\\u") == std::string_view::npos && !body.starts_with('\xEF');
-}
+// The end of an answer in the dialects that say it elsewhere than in "done". Of several fields of
+// one name the first counts.
+struct Ends {
+  std::optional<PlainValue> status;
+  std::optional<PlainValue> stop_reason;
+  std::optional<PlainValue> choices;
+
+  void take(std::string_view key, const PlainValue& value) {
+    if (key == "status" && !status) status = value;
+    if (key == "stop_reason" && !stop_reason) stop_reason = value;
+    if (key == "choices" && !choices) choices = value;
+  }
+  bool unfinished() const {
+    if (status && status->is_text()) return status->text == "in_progress";
+    if (stop_reason) return stop_reason->kind == PlainValue::Kind::kNull;
+    if (!choices || choices->kind != PlainValue::Kind::kArray) return false;
+    for (PlainContainer list(choices->text); list.next();) {
+      if (list.value().kind == PlainValue::Kind::kObject && is_cut(list.value().text)) return true;
+    }
+    return false;
+  }
+
+ private:
+  static bool is_cut(std::string_view choice) {
+    for (PlainContainer fields(choice); fields.next();) {
+      if (fields.key() != "finish_reason") continue;
+      return fields.value().kind == PlainValue::Kind::kNull;
+    }
+    return false;
+  }
+};
 
 }  // namespace
 
-struct DocumentReader::State {
-  // None: it is too long, no object, or not JSON in simdjson's eyes, which do not see numbers that
-  // are larger than 64 bits.
-  std::optional<DocumentFacts> read_short(std::string_view body) {
-    if (!ready || body.size() > kShort || !is_plain(body)) return std::nullopt;
-    std::memcpy(padded.data(), body.data(), body.size());
-    dom::object document;
-    if (parser.parse(padded.data(), body.size(), false).get(document) != simdjson::SUCCESS) {
-      return std::nullopt;
-    }
-    return facts_of(read_record(document), may_be_unfinished(body) && is_unfinished(document));
+std::optional<DocumentFacts> read_plain_document(std::string_view body) {
+  RecordFacts record;
+  Ends ends;
+  PlainContainer document(body);
+  if (!document.is_object()) return std::nullopt;
+  while (document.next()) {
+    if (!read_plain_field(record, document.key(), document.value())) return std::nullopt;
+    ends.take(document.key(), document.value());
   }
+  if (!document.complete()) return std::nullopt;
+  return facts_of(record, ends.unfinished());
+}
 
-  dom::parser parser;
-  // Out of memory: then the other way reads everything.
-  const bool ready = parser.allocate(kShort, JsonScanner::Options().max_depth) == simdjson::SUCCESS;
-  std::array<char, kShort + simdjson::SIMDJSON_PADDING> padded;
-};
-
-DocumentReader::DocumentReader() : state_(std::make_unique<State>()) {}
-DocumentReader::~DocumentReader() = default;
-
-DocumentFacts DocumentReader::read(std::string_view body) {
-  if (std::optional<DocumentFacts> facts = state_->read_short(body)) return *std::move(facts);
+DocumentFacts read_any_document(std::string_view body) {
   RecordReader record;
   const std::string_view rest = record.feed(body);
   if (!record.closed() || !is_blank(rest)) return {};
   if (!may_be_unfinished(body)) return facts_of(record.facts(), false);
-  // Its own parser, whose memory goes with it: this one is as large as the document.
   dom::parser parser;
   dom::object document;
   const simdjson::padded_string padded(body);
   const bool read = parser.parse(padded).get(document) == simdjson::SUCCESS;
   return facts_of(record.facts(), read && is_unfinished(document));
+}
+
+DocumentFacts read_document(std::string_view body) {
+  std::optional<DocumentFacts> facts = read_plain_document(body);
+  return facts ? *std::move(facts) : read_any_document(body);
 }
 
 }  // namespace drover::wire

@@ -2,8 +2,7 @@
 // What an answer that is one JSON document (stream: false) says about itself: StreamWatch's
 // questions, asked once.
 
-#include <cstddef>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,20 +20,12 @@ struct DocumentFacts {
   Usage usage;
 };
 
-// Keeps the memory that reading takes, some twenty times kShort, for the next document.
-class DocumentReader {
- public:
-  // Up to this many bytes a document is read at once, whole; a longer one in one pass that keeps
-  // nothing, at several times the cost for each byte.
-  static constexpr std::size_t kShort = 16 * 1024;
+DocumentFacts read_document(std::string_view body);
 
-  DocumentReader();
-  ~DocumentReader();
-  DocumentFacts read(std::string_view body);
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
+// The two ways that it goes. The short one, for what is written as nearly all documents are; none:
+// something about this one is rare, or wrong.
+std::optional<DocumentFacts> read_plain_document(std::string_view body);
+// And the one for everything.
+DocumentFacts read_any_document(std::string_view body);
 
 }  // namespace drover::wire

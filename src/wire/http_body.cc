@@ -74,6 +74,13 @@ Result<BodyDecoder::Step> BodyDecoder::next(std::string_view input) {
   return step;
 }
 
+bool BodyDecoder::take_whole(std::string_view input) {
+  if (state_ != State::kData || left_ != input.size()) return false;
+  left_ = 0;
+  state_ = State::kDone;
+  return true;
+}
+
 Result<void> BodyDecoder::end() {
   if (state_ == State::kUntilClose) state_ = State::kDone;
   if (done()) return Done{};

@@ -28,6 +28,9 @@ class BodyDecoder {
   // done() first: a body of no bytes is complete before any call. After an Error every call gives
   // the same one.
   Result<Step> next(std::string_view input);
+  // The usual body of a known length, which came in one piece: `input` is all that was still to
+  // come, and nothing else. False, and nothing is taken, when it is not.
+  bool take_whole(std::string_view input);
 
   // The connection ended. kUntilClose: fine, and done. Otherwise an Error unless done.
   Result<void> end();

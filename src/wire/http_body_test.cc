@@ -34,6 +34,19 @@ Decoded decode(BodyDecoder decoder, std::string_view bytes, std::size_t piece) {
   return out;
 }
 
+TEST(BodyDecoder, TakesAWholeBodyOnlyWhenItIsAllThatComes) {
+  BodyDecoder counted(Framing::kLength, 5, Origin::kInstance);
+  EXPECT_FALSE(counted.take_whole("abcdef")) << "something follows";
+  EXPECT_FALSE(counted.take_whole("abcd")) << "something is missing";
+  EXPECT_FALSE(counted.done());
+  EXPECT_EQ(counted.next("ab")->consumed, 2u);
+  EXPECT_TRUE(counted.take_whole("cde"));
+  EXPECT_TRUE(counted.done());
+  EXPECT_FALSE(counted.take_whole(""));
+  EXPECT_FALSE(BodyDecoder(Framing::kChunked, 0, Origin::kInstance).take_whole("2"));
+  EXPECT_FALSE(BodyDecoder(Framing::kUntilClose, 0, Origin::kInstance).take_whole(""));
+}
+
 Decoded chunks(std::string_view bytes, std::size_t piece = SIZE_MAX) {
   return decode(BodyDecoder(Framing::kChunked, 0, Origin::kClient), bytes, piece);
 }

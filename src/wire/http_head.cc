@@ -1,6 +1,8 @@
 #include "wire/http_head.h"
 
 #include <array>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "wire/http_chars.h"
@@ -31,17 +33,26 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+template <class Block>
+Block load(const char* at) {
+  Block block = 0;
+  std::memcpy(&block, at, sizeof(block));
+  return block;
+}
+
+// Several characters at once. They may differ in the bit that makes a letter upper case, and only
+// in letters, which of all that a lower-case name consists of have the bit 0x40.
+bool is_block_of(std::uint64_t name, std::uint64_t lower_case_name) {
+  constexpr std::uint64_t kCase = 0x2020202020202020U;
+  constexpr std::uint64_t kLetter = 0x4040404040404040U;
+  const std::uint64_t differs = name ^ lower_case_name;
+  return (differs & ~kCase) == 0 && ((differs << 1U) & ~lower_case_name & kLetter) == 0;
+}
+
 // RFC 9110 7.6.1, the fields that older texts list as well, and the upgrade to HTTP/2.
-constexpr std::array<std::string_view, 10> kHopByHop = {"connection",
-                                                        "keep-alive",
-                                                        "proxy-connection",
-                                                        "proxy-authenticate",
-                                                        "proxy-authorization",
-                                                        "te",
-                                                        "trailer",
-                                                        "transfer-encoding",
-                                                        "upgrade",
-                                                        "http2-settings"};
+constexpr FieldNames kHopByHop(std::to_array<std::string_view>(
+    {"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
+     "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"}));
 
 constexpr std::array<std::pair<int, std::string_view>, 44> kReasons = {{
     {100, "Continue"},
@@ -93,8 +104,22 @@ constexpr std::array<std::pair<int, std::string_view>, 44> kReasons = {{
 }  // namespace
 
 bool is_lower_case_of(std::string_view name, std::string_view lower_case_name) {
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    if (to_lower(name[i]) != lower_case_name[i]) return false;
+  const char* const a = name.data();
+  const char* const b = lower_case_name.data();
+  const std::size_t size = name.size();
+  // Blocks may overlap, so that there is no rest.
+  if (size >= 8) {
+    for (std::size_t i = 0; i + 8 < size; i += 8) {
+      if (!is_block_of(load<std::uint64_t>(a + i), load<std::uint64_t>(b + i))) return false;
+    }
+    return is_block_of(load<std::uint64_t>(a + size - 8), load<std::uint64_t>(b + size - 8));
+  }
+  if (size >= 4) {
+    return is_block_of(load<std::uint32_t>(a), load<std::uint32_t>(b)) &&
+           is_block_of(load<std::uint32_t>(a + size - 4), load<std::uint32_t>(b + size - 4));
+  }
+  for (std::size_t i = 0; i < size; ++i) {
+    if (to_lower(a[i]) != b[i]) return false;
   }
   return true;
 }
@@ -131,12 +156,7 @@ bool list_has_token(std::string_view value, std::string_view token) {
   return false;
 }
 
-bool is_hop_by_hop(std::string_view name) {
-  for (const std::string_view hop : kHopByHop) {
-    if (field_is(name, hop)) return true;
-  }
-  return false;
-}
+bool is_hop_by_hop(std::string_view name) { return kHopByHop.contains(name); }
 
 std::string_view reason_phrase(int status) {
   for (const auto& [code, phrase] : kReasons) {

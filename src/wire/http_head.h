@@ -6,6 +6,8 @@
 // Error. They remember how far they looked, so a head that dribbles in costs linear time.
 // All views point into the bytes given to the successful call: they live as long as those do.
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -31,11 +33,37 @@ struct Field {
   std::string_view value;  // without surrounding white space
 };
 
-// Case-insensitive for ASCII.
-bool is_lower_case_of(std::string_view name, std::string_view lower_case_name);  // of one length
+// Case-insensitive for ASCII. `lower_case_name` is of the same length, and of lower-case letters
+// and characters below '@', as hyphens, digits and slashes are.
+bool is_lower_case_of(std::string_view name, std::string_view lower_case_name);
 inline bool field_is(std::string_view name, std::string_view lower_case_name) {
   return name.size() == lower_case_name.size() && is_lower_case_of(name, lower_case_name);
 }
+
+// A closed list of field names, in lower case, of less than 32 bytes each. Length and first letter
+// tell nearly all of them apart.
+template <std::size_t N>
+class FieldNames {
+ public:
+  constexpr explicit FieldNames(std::array<std::string_view, N> names) : names_(names) {
+    std::sort(names_.begin(), names_.end(),
+              [](std::string_view a, std::string_view b) { return a.size() < b.size(); });
+    for (const std::string_view name : names_) ++from_[name.size() + 1];
+    for (std::size_t i = 1; i < from_.size(); ++i) from_[i] += from_[i - 1];
+  }
+  constexpr bool contains(std::string_view name) const {
+    if (name.size() >= kLongest) return false;
+    for (std::size_t i = from_[name.size()]; i < from_[name.size() + 1]; ++i) {
+      if ((name[0] | 0x20) == names_[i][0] && is_lower_case_of(name, names_[i])) return true;
+    }
+    return false;
+  }
+
+ private:
+  static constexpr std::size_t kLongest = 32;
+  std::array<std::string_view, N> names_;          // shortest first
+  std::array<std::uint8_t, kLongest + 1> from_{};  // by length: where those begin
+};
 
 enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete, kOptions, kOther };
 

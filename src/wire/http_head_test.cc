@@ -18,6 +18,34 @@ TEST(HttpFields, NamesCompareWithoutCase) {
   EXPECT_TRUE(field_is("", ""));
 }
 
+// The bytes are compared several at a time: one that differs is seen at every place.
+TEST(HttpFields, ADifferenceIsSeenAtEveryPlaceOfEveryLength) {
+  const std::string letters = "x-forwarded-for-0123456789/abcdef";
+  for (std::size_t size = 1; size <= letters.size(); ++size) {
+    const std::string lower = letters.substr(0, size);
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string name = lower;
+        name[at] = static_cast<char>(byte);
+        const bool upper = byte >= 'A' && byte <= 'Z' && byte + 32 == lower[at];
+        EXPECT_EQ(field_is(name, lower), upper || byte == static_cast<unsigned char>(lower[at]))
+            << name;
+      }
+    }
+  }
+}
+
+TEST(HttpFields, AListOfNamesHoldsThemInAnyCase) {
+  constexpr FieldNames names(std::to_array<std::string_view>({"host", "cookie", "te", "accept"}));
+  for (const char* name : {"Host", "host", "COOKIE", "TE", "te", "Accept"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+  for (const char* name :
+       {"", "hos", "hostx", "cookies", "t", "tf", "Expect", "x-very-long-name-of-a-field-indeed"}) {
+    EXPECT_FALSE(names.contains(name)) << name;
+  }
+}
+
 TEST(HttpFields, ListsAreSearchedByMember) {
   EXPECT_TRUE(list_has_token("close", "close"));
   EXPECT_TRUE(list_has_token("a, \tClose\t ,b", "close"));

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "wire/json_fuzz_grammar.h"
 #include "wire/json_scan.h"
+#include "wire/plain_request.h"
 
 namespace {
 
@@ -43,6 +44,7 @@ std::string show(const Result<RequestFacts>& result) {
   out += result->include_usage ? 'u' : '-';
   out += result->has_tools ? 't' : '-';
   out += result->empty_prompt ? 'e' : '-';
+  out += std::to_string(result->num_ctx.value_or(0));
   for (const Edit& edit : result->edits) {
     out += '/' + std::to_string(edit.offset) + '+' + std::to_string(edit.length) + edit.text;
   }
@@ -88,6 +90,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(show(inspect(body, 1, 0)) == facts);
   require(show(inspect(body, 7, size)) == facts);
   require(show(inspect(body, 64, size)) == facts);
+  const auto plain = drover::wire::read_plain_request(body, {});
+  if (plain) require(show(*plain) == facts);
   if (!whole) return 0;
   const std::string canonical = edited(std::string(body), *whole);
   const auto again = inspect(canonical, canonical.size() + 1, 0);

@@ -2,59 +2,19 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <functional>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 #include "wire/json_scanner.h"
+#include "wire/plain_request.h"
+#include "wire/request_keys.h"
 
 namespace drover::wire {
 namespace {
 
 using Event = JsonScanner::Event;
-
-// In the order of kKnownKeys. Only the first ones carry a fact; all of them must be unambiguous,
-// because the instance acts on them.
-enum class Key : std::uint8_t {
-  kModel,
-  kName,
-  kStream,
-  kPrompt,
-  kMessages,
-  kTools,
-  kFormat,
-  kOptions,
-  kStreamOptions,
-  kOther,
-};
-
-constexpr std::array<std::string_view, 22> kKnownKeys = {"model",
-                                                         "name",
-                                                         "stream",
-                                                         "prompt",
-                                                         "messages",
-                                                         "tools",
-                                                         "format",
-                                                         "options",
-                                                         "stream_options",
-                                                         "keep_alive",
-                                                         "input",
-                                                         "think",
-                                                         "raw",
-                                                         "template",
-                                                         "system",
-                                                         "context",
-                                                         "images",
-                                                         "suffix",
-                                                         "truncate",
-                                                         "shift",
-                                                         "max_tokens",
-                                                         "_debug_render_only"};
-
-constexpr std::string_view kIncludeUsage = "include_usage";
-constexpr std::string_view kNumCtx = "num_ctx";
+using Key = RequestKey;
 
 // More top-level keys than any API of ours has fields, and few enough to compare one by one.
 constexpr std::size_t kMaxKeys = 256;
@@ -79,34 +39,6 @@ void fold_into(std::string& out, std::string_view text) {
       out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     }
   }
-}
-
-// Most keys are their own folded form.
-bool is_folded(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
-  });
-}
-
-// The place in kKnownKeys, or its size.
-std::size_t known_index(std::string_view folded) {
-  if (folded.empty()) return kKnownKeys.size();
-  std::size_t i = 0;
-  for (; i < kKnownKeys.size(); ++i) {
-    const std::string_view known = kKnownKeys[i];
-    if (known.size() == folded.size() && known[0] == folded[0] && known == folded) break;
-  }
-  return i;
-}
-
-// As Ollama reads the option: a number of any spelling, less its fraction. None for what is no
-// context, or more than a double counts exactly.
-std::optional<std::uint64_t> context_of(std::string_view number) {
-  constexpr double kExact = 9007199254740992.0;  // 2^53
-  double value = 0;
-  const auto read = std::from_chars(number.data(), number.data() + number.size(), value);
-  if (read.ec != std::errc{} || value < 1 || value >= kExact) return std::nullopt;
-  return static_cast<std::uint64_t>(value);
 }
 
 // The folded keys of one object, as hashes. Two keys with one hash are refused as a duplicate: by
@@ -176,12 +108,22 @@ struct RequestInspector::State {
   bool inner_is_num_ctx = false;
 };
 
-RequestInspector::RequestInspector(JsonLimits limits) : state_(std::make_unique<State>(limits)) {}
+RequestInspector::RequestInspector(JsonLimits limits) : limits_(limits) {}
 RequestInspector::~RequestInspector() = default;
 RequestInspector::RequestInspector(RequestInspector&&) noexcept = default;
 
+RequestInspector::State& RequestInspector::state() {
+  if (state_ == nullptr) state_ = std::make_unique<State>(limits_);
+  return *state_;
+}
+
+bool RequestInspector::take_whole(std::string_view body) {
+  facts_ = read_plain_request(body, limits_);
+  return facts_.has_value();
+}
+
 Result<void> RequestInspector::feed(std::string_view piece) {
-  State& s = *state_;
+  State& s = state();
   while (!s.error) {
     const Event event = s.scanner.next(piece);
     if (event == Event::kMore) return {};
@@ -191,7 +133,8 @@ Result<void> RequestInspector::feed(std::string_view piece) {
 }
 
 Result<RequestFacts> RequestInspector::finish() {
-  State& s = *state_;
+  if (facts_) return *std::exchange(facts_, std::nullopt);
+  State& s = state();
   if (!s.error && s.scanner.offset() == 0) s.refuse("missing request body", 0);
   if (!s.error && !s.scanner.complete()) {
     s.refuse("the request body ends before its JSON does", s.scanner.offset());

@@ -58,12 +58,19 @@ class RequestInspector {
   ~RequestInspector();
   RequestInspector(RequestInspector&&) noexcept;
 
+  // The body lies here whole, and nothing was fed. True: it is read, nothing has to be fed. False:
+  // it is not written as most are, so feed it.
+  bool take_whole(std::string_view body);
   Result<void> feed(std::string_view piece);
   Result<RequestFacts> finish();
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  State& state();
+
+  JsonLimits limits_;
+  std::unique_ptr<State> state_;       // null until something is fed
+  std::optional<RequestFacts> facts_;  // of a body that was taken whole
 };
 
 }  // namespace drover::wire

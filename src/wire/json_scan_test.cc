@@ -6,12 +6,20 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "wire/plain_request.h"
 
 namespace drover::wire {
 namespace {
 
+std::string show(const Result<RequestFacts>& result);
+
+// Also by the short way: what that accepts, it has to read alike.
 Result<RequestFacts> inspect(std::string_view body, std::size_t step = std::string_view::npos) {
   RequestInspector inspector;
+  if (step == std::string_view::npos && inspector.take_whole(body)) {
+    const auto plain = inspector.finish();
+    EXPECT_EQ(show(plain), show(inspect(body, 64))) << body;
+  }
   while (!body.empty()) {
     const std::string_view piece = body.substr(0, step);
     body.remove_prefix(piece.size());
@@ -28,6 +36,7 @@ std::string show(const Result<RequestFacts>& result) {
   out += " usage=" + std::to_string(static_cast<int>(f.include_usage));
   out += " tools=" + std::to_string(static_cast<int>(f.has_tools));
   out += " empty=" + std::to_string(static_cast<int>(f.empty_prompt));
+  if (f.num_ctx) out += " num_ctx=" + std::to_string(*f.num_ctx);
   for (const Edit& edit : f.edits) {
     out += " " + std::to_string(edit.offset) + "+" + std::to_string(edit.length) + ":" + edit.text;
   }
@@ -54,6 +63,95 @@ void expect_refused(std::string_view body, std::string_view part_of_message) {
 
 std::string nested(std::size_t depth) {
   return R"({"model":"m","x":)" + std::string(depth, '[') + std::string(depth, ']') + "}";
+}
+
+TEST(RequestInspector, OrdinaryRequestsGoTheShortWay) {
+  for (
+      const char* body :
+      {R"({"model":"llama3","messages":[{"role":"user","content":"a \"b\"\n\u00e9 \ud83d\ude00 ü"}]})",
+       R"({"model":"m","prompt":"hi","stream":false,"options":{"num_ctx":8192,"temperature":0.5}})",
+       R"({"stream":true,"stream_options":{"include_usage":true},"messages":[],"model":"m"})",
+       R"( {"model" : "m" , "tools" : [ {"type":"function"} ] , "format" : "json", "x" : null } )",
+       R"({"model":"m","tools":[],"format":"","prompt":"","messages":[]})", R"({"name":"m"})",
+       R"({"model":"","name":"m"})", R"({"model":null,"input":["a"]})"}) {
+    EXPECT_TRUE(read_plain_request(body, {})) << body;
+    (void)inspect(body);
+  }
+}
+
+TEST(RequestInspector, WhateverIsRareOrWrongGoesTheLongWay) {
+  for (const char* body : {"",
+                           "[]",
+                           "3",
+                           R"({"model":"m"}x)",
+                           R"({"model":"m")",
+                           R"({"Model":"m"})",
+                           R"({"mod\u0065l":"m"})",
+                           R"({"model":"m","model":"m"})",
+                           R"({"x":1,"x":2})",
+                           R"({"model":"a\nb"})",
+                           R"({"model":3})",
+                           R"({"stream":1})",
+                           R"({"options":{"a":1,"a":2}})",
+                           R"({"options":{"A":1}})",
+                           R"({"x":1e3})",
+                           R"({"x":1234567890123456})",
+                           R"({"x":01})",
+                           R"({"x":-})",
+                           R"({"x":1.})",
+                           R"({"x":"\x"})",
+                           R"({"x":"\u12g4"})",
+                           R"({"x":tru})",
+                           R"({"x":})",
+                           R"({"x":{"y":}})",
+                           R"({"x":[1,]})",
+                           R"({"x"})",
+                           R"({"x":1]})",
+                           R"({"x":[1}})",
+                           R"({"x":[1,]})",
+                           R"({"x":[1 2]})",
+                           R"({,"x":1})",
+                           R"({"x":1,})",
+                           R"({"x":[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]})",
+                           "{\"x\":\"\xff\"}",
+                           "{\"x\":\"\xed\xa0\x80\"}",
+                           "{\"x\":\"\x01\"}",
+                           "{\"x\":\"\xc3\"}",
+                           "{\"\xc3\xbc\":1}"}) {
+    EXPECT_FALSE(read_plain_request(body, {})) << body;
+  }
+  EXPECT_FALSE(read_plain_request(R"({"model":")" + std::string(513, 'm') + R"("})", {}));
+  std::string many = "{";
+  for (int i = 0; i < 30; ++i) many += "\"k" + std::to_string(i) + "\":1,";
+  EXPECT_FALSE(read_plain_request(many + "\"model\":\"m\"}", {}));
+}
+
+// Any one byte of an ordinary request changed to any other, and the request cut anywhere.
+TEST(RequestInspector, TheShortWayAcceptsNothingThatTheLongWayReadsOtherwise) {
+  const std::string body =
+      R"({"model":"m","stream":true,"options":{"num_ctx":512},"stream_options":{"include_usage":true},)"
+      R"("prompt":"a \"b\" \u00e9 ü","tools":[{"a":[1.5,-2,null]}],"messages":[],"format":{}})";
+  ASSERT_TRUE(read_plain_request(body, {}));
+  const auto agree = [](const std::string& text) {
+    const auto plain = read_plain_request(text, {});
+    if (plain) {
+      ASSERT_EQ(show(*plain), show(inspect(text, 1000))) << text;
+    }
+  };
+  for (std::size_t at = 0; at < body.size(); ++at) {
+    std::string changed = body;
+    for (int byte = 0; byte < 256; ++byte) {
+      changed[at] = static_cast<char>(byte);
+      agree(changed);
+    }
+    agree(body.substr(0, at));
+    for (std::size_t cut = 1; cut < 5 && at + cut <= body.size(); ++cut) {
+      agree(body.substr(0, at) + body.substr(at + cut));
+    }
+    for (const char c : std::string("{}[],:\"\\ 1-.")) {
+      agree(body.substr(0, at) + c + body.substr(at));
+    }
+  }
 }
 
 TEST(RequestInspector, ReadsAnOrdinaryChat) {

@@ -5,34 +5,6 @@
 #include "wire/json_bytes.h"
 
 namespace drover::wire {
-namespace {
-
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-// By a character, the byte that it stands for behind a backslash; zero for u and for what is no
-// escape.
-constexpr std::array<char, 256> kEscaped = [] {
-  std::array<char, 256> table{};
-  table['"'] = '"';
-  table['\\'] = '\\';
-  table['/'] = '/';
-  table['b'] = '\b';
-  table['f'] = '\f';
-  table['n'] = '\n';
-  table['r'] = '\r';
-  table['t'] = '\t';
-  return table;
-}();
-
-char escaped_byte(char c) { return kEscaped[static_cast<unsigned char>(c)]; }
-
-}  // namespace
-
 JsonScanner::JsonScanner(Options options) : options_(options) {
   options_.max_depth = std::min(options_.max_depth, kDepthCeiling);
   report_depth_ = options_.report_depth;
@@ -253,8 +225,15 @@ void JsonScanner::keep(const char* from, const char* to) {
 JsonScanner::Event JsonScanner::string_run(Cursor& in) {
   for (;;) {
     const char* const from = in.p;
-    const char* const at = skip_plain(from, in.end);
-    if (keeping_) keep(from, at);
+    const char* at = from;
+    if (keeping_) {
+      at = skip_plain(from, in.end);
+      keep(from, at);
+    } else {
+      const SkippedText skipped = skip_text(from, in.end);
+      text_plain_ = text_plain_ && !skipped.had_escapes;
+      at = skipped.at;
+    }
     in.p = at;
     if (at == in.end) return kNothing;
     const char c = *at;

@@ -7,8 +7,8 @@
 //   scanner.next(rest) → kKey, kString, kBeginObject, … → kMore when `rest` is used up
 //
 // The inspector of requests and the watch over streams stand on it: one grammar means that the two
-// never disagree about what a body says. (Of short documents simdjson does the reading,
-// document.h.)
+// never disagree about what a body says. (What lies whole and is plain goes a shorter way first,
+// plain_json.h.)
 
 #include <algorithm>
 #include <array>

@@ -126,7 +126,7 @@ TEST_F(Dialects, DocumentsReadBack) {
   for (const Reply* reply : all) {
     SCOPED_TRACE(reply->body);
     EXPECT_EQ(reply->status, 200);
-    const auto facts = wire::DocumentReader().read(reply->body);
+    const auto facts = wire::read_document(reply->body);
     EXPECT_TRUE(facts.valid);
     EXPECT_FALSE(facts.has_error);
     EXPECT_EQ(facts.usage.output_tokens, 32u);

@@ -162,7 +162,7 @@ TEST_F(Faults, CutEndsCleanlyWithoutATerminalRecord) {
   EXPECT_EQ(reply.body.find("\"done\":true"), std::string::npos);
   const Reply& document = whole();
   EXPECT_EQ(document.status, 200);
-  EXPECT_TRUE(wire::DocumentReader().read(document.body).truncated);
+  EXPECT_TRUE(wire::read_document(document.body).truncated);
 }
 
 TEST_F(Faults, CutRawEndsWithoutALastChunk) {
@@ -183,7 +183,7 @@ TEST_F(Faults, MissingDoneHasEveryToken) {
   EXPECT_EQ(fake->counts().tokens, 6u);
   EXPECT_EQ(reply.body.find("\"done\":true"), std::string::npos);
   const Reply& document = whole();
-  EXPECT_TRUE(wire::DocumentReader().read(document.body).truncated);
+  EXPECT_TRUE(wire::read_document(document.body).truncated);
   EXPECT_NE(document.body.find(answer_text(1, "hi", 32)), std::string::npos);
 }
 
@@ -313,7 +313,7 @@ TEST_F(Faults, StateTellsWhatTheBalancerSent) {
   EXPECT_NE(state.find(R"("/api/generate":1)"), std::string::npos);
   EXPECT_NE(state.find(R"("last_inference":{"method":"POST","path":"/api/generate")"),
             std::string::npos);
-  EXPECT_TRUE(wire::DocumentReader().read(state).valid);
+  EXPECT_TRUE(wire::read_document(state).valid);
 }
 
 TEST_F(Faults, ExitIsCalled) {

@@ -1,0 +1,15 @@
+#pragma once
+// The short way through a request body, for those that lie in memory whole and are written as
+// clients write them: RequestInspector tries it first.
+
+#include <optional>
+#include <string_view>
+
+#include "wire/json_scan.h"
+
+namespace drover::wire {
+
+// What RequestInspector would say of the body; none where something about it is rare, or wrong.
+std::optional<RequestFacts> read_plain_request(std::string_view body, const JsonLimits& limits);
+
+}  // namespace drover::wire

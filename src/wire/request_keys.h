@@ -1,0 +1,84 @@
+#pragma once
+// Private to the two readers of request bodies: the keys that they know.
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+namespace drover::wire {
+
+// In the order of kKnownKeys. Only the first ones carry a fact; all of them must be unambiguous,
+// because the instance acts on them.
+enum class RequestKey : std::uint8_t {
+  kModel,
+  kName,
+  kStream,
+  kPrompt,
+  kMessages,
+  kTools,
+  kFormat,
+  kOptions,
+  kStreamOptions,
+  kOther,
+};
+
+inline constexpr std::array<std::string_view, 22> kKnownKeys = {"model",
+                                                                "name",
+                                                                "stream",
+                                                                "prompt",
+                                                                "messages",
+                                                                "tools",
+                                                                "format",
+                                                                "options",
+                                                                "stream_options",
+                                                                "keep_alive",
+                                                                "input",
+                                                                "think",
+                                                                "raw",
+                                                                "template",
+                                                                "system",
+                                                                "context",
+                                                                "images",
+                                                                "suffix",
+                                                                "truncate",
+                                                                "shift",
+                                                                "max_tokens",
+                                                                "_debug_render_only"};
+
+inline constexpr std::string_view kIncludeUsage = "include_usage";
+inline constexpr std::string_view kNumCtx = "num_ctx";
+
+// Most keys are their own folded form.
+inline bool is_folded(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
+  });
+}
+
+// The place in kKnownKeys, or its size.
+inline std::size_t known_index(std::string_view folded) {
+  if (folded.empty()) return kKnownKeys.size();
+  std::size_t i = 0;
+  for (; i < kKnownKeys.size(); ++i) {
+    const std::string_view known = kKnownKeys[i];
+    if (known.size() == folded.size() && known[0] == folded[0] && known == folded) break;
+  }
+  return i;
+}
+
+// As Ollama reads the option: a number of any spelling, less its fraction. None for what is no
+// context, or more than a double counts exactly.
+inline std::optional<std::uint64_t> context_of(std::string_view number) {
+  constexpr double kExact = 9007199254740992.0;  // 2^53
+  double value = 0;
+  const auto read = std::from_chars(number.data(), number.data() + number.size(), value);
+  if (read.ec != std::errc{} || value < 1 || value >= kExact) return std::nullopt;
+  return static_cast<std::uint64_t>(value);
+}
+
+}  // namespace drover::wire
