@@ -307,7 +307,7 @@ net::Task<void> Engine::State::housekeeping() {
 // A copy of the whole fleet for each request would be a good part of its cost, and nobody reads so
 // many: who decides does not read it.
 void Engine::State::publish() {
-  constexpr Duration kLeastAge = std::chrono::milliseconds(50);
+  constexpr Duration kLeastAge = std::chrono::milliseconds(10);
   publish_at = kNever;
   if (published == scheduler.generation()) return;
   const Instant next = last_publication + kLeastAge;

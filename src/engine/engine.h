@@ -122,7 +122,7 @@ class Engine {
   ~Engine();
 
   // --- any thread ---
-  // The newest snapshot: at most 50 milliseconds old, and not older than an operator's last word.
+  // The newest snapshot: at most ten milliseconds old, and not older than an operator's last word.
   std::shared_ptr<const core::FleetView> view() const;
   RequestId next_request_id();
   // These seven are carried out in the order of the calls, in the home loop's next turn.

@@ -77,7 +77,7 @@ class OneLoop : public ::testing::Test {
   }
   // As it is now: a snapshot may be this old.
   std::shared_ptr<const core::FleetView> view() {
-    home.advance(50ms);
+    home.advance(10ms);
     return engine.view();
   }
   std::uint32_t in_flight() {
@@ -241,7 +241,7 @@ TEST_F(OneLoop, SnapshotsAreTenMillisecondsApart) {
   const auto before = view();
   for (int i = 0; i < 10; ++i) observe(has(0, {"m"}));
   EXPECT_EQ(engine.view(), before) << "nothing was copied";
-  home.advance(50ms);
+  home.advance(10ms);
   EXPECT_EQ(engine.view()->generation, before->generation + 10);
   EXPECT_EQ(before->backends[0].name, "gpu0") << "old snapshots stay as they were";
 }
@@ -260,7 +260,7 @@ class TwoLoops : public ::testing::Test {
     for (int i = 0; i < 4; ++i) home.settle(), there.settle();
   }
   std::uint32_t in_flight() {
-    home.advance(50ms);
+    home.advance(10ms);
     return engine.view()->backends[0].in_flight;
   }
 
