@@ -172,34 +172,31 @@ std::size_t line_bound(std::string_view event, std::span<const LogField> fields)
 void put_body(Line& line, LineFormat format, LogLevel level, std::string_view event,
               std::span<const LogField> fields) {
   const LevelLook look = look_of(level);
-  if (format == LineFormat::kJson) {
+  const bool json = format == LineFormat::kJson;
+  if (json) {
     line.put("Z\",\"level\":\"");
     line.put(look.json);
     line.put("\",\"event\":");
     line(event);
-    for (const LogField& field : fields) {
-      line.put(",\"");
-      line.put(field.key);
-      line.put("\":");
-      std::visit(line, field.value);
-    }
-    line.put("}\n");
-    return;
-  }
-  const bool coloured = format == LineFormat::kColouredText;
-  line.put(' ');
-  if (coloured) line.put(look.colour);
-  line.put(look.text);
-  if (coloured) line.put("\x1b[0m");
-  line.put(' ');
-  line.put(text_words(event));
-  if (!fields.empty()) line.put(' ');
-  for (const LogField& field : fields) {
+  } else {
+    const bool coloured = format == LineFormat::kColouredText;
     line.put(' ');
+    if (coloured) line.put(look.colour);
+    line.put(look.text);
+    if (coloured) line.put("\x1b[0m");
+    line.put(' ');
+    line.put(text_words(event));
+    if (!fields.empty()) line.put(' ');
+  }
+  const std::string_view before_key(json ? ",\"" : " ", json ? 2 : 1);
+  const std::string_view behind_key(json ? "\":" : "=", json ? 2 : 1);
+  for (const LogField& field : fields) {
+    line.put(before_key);
     line.put(field.key);
-    line.put('=');
+    line.put(behind_key);
     std::visit(line, field.value);
   }
+  if (json) line.put('}');
   line.put('\n');
 }
 

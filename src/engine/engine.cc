@@ -94,13 +94,12 @@ Engine::State::State(net::Loop& on, core::Settings settings,
 std::optional<Answer> Engine::State::ask(std::shared_ptr<Port::State> port, Ticket ticket,
                                          core::RequestArrived&& request) {
   if (!open) return std::nullopt;
-  const RequestId id = request.request;
-  asking = {std::move(port), ticket};
-  asked = id;
+  Question question{request.request, {std::move(port), ticket}, std::nullopt};
+  asked = &question;
   dispatch(std::move(request));
-  asked = RequestId{};
-  if (answer) return std::exchange(answer, std::nullopt);
-  waiting.insert_or_assign(id, std::move(asking));
+  asked = nullptr;
+  if (question.answer) return std::move(question.answer);
+  waiting.insert_or_assign(question.request, std::move(question.asker));
   return std::nullopt;
 }
 
@@ -191,9 +190,9 @@ void Engine::State::handle(const core::Event& event) {
 }
 
 void Engine::State::perform(core::Grant& grant) {
-  if (grant.request == asked) {
-    leases.put(grant.lease, std::move(asking.port));
-    answer.emplace(std::move(grant));
+  if (asked != nullptr && asked->request == grant.request) {
+    leases.put(grant.lease, std::move(asked->asker.port));
+    asked->answer.emplace(std::move(grant));
     return;
   }
   const auto found = waiting.find(grant.request);
@@ -203,8 +202,8 @@ void Engine::State::perform(core::Grant& grant) {
 }
 
 void Engine::State::perform(core::Refuse& refuse) {
-  if (refuse.request == asked) {
-    answer.emplace(std::move(refuse));
+  if (asked != nullptr && asked->request == refuse.request) {
+    asked->answer.emplace(std::move(refuse));
     return;
   }
   deliver(refuse.request, std::move(refuse));

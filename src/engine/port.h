@@ -126,10 +126,13 @@ struct Engine::State {
 
   std::unordered_map<RequestId, Asker> waiting;
   FlatMap<LeaseId, std::shared_ptr<Port::State>> leases;
-  // The request that ask() is asking about, and its answer.
-  Asker asking;
-  RequestId asked;
-  std::optional<Answer> answer;
+  // What ask() is asking at this moment; null: nothing.
+  struct Question {
+    RequestId request;
+    Asker asker;
+    std::optional<Answer> answer;
+  };
+  Question* asked = nullptr;
   std::deque<core::Event> events;  // caused while an event is being handled
   core::Effects effects;           // reused
   bool handling = false;

@@ -8,7 +8,7 @@
 namespace drover::net {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef DROVER_SANITIZED
 constexpr bool kKept = false;  // a frame that is used after its end shall be found
 #else
 constexpr bool kKept = true;

@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "net/epoll_loop.h"
+#include "net/frame_memory.h"
 #include "net/testing.h"
 
 namespace drover::net {
@@ -95,6 +98,49 @@ TEST(Task, CompletedHasTheEmptyValueAtOnce) {
   loop.spawn(await_it(ok));
   loop.settle();
   EXPECT_TRUE(ok);
+}
+
+#ifndef DROVER_SANITIZED
+TEST(FrameMemory, AFrameTakesTheMemoryOfOneOfItsSizeThatHasEnded) {
+  void* const first = allocate_frame(200);
+  void* const other = allocate_frame(300);
+  release_frame(first, 200);
+  void* const again = allocate_frame(199);  // rounded up to the same
+  EXPECT_EQ(again, first);
+  release_frame(again, 199);
+  release_frame(other, 300);
+}
+#endif
+
+TEST(FrameMemory, AnySizeAndAnyNumberIsGivenBack) {
+  std::vector<void*> frames;
+  for (const std::size_t bytes : {1U, 16U, 1024U, 1025U, 100'000U}) {
+    for (int i = 0; i < 100; ++i) frames.push_back(allocate_frame(bytes));
+    for (void* const frame : frames) std::memset(frame, 0xAB, bytes);
+    for (void* const frame : frames) release_frame(frame, bytes);
+    frames.clear();
+  }
+}
+
+TEST(Loop, ABufferThatWasGivenBackServesAgain) {
+  ManualLoop loop;
+  EXPECT_TRUE(loop.take_buffer().empty());
+  std::string buffer(1000, 'x');
+  const char* const room = buffer.data();
+  loop.give_buffer(std::move(buffer));
+  const std::string again = loop.take_buffer();
+  EXPECT_TRUE(again.empty());
+  EXPECT_EQ(again.data(), room);
+}
+
+TEST(Loop, BuffersAreKeptInSmallNumbersAndSizes) {
+  ManualLoop loop;
+  loop.give_buffer(std::string(100'000, 'x'));
+  EXPECT_LT(loop.take_buffer().capacity(), 1000U) << "too large to keep";
+  for (int i = 0; i < 100; ++i) loop.give_buffer(std::string(1000, 'x'));
+  int kept = 0;
+  while (loop.take_buffer().capacity() >= 1000) ++kept;
+  EXPECT_EQ(kept, 32);
 }
 
 TEST(Loop, SpawnRunsAtTheNextTurnInOrder) {

@@ -12,6 +12,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "wire/digits.h"
+
 namespace drover::wire {
 
 enum CharClass : std::uint8_t {
@@ -52,21 +54,8 @@ constexpr std::array<char, 256> make_lower() {
   return table;
 }
 
-constexpr std::array<std::int8_t, 256> make_hex() {
-  std::array<std::int8_t, 256> table{};
-  table.fill(-1);
-  for (std::int8_t i = 0; i < 10; ++i) table[std::size_t{'0'} + static_cast<std::size_t>(i)] = i;
-  for (std::int8_t i = 0; i < 6; ++i) {
-    const auto value = static_cast<std::int8_t>(10 + i);
-    table[std::size_t{'a'} + static_cast<std::size_t>(i)] = value;
-    table[std::size_t{'A'} + static_cast<std::size_t>(i)] = value;
-  }
-  return table;
-}
-
 inline constexpr auto kClasses = make_classes();
 inline constexpr auto kLower = make_lower();
-inline constexpr auto kHex = make_hex();
 
 }  // namespace chars_detail
 
@@ -75,11 +64,6 @@ constexpr bool is_char(char c, CharClass wanted) {
 }
 
 constexpr char to_lower(char c) { return chars_detail::kLower[static_cast<unsigned char>(c)]; }
-
-// -1 when `c` is no hexadecimal digit.
-constexpr int hex_value(char c) { return chars_detail::kHex[static_cast<unsigned char>(c)]; }
-
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // The first octet at or after `at` that is not of the class; text.size() when all are.
 inline std::size_t skip_chars(std::string_view text, std::size_t at, CharClass wanted) {

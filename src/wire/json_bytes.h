@@ -10,6 +10,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "wire/digits.h"
+
 namespace drover::wire {
 
 // Nearly no byte that is asked about is one, so the first comparison decides.
@@ -17,7 +19,6 @@ inline bool is_space(char c) {
   if (static_cast<unsigned char>(c) > ' ') return false;
   return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
-inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // A byte that does not end a plain run inside a JSON string: quote, backslash, control, or not
 // ASCII.
@@ -62,13 +63,6 @@ inline const char* skip_plain(const char* p, const char* end) {
 #endif
   while (p < end && is_plain_string_byte(*p)) ++p;
   return p;
-}
-
-inline int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // By a character, the byte that it stands for behind a backslash; zero for u and for what is no

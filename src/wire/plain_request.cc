@@ -30,9 +30,21 @@ class Keys {
   std::size_t size_ = 0;
 };
 
+// Nothing but white space stands between its brackets.
 bool is_empty(const PlainValue& container) {
-  PlainContainer inside(container.text);
-  return !inside.next();
+  return container.text.find_first_not_of(" \t\r\n", 1) == container.text.size() - 1;
+}
+
+// Calls `take(key, value)` for each member. False, which also `take` may say: give up.
+template <class Take>
+bool read_members(std::string_view object, Take take) {
+  Keys keys;
+  PlainContainer members(object);
+  if (!members.is_object()) return false;
+  while (members.next()) {
+    if (!keys.add(members.key()) || !take(members.key(), members.value())) return false;
+  }
+  return members.complete();
 }
 
 struct Reader {
@@ -89,40 +101,29 @@ bool Reader::take_name(std::string_view& into, const PlainValue& value) const {
 
 bool Reader::take_options(const PlainValue& value) {
   if (value.kind != Kind::kObject) return true;
-  Keys keys;
-  PlainContainer options(value.text);
-  while (options.next()) {
-    if (!keys.add(options.key())) return false;
-    const bool named = options.key() == kNumCtx && options.value().kind == Kind::kNumber;
-    if (named) facts.num_ctx = context_of(options.value().text);
-  }
-  return options.complete();
+  return read_members(value.text, [this](std::string_view key, const PlainValue& option) {
+    const bool named = key == kNumCtx && option.kind == Kind::kNumber;
+    if (named) facts.num_ctx = context_of(option.text);
+    return true;
+  });
 }
 
 bool Reader::take_stream_options(const PlainValue& value) {
   if (value.kind != Kind::kObject) return true;
-  Keys keys;
-  PlainContainer options(value.text);
-  while (options.next()) {
-    if (!keys.add(options.key())) return false;
-    if (options.key() == kIncludeUsage) facts.include_usage = options.value().kind == Kind::kTrue;
-  }
-  return options.complete();
+  return read_members(value.text, [this](std::string_view key, const PlainValue& option) {
+    if (key == kIncludeUsage) facts.include_usage = option.kind == Kind::kTrue;
+    return true;
+  });
 }
 
 }  // namespace
 
 std::optional<RequestFacts> read_plain_request(std::string_view body, const JsonLimits& limits) {
   Reader reader{limits, {}, {}, {}};
-  Keys keys;
-  PlainContainer document(body);
-  if (!document.is_object()) return std::nullopt;
-  while (document.next()) {
-    if (!keys.add(document.key()) || !reader.take(document.key(), document.value())) {
-      return std::nullopt;
-    }
-  }
-  if (!document.complete()) return std::nullopt;
+  const bool read = read_members(body, [&reader](std::string_view key, const PlainValue& value) {
+    return reader.take(key, value);
+  });
+  if (!read) return std::nullopt;
   const std::string_view model = reader.model.empty() ? reader.name : reader.model;
   // An empty "model" is said all the same.
   if (reader.model.data() != nullptr || reader.name.data() != nullptr) {
