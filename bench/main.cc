@@ -189,6 +189,8 @@ bool keep(const RunArguments& a, const std::string& command, const std::vector<S
     if (!kept) std::fprintf(stderr, "bench_data_plane: %s cannot be written\n", a.json.c_str());
   }
   if (!is_whole(a.options)) return kept;
+  std::error_code error;  // the file says so if there is no folder for it
+  std::filesystem::create_directories(std::filesystem::path(a.history).parent_path(), error);
   std::ofstream file(a.history, std::ios::app);
   file << history_line(setting, all);
   const bool added = file.flush().good();

@@ -91,8 +91,8 @@ std::string xids_of(element gpu) {
   for (const auto& xid : xids) {
     std::uint64_t count = 0;
     if (xid.value.get(count) != simdjson::SUCCESS) continue;
-    out += fmt::format("GPU {}: XID {} happened {} times\n", number_of(gpu, "index"),
-                       text_words(xid.key), count);
+    out += fmt::format("GPU {}: XID {} happened {}\n", number_of(gpu, "index"), text_words(xid.key),
+                       count == 1 ? "once" : fmt::format("{} times", count));
   }
   return out;
 }

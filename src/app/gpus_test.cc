@@ -30,7 +30,7 @@ constexpr char kStatus[] =
     R"({"index":0,"uuid":"GPU-a","name":"H100","driver":"550.54","mig":"","condition":"well",)"
     R"("detail":"","memory_total_bytes":85899345920,"memory_used_bytes":5368709120,)"
     R"("utilization":0.35,"temperature_celsius":41,"power_watts":71.2,"power_limit_watts":700,)"
-    R"("throttle_reasons":["hw_thermal"],"xid_errors":{"79":2},)"
+    R"("throttle_reasons":["hw_thermal"],"xid_errors":{"31":1,"79":2},)"
     R"("processes":[{"pid":4711,"memory_bytes":5368709120},{"pid":4712,"memory_bytes":null}],)"
     R"("instances":["gpu0"]},)"
     R"({"index":1,"uuid":"GPU-b","name":"H100","driver":"550.54","mig":"","condition":"lost",)"
@@ -83,6 +83,7 @@ TEST(GpuSheet, ShowsDevicesWhoUsesThemAndWhatIsWrong) {
       "0    GPU-a  4711  ollama   5.0 GiB\n"
       "0    GPU-a  4712  -        -\n"
       "\n"
+      "GPU 0: XID 31 happened once\n"
       "GPU 0: XID 79 happened 2 times\n"
       "problem: something \\x1b[2J\n");
 }

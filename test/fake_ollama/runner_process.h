@@ -3,7 +3,8 @@
 // makes the stand-in killable in the same places as the real thing: the server, the runner, both.
 //
 // The runner says which GPU it holds memory of, in the directory that the stand-in for NVIDIA's
-// library reads ($DROVER_FAKE_GPUS/<UUID>/<pid>), so that pinning can be seen from outside.
+// library reads ($DROVER_FAKE_GPUS/<UUID>/<pid>), so that pinning can be seen from outside. On a
+// machine with real GPUs $DROVER_FAKE_RUNNER, a program that takes BYTES of memory, is run instead.
 
 #include <sys/types.h>
 
