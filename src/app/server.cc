@@ -149,13 +149,13 @@ void Server::State::wire() {
   views.metrics = [this] {
     Counter& dropped = engine->metrics().log_lines_dropped;
     dropped.add(log.dropped() - dropped.value());
-    return exporter::metrics_text(*engine->view(), engine->metrics(), kVersion);
+    return exporter::metrics_text(*engine->view_now(), engine->metrics(), kVersion);
   };
   views.status = [this] {
-    return exporter::status_json(*engine->view(), {kVersion, listen_text(), home().now(), started});
+    return exporter::status_json(*engine->view_now(), {kVersion, listen_text(), home().now(), started});
   };
   views.page = [this] {
-    return gateway::admin_page(*engine->view(), {kVersion, listen_text(), home().now(),
+    return gateway::admin_page(*engine->view_now(), {kVersion, listen_text(), home().now(),
                                                  engine->metrics().requests_active.value()});
   };
   admin = std::make_unique<gateway::Admin>(home(), *engine, settings, std::move(views));

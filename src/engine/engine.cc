@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "base/check.h"
 #include "engine/port.h"
@@ -16,6 +17,11 @@ Engine::Engine(net::Loop& home, core::Settings settings, std::vector<core::Backe
 Engine::~Engine() { state_->shut(); }
 
 std::shared_ptr<const core::FleetView> Engine::view() const { return state_->view.get(); }
+
+std::shared_ptr<const core::FleetView> Engine::view_now() {
+  if (state_->published != state_->scheduler.generation()) state_->publish();
+  return view();
+}
 
 RequestId Engine::next_request_id() {
   return {state_->last_request.fetch_add(1, std::memory_order_relaxed) + 1};
@@ -45,14 +51,14 @@ void Engine::observe_process(BackendId backend, InstanceProcess process) {
 
 void Engine::set_draining(BackendId backend, bool draining) {
   state_->home.post([state = state_, backend, draining] {
-    state->dispatch_and_show(core::DrainChanged{backend, draining});
+    state->dispatch(core::DrainChanged{backend, draining});
   });
 }
 
 void Engine::request_restart(BackendId backend, core::RestartCause cause, std::string reason,
                              std::optional<Duration> grace) {
   state_->home.post([state = state_, backend, cause, reason = std::move(reason), grace]() mutable {
-    state->dispatch_and_show(core::RestartRequested{backend, cause, std::move(reason), grace});
+    state->dispatch(core::RestartRequested{backend, cause, std::move(reason), grace});
   });
 }
 
@@ -158,6 +164,24 @@ void Engine::State::close(const Port::State& port) {
 
 // --- Engine::State: events and effects ---
 
+namespace {
+
+// How old a snapshot may be that differs from what is in counts of requests alone.
+constexpr Duration kCountsAge = std::chrono::milliseconds(50);
+
+struct OnlyCounts {
+  template <class Event>
+  bool operator()(const Event&) const {
+    return std::is_same_v<Event, core::RequestArrived> ||
+           std::is_same_v<Event, core::RequestGone> ||
+           std::is_same_v<Event, core::LeaseFirstByte> ||
+           std::is_same_v<Event, core::LeaseProgress> || std::is_same_v<Event, core::LeaseHeldUp> ||
+           std::is_same_v<Event, core::LeaseSettled> || std::is_same_v<Event, core::Tick>;
+  }
+};
+
+}  // namespace
+
 void Engine::State::dispatch(core::Event event) {
   if (!open) return;
   if (handling) {  // an effect caused it: the loop below is under way
@@ -172,18 +196,14 @@ void Engine::State::dispatch(core::Event event) {
     handle(next);
   }
   handling = false;
-  if (nudge) nudge->set();
-}
-
-// Of an operator, who shall see at once what he did.
-void Engine::State::dispatch_and_show(core::Event event) {
-  last_publication = {};
-  dispatch(std::move(event));
+  if (nudge && std::min(wake_at, publish_at) < waits_until) nudge->set();
 }
 
 void Engine::State::handle(const core::Event& event) {
   effects.clear();
   scheduler.handle(event, home.now(), effects);
+  publish_at = std::min(
+      publish_at, std::visit(OnlyCounts{}, event) ? last_publication + kCountsAge : Instant{});
   for (core::Effect& effect : effects) {
     std::visit([this](auto& each) { perform(each); }, effect);
   }
@@ -241,6 +261,7 @@ void Engine::State::perform(core::HealthChanged& changed) {
                              {"to", to_string(changed.to)},
                              {"reason", std::string_view(changed.reason)}};
   log.write(bad ? LogLevel::kWarn : LogLevel::kInfo, "instance health", fields);
+  publish_at = {};
   if (health_changed) health_changed(changed);
 }
 
@@ -288,32 +309,28 @@ void Engine::State::perform(core::WakeAt& wake) { wake_at = wake.when; }
 
 // --- Engine::State: what happens once a turn ---
 
-// One coroutine for both: a snapshot after all events of this turn, or of some more; and the Tick
-// that the scheduler asked for.
+// One coroutine for both: the snapshot that is due, after all events of this turn, and the Tick
+// that the scheduler asked for. It is woken only for what comes sooner than what it waits for: most
+// requests change nothing but counts, and a timer set anew for each of them would be a good part of
+// their cost.
 net::Task<void> Engine::State::housekeeping() {
   for (;;) {
-    const net::WaitResult result = co_await nudge->wait(std::min(wake_at, publish_at));
+    waits_until = std::min(wake_at, publish_at);
+    const net::WaitResult result = co_await nudge->wait(waits_until);
     nudge->clear();
+    waits_until = Instant::min();  // what happens now is seen below
     if (result == net::WaitResult::kTimedOut && home.now() >= wake_at) {
       wake_at = kNever;
       dispatch(core::Tick{});
-      nudge->clear();
     }
-    publish();
+    if (home.now() >= publish_at) publish();
   }
 }
 
 // A copy of the whole fleet for each request would be a good part of its cost, and nobody reads so
 // many: who decides does not read it.
 void Engine::State::publish() {
-  constexpr Duration kLeastAge = std::chrono::milliseconds(10);
   publish_at = kNever;
-  if (published == scheduler.generation()) return;
-  const Instant next = last_publication + kLeastAge;
-  if (home.now() < next) {
-    publish_at = next;
-    return;
-  }
   last_publication = home.now();
   published = scheduler.generation();
   view.set(std::make_shared<const core::FleetView>(scheduler.view()));

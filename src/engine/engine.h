@@ -122,7 +122,8 @@ class Engine {
   ~Engine();
 
   // --- any thread ---
-  // The newest snapshot: at most ten milliseconds old, and not older than an operator's last word.
+  // The newest snapshot. Counts in it may be 50 ms old; all else, health and what is installed and
+  // loaded among it, is as it was in the home loop's last turn.
   std::shared_ptr<const core::FleetView> view() const;
   RequestId next_request_id();
   // These seven are carried out in the order of the calls, in the home loop's next turn.
@@ -137,6 +138,8 @@ class Engine {
   void canary_done(core::CanaryDone done);
 
   // --- home loop only, or before it runs ---
+  // A snapshot of this moment.
+  std::shared_ptr<const core::FleetView> view_now();
   // `refresh` is called when every catalogue shall be asked for at once; whoever sets it answers
   // each call with refresh_done(). Unset: nobody can be asked, and every refresh is done at once.
   void on_refresh(std::function<void()> refresh);

@@ -75,11 +75,7 @@ class OneLoop : public ::testing::Test {
     home.spawn(acquire(port, request(engine, model), client));
     home.settle();
   }
-  // As it is now: a snapshot may be this old.
-  std::shared_ptr<const core::FleetView> view() {
-    home.advance(10ms);
-    return engine.view();
-  }
+  std::shared_ptr<const core::FleetView> view() { return engine.view_now(); }
   std::uint32_t in_flight() {
     const auto now = view();
     return now->backends[0].in_flight + now->backends[1].in_flight;
@@ -237,13 +233,44 @@ TEST_F(OneLoop, WhatAnOperatorDidIsSeenAtOnce) {
   EXPECT_EQ(engine.view()->backends[0].health, HealthState::kUp);
 }
 
-TEST_F(OneLoop, SnapshotsAreTenMillisecondsApart) {
+TEST_F(OneLoop, CountsAloneAreNoReasonForASnapshotBeforeFiftyMilliseconds) {
   const auto before = view();
-  for (int i = 0; i < 10; ++i) observe(has(0, {"m"}));
+  Client client;
+  ask(client);
+  home.advance(49ms);
   EXPECT_EQ(engine.view(), before) << "nothing was copied";
-  home.advance(10ms);
+  home.advance(1ms);
+  EXPECT_EQ(engine.view()->backends[0].in_flight, 1U);
+  EXPECT_EQ(before->backends[0].in_flight, 0U) << "old snapshots stay as they were";
+}
+
+TEST_F(OneLoop, WhatIsInstalledIsSeenAtOnceAndBringsTheCountsWithIt) {
+  (void)view();
+  Client client;
+  ask(client);
+  observe(has(1, {"m", "n"}));
+  EXPECT_EQ(engine.view()->backends[1].catalogue->size(), 2U);
+  EXPECT_EQ(engine.view()->backends[0].in_flight, 1U);
+}
+
+TEST_F(OneLoop, ManyEventsOfATurnAreOneSnapshot) {
+  const auto before = view();
+  for (int i = 0; i < 10; ++i) engine.observe(has(0, {"m"}));
+  const auto now = view();
+  EXPECT_EQ(now, before) << "nothing has happened yet";
+  home.settle();
   EXPECT_EQ(engine.view()->generation, before->generation + 10);
-  EXPECT_EQ(before->backends[0].name, "gpu0") << "old snapshots stay as they were";
+}
+
+TEST_F(OneLoop, ATickComesAtItsTimeAlsoWhenAnEarlierOneIsWanted) {
+  observe(refuses(0));
+  observe({BackendId{0}, Observed::Kind::kAnswered, nullptr, nullptr, {}, {}});
+  Client client;  // its counts are due sooner than the end of the wait
+  ask(client);
+  home.advance(999ms);
+  EXPECT_EQ(engine.view()->backends[0].health, HealthState::kDown);
+  home.advance(1ms);
+  EXPECT_EQ(engine.view()->backends[0].health, HealthState::kProbation);
 }
 
 // --- two loops ---
@@ -259,10 +286,7 @@ class TwoLoops : public ::testing::Test {
   void both() {
     for (int i = 0; i < 4; ++i) home.settle(), there.settle();
   }
-  std::uint32_t in_flight() {
-    home.advance(10ms);
-    return engine.view()->backends[0].in_flight;
-  }
+  std::uint32_t in_flight() { return engine.view_now()->backends[0].in_flight; }
 
   ManualLoop home;
   ManualLoop there;

@@ -93,7 +93,6 @@ struct Engine::State {
 
   // Feeds one event, and those that its effects cause, to the scheduler; performs the effects.
   void dispatch(core::Event event);
-  void dispatch_and_show(core::Event event);
   void handle(const core::Event& event);
   void perform(core::Grant& grant);
   void perform(core::Refuse& refuse);
@@ -139,10 +138,11 @@ struct Engine::State {
   bool open = true;
 
   Instant wake_at = kNever;
-  Instant publish_at = kNever;  // a snapshot is due, but the last one is too young
+  Instant publish_at = kNever;  // a snapshot is due
   Instant last_publication{};
   std::uint64_t published = 0;      // generation of the snapshot
-  std::optional<net::Event> nudge;  // set: there is something to publish, or another wake_at
+  Instant waits_until = kNever;     // of the housekeeper
+  std::optional<net::Event> nudge;  // set: something is due sooner than it waits
   net::OwnedTask housekeeper;
 
   // --- any thread ---

@@ -77,7 +77,7 @@ net::Task<void> Admin::serve_connection(std::unique_ptr<net::Stream> stream) {
 
 AdminPage Admin::readiness() const {
   if (draining_) return {503, kText, "draining\n"};
-  const std::shared_ptr<const core::FleetView> fleet = engine_.view();
+  const std::shared_ptr<const core::FleetView> fleet = engine_.view_now();
   for (const core::BackendView& backend : fleet->backends) {
     const bool serves =
         backend.health == core::HealthState::kUp || backend.health == core::HealthState::kProbation;

@@ -110,7 +110,7 @@ AdminPage act(engine::Engine& engine, const wire::RequestHead& head, std::string
                     head.find("content-type").value_or("")};
   Result<void> own = check_own_page(asker, head.authority);
   if (!own) return problem_page(403, own.error().message);
-  const std::shared_ptr<const core::FleetView> fleet = engine.view();
+  const std::shared_ptr<const core::FleetView> fleet = engine.view_now();
   const auto found = std::ranges::find(fleet->backends, *name, &core::BackendView::name);
   if (found == fleet->backends.end()) return unknown_name(*fleet, *name);
   if (action == "restart") return restart(engine, *found, head.query);
@@ -133,7 +133,7 @@ std::optional<AdminPage> answer_instances(engine::Engine& engine, const wire::Re
   if (!rest.empty()) return act(engine, head, rest.substr(1));
   const bool reads = head.method == wire::Method::kGet || head.method == wire::Method::kHead;
   if (!reads) return problem_page(405, "this path answers GET and HEAD", "GET, HEAD");
-  return list(*engine.view());
+  return list(*engine.view_now());
 }
 
 }  // namespace drover::gateway

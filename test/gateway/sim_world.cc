@@ -210,7 +210,7 @@ Client& World::closed(Client& client) {
 
 std::uint32_t World::in_flight() {
   std::uint32_t sum = 0;
-  for (const core::BackendView& backend : engine_->view()->backends) sum += backend.in_flight;
+  for (const core::BackendView& backend : engine_->view_now()->backends) sum += backend.in_flight;
   return sum;
 }
 
@@ -230,7 +230,7 @@ void World::expect_nothing_left() {
   probe_->stop();
   pass(30min);
   EXPECT_EQ(in_flight(), 0U);
-  for (const core::BackendView& backend : engine_->view()->backends) {
+  for (const core::BackendView& backend : engine_->view_now()->backends) {
     EXPECT_EQ(backend.awaiting_first, 0U) << backend.name;
   }
   for (const auto& fake : fakes_) {

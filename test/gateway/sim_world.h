@@ -97,11 +97,7 @@ class World {
   Instant now() const { return loop_->now(); }
 
   // --- what is known ---
-  // As it is now: a snapshot may be ten milliseconds old.
-  core::BackendView view(std::uint32_t i) {
-    pass(std::chrono::milliseconds(10));
-    return engine_->view()->backends[i];
-  }
+  core::BackendView view(std::uint32_t i) { return engine_->view_now()->backends[i]; }
   std::uint32_t in_flight();
   std::uint64_t requests_seen();  // by all instances
   engine::Metrics& metrics() { return engine_->metrics(); }
