@@ -98,10 +98,9 @@ constexpr char kSimExamples[] =
     "  drover sim crash --json crash.json --svg crash.svg\n"
     "  drover sim --trace drover.log --gpu 24GB --gpu 24GB --add-gpu 24GB\n"
     "\n"
-    "Policies: least_loaded and round_robin (drover's own, the very code that serves); random,\n"
-    "two_choices, model_hash, affinity, early_completion and clairvoyant to compare with. The "
-    "same\n"
-    "seeds always give the same numbers. No Ollama and no GPU is needed.";
+    "Policies: expected_completion, least_loaded and round_robin (drover's own, the very code\n"
+    "that serves); random, two_choices, model_hash, affinity, early_completion and clairvoyant\n"
+    "to compare with. The same seeds always give the same numbers. No Ollama and no GPU is needed.";
 
 constexpr char kVersionExamples[] =
     "Examples:\n"
@@ -183,7 +182,8 @@ void add_config_options(CLI::App& verb, ConfigOptions& config) {
   add_admin(verb, config);
   add_list(verb, "--backend", config.backends, "URL",
            "An Ollama instance, as http://host:port; repeat for more");
-  verb.add_option("--policy", config.policy, "round_robin or least_loaded (the default)")
+  verb.add_option("--policy", config.policy,
+                  "round_robin, least_loaded (the default) or expected_completion")
       ->type_name("NAME");
 }
 

@@ -143,6 +143,7 @@ void Server::State::wire() {
                                          probe_settings(config, chance()), probe_targets(config));
   engine->on_refresh([this] { probe->refresh(); });
   engine->on_canary([this](const core::Canary& wanted) { probe->canary(wanted); });
+  engine->on_load([this](const core::Load& wanted) { probe->load(wanted); });
   engine->on_unload([this](const core::Unload& wanted) { probe->unload(wanted); });
 
   gateway::AdminViews views;

@@ -13,12 +13,23 @@ std::string own_hostname() {
   return name;
 }
 
+core::PolicyName to_core(config::Policy policy) {
+  switch (policy) {
+    case config::Policy::kRoundRobin:
+      return core::PolicyName::kRoundRobin;
+    case config::Policy::kLeastLoaded:
+      return core::PolicyName::kLeastLoaded;
+    case config::Policy::kExpectedCompletion:
+      return core::PolicyName::kExpectedCompletion;
+  }
+  return core::PolicyName::kLeastLoaded;
+}
+
 }  // namespace
 
 core::Settings core_settings(const config::Config& config, std::uint64_t seed) {
   core::Settings settings;
-  settings.policy = config.policy == config::Policy::kRoundRobin ? core::PolicyName::kRoundRobin
-                                                                 : core::PolicyName::kLeastLoaded;
+  settings.policy = to_core(config.policy);
   settings.max_retries = config.retries.max;
   settings.retry_budget = config.retries.budget;
   settings.retry_budget_min = config.retries.budget_min;
@@ -43,6 +54,7 @@ std::vector<core::BackendSpec> backend_specs(
   for (std::size_t i = 0; i < supervised.size(); ++i) {
     core::BackendSpec& spec = specs[first + i];
     spec.supervised = true;
+    spec.slots = supervised[i].parallel;
     spec.placement = supervised[i].spanning ? core::Placement::kSpanning : core::Placement::kPinned;
     spec.gpus = supervised[i].gpus;
   }

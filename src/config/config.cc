@@ -23,6 +23,8 @@ std::string_view to_string(Policy policy) {
       return "round_robin";
     case Policy::kLeastLoaded:
       return "least_loaded";
+    case Policy::kExpectedCompletion:
+      return "expected_completion";
   }
   return "";
 }

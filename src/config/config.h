@@ -30,7 +30,7 @@ struct HostPort {
   friend bool operator==(const HostPort&, const HostPort&) = default;
 };
 
-enum class Policy : std::uint8_t { kRoundRobin, kLeastLoaded };
+enum class Policy : std::uint8_t { kRoundRobin, kLeastLoaded, kExpectedCompletion };
 std::string_view to_string(Policy policy);  // as written in the file: "least_loaded"
 
 // One Ollama instance.

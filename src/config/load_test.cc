@@ -66,7 +66,8 @@ INSTANTIATE_TEST_SUITE_P(
     Values, Refusals,
     testing::Values(
         Case{"policy: least_loadd\n",
-             "f:1:9: 'policy' must be round_robin or least_loaded, not 'least_loadd'; did you mean "
+             "f:1:9: 'policy' must be round_robin, least_loaded or expected_completion, not "
+             "'least_loadd'; did you mean "
              "'least_loaded'?\n"},
         Case{"loops: 65\n",
              "f:1:8: 'loops' must be auto or a whole number from 1 to 64, not '65'\n"},
@@ -157,7 +158,7 @@ TEST(Load, ReadsEveryKind) {
 
 TEST(Load, ReportsAllErrorsInTheOrderOfTheText) {
   EXPECT_EQ(all("policy: x\nadmin: y\nlimits:\n  fields: z\n  nope: 1\n"),
-            "f:1:9: 'policy' must be round_robin or least_loaded, not 'x'\n"
+            "f:1:9: 'policy' must be round_robin, least_loaded or expected_completion, not 'x'\n"
             "f:2:8: 'y' has no port; write y:11436\n"
             "f:4:11: 'fields' must be a whole number, not 'z'\n"
             "f:5:3: unknown key 'nope'; known here are head_bytes, fields, target_bytes, "

@@ -59,7 +59,8 @@ TEST(Overlay, ErrorsNameTheirSource) {
             "DROVER_BACKENDS: 'gpu1:11434' lacks its scheme; write http://gpu1:11434\n"
             "--listen: '11434' is no IPv4 address; write four numbers from 0 to 255, such as "
             "127.0.0.1\n"
-            "--policy: must be round_robin or least_loaded, not 'least-loaded'; did you mean "
+            "--policy: must be round_robin, least_loaded or expected_completion, not "
+            "'least-loaded'; did you mean "
             "'least_loaded'?\n"
             "--admin: 'http://a:1' is a URL; write only host:port, such as 127.0.0.1:11436\n");
 }

@@ -118,7 +118,8 @@ struct Setter {
     return set_choice(slot(config), key, text, {Spanning::kAuto, Spanning::kNever});
   }
   Result<void> operator()(Policy& (*slot)(Config&)) const {
-    return set_choice(slot(config), key, text, {Policy::kRoundRobin, Policy::kLeastLoaded});
+    return set_choice(slot(config), key, text,
+                      {Policy::kRoundRobin, Policy::kLeastLoaded, Policy::kExpectedCompletion});
   }
   Result<void> operator()(LogLevel& (*slot)(Config&)) const {
     return set_choice(slot(config), key, text,

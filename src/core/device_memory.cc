@@ -27,6 +27,16 @@ DeviceMemory::DeviceMemory(std::span<const BackendSpec> specs) {
     // An instance whose devices are its own business is not accounted for.
     if (spec.placement != Placement::kUnknown) books_.back().gpus = spec.gpus;
   }
+  const auto share = [](const Books& one, const Books& other) {
+    return std::ranges::any_of(one.gpus, [&](const std::string& gpu) {
+      return std::ranges::find(other.gpus, gpu) != other.gpus.end();
+    });
+  };
+  for (std::uint32_t i = 0; i < books_.size(); ++i) {
+    for (std::uint32_t k = 0; k < books_.size(); ++k) {
+      if (i != k && share(books_[i], books_[k])) books_[i].neighbours.push_back(k);
+    }
+  }
 }
 
 // --- what is seen ---
@@ -35,6 +45,7 @@ void DeviceMemory::devices(const GpuReport& report) {
   for (const Gpu& gpu : report.gpus) {
     if (gpu.memory_total_bytes) totals_[gpu.uuid] = *gpu.memory_total_bytes;
   }
+  for (Books& books : books_) books.capacity = sum_of_devices(books);
 }
 
 void DeviceMemory::looked(BackendId backend, const Residency& residency) {
@@ -42,10 +53,15 @@ void DeviceMemory::looked(BackendId backend, const Residency& residency) {
   books.listed.clear();
   for (const LoadedModel& model : residency) {
     books.listed[model.name] = model.vram_bytes;
-    if (books.learned.size() == kMaxLearned && !books.learned.contains(model.name)) {
+    const auto known = books.learned.find(model.name);
+    if (known != books.learned.end() && known->second == model.bytes) continue;
+    if (books.learned.size() == kMaxLearned && known == books.learned.end()) {
+      const ModelName forgotten = books.learned.begin()->first;
       books.learned.erase(books.learned.begin());
+      remember_largest(forgotten);
     }
     books.learned[model.name] = model.bytes;
+    remember_largest(model.name);
   }
   for (auto each = books.holds.begin(); each != books.holds.end();) {
     Hold& hold = each->second;
@@ -53,6 +69,16 @@ void DeviceMemory::looked(BackendId backend, const Residency& residency) {
     const bool over = hold.users == 0 && (hold.listed || --hold.looks_left == 0);
     each = over ? books.holds.erase(each) : std::next(each);
   }
+}
+
+void DeviceMemory::remember_largest(const ModelName& model) {
+  std::uint64_t largest = 0;
+  for (const Books& books : books_) {
+    const auto found = books.learned.find(model);
+    if (found != books.learned.end()) largest = std::max(largest, found->second);
+  }
+  if (largest > 0) largest_[model] = largest;
+  if (largest == 0) largest_.erase(model);
 }
 
 void DeviceMemory::emptied(BackendId backend) {
@@ -83,32 +109,26 @@ std::uint64_t DeviceMemory::need(BackendId backend, const ModelName& model,
                                  std::uint64_t file_bytes) const {
   const auto here = of(backend).learned.find(model);
   if (here != of(backend).learned.end()) return here->second;
-  std::uint64_t anywhere = 0;
-  for (const Books& books : books_) {
-    const auto found = books.learned.find(model);
-    if (found != books.learned.end()) anywhere = std::max(anywhere, found->second);
-  }
-  if (anywhere > 0) return anywhere;
+  const auto anywhere = largest_.find(model);
+  if (anywhere != largest_.end()) return anywhere->second;
   return file_bytes + static_cast<std::uint64_t>(kCacheShare * static_cast<double>(file_bytes)) +
          kOverhead;
 }
 
-std::optional<std::uint64_t> DeviceMemory::capacity(BackendId backend) const {
+std::optional<std::uint64_t> DeviceMemory::sum_of_devices(const Books& books) const {
   std::uint64_t sum = 0;
-  for (const std::string& gpu : of(backend).gpus) {
+  for (const std::string& gpu : books.gpus) {
     const auto total = totals_.find(gpu);
     if (total == totals_.end()) return std::nullopt;
     sum += total->second;
   }
-  if (of(backend).gpus.empty()) return std::nullopt;
+  if (books.gpus.empty()) return std::nullopt;
   return sum;
 }
 
 bool DeviceMemory::shares(BackendId one, BackendId other) const {
-  if (one == other) return false;
-  return std::ranges::any_of(of(one).gpus, [&](const std::string& gpu) {
-    return std::ranges::find(of(other).gpus, gpu) != of(other).gpus.end();
-  });
+  const std::vector<std::uint32_t>& neighbours = of(one).neighbours;
+  return std::ranges::find(neighbours, other.value) != neighbours.end();
 }
 
 bool DeviceMemory::holds(BackendId backend, const ModelName& model) const {
@@ -131,9 +151,9 @@ bool DeviceMemory::has_room(BackendId backend, std::uint64_t need) const {
     const auto total = totals_.find(gpu);
     if (total == totals_.end()) continue;
     std::uint64_t taken = share(backend, need, total->second);
-    for (std::uint32_t i = 0; i < books_.size(); ++i) {
+    for (const std::uint32_t i : books.neighbours) {
       const std::vector<std::string>& theirs = books_[i].gpus;
-      if (i == backend.value || std::ranges::find(theirs, gpu) == theirs.end()) continue;
+      if (std::ranges::find(theirs, gpu) == theirs.end()) continue;
       taken += share(BackendId{i}, held(BackendId{i}), total->second);
     }
     if (taken > total->second) return false;

@@ -41,7 +41,7 @@ class DeviceMemory {
   // What the model takes there: as it was there, else as it was anywhere, else by its file.
   std::uint64_t need(BackendId backend, const ModelName& model, std::uint64_t file_bytes) const;
   // Of all its devices together; absent: not known.
-  std::optional<std::uint64_t> capacity(BackendId backend) const;
+  std::optional<std::uint64_t> capacity(BackendId backend) const { return of(backend).capacity; }
   bool shares(BackendId one, BackendId other) const;  // a device; false for the same instance
   // Loaded there, or being loaded.
   bool holds(BackendId backend, const ModelName& model) const;
@@ -65,13 +65,19 @@ class DeviceMemory {
     std::map<ModelName, std::uint64_t> listed;  // by the last look: bytes on its devices
     std::map<ModelName, Hold> holds;
     std::map<ModelName, std::uint64_t> learned;  // whole size when it was loaded last
+    std::vector<std::uint32_t> neighbours;       // other instances that share a device
+    std::optional<std::uint64_t> capacity;
   };
+  std::optional<std::uint64_t> sum_of_devices(const Books& books) const;
   const Books& of(BackendId backend) const { return books_[backend.value]; }
   Books& of(BackendId backend) { return books_[backend.value]; }
   // Of `bytes` on all devices of an instance, what lies on one of them.
   std::uint64_t share(BackendId backend, std::uint64_t bytes, std::uint64_t device_total) const;
 
-  std::vector<Books> books_;                     // by BackendId
+  std::vector<Books> books_;  // by BackendId
+  void remember_largest(const ModelName& model);
+
+  std::map<ModelName, std::uint64_t> largest_;   // of what all instances learned of a model
   std::map<std::string, std::uint64_t> totals_;  // of devices, by UUID
 };
 

@@ -42,6 +42,9 @@ struct Candidate {
   Filtered filtered = Filtered::kNot;
   bool model_loaded = false;
   std::uint32_t in_flight = 0;
+  // What it would cost to send the request there, in seconds of somebody's delay; negative: the
+  // policy does not say.
+  float cost_s = -1;
 };
 
 // "Why did it go there?", complete: the log line, the debug header and the tests read this.
@@ -49,6 +52,8 @@ struct Explanation {
   std::string_view policy;            // a literal
   std::vector<Candidate> candidates;  // one per instance, configured order
   std::optional<BackendId> chosen;
+  // In its line when it came; 0: it did not wait.
+  std::uint32_t waited_as = 0;
   // Every holder that answers is put out: one request a second is let through all the same.
   bool last_resort = false;
   std::string to_string(const FleetView& names) const;  // one line for people
@@ -148,11 +153,18 @@ struct CanaryDone {
   bool answered = false;  // a token came in time
   std::string detail;     // why not; one sentence
 };
+// The one reply to each Load.
+struct LoadDone {
+  BackendId backend;
+  ModelName model;
+  bool loaded = false;
+  std::string detail;  // why not; one sentence
+};
 struct Tick {};
 
 using Event = std::variant<RequestArrived, RequestGone, LeaseFirstByte, LeaseProgress, LeaseHeldUp,
                            LeaseSettled, Observed, RefreshDone, GpusObserved, ProcessObserved,
-                           DrainChanged, RestartRequested, CanaryDone, Tick>;
+                           DrainChanged, RestartRequested, CanaryDone, LoadDone, Tick>;
 
 // --- effects ---
 
@@ -191,12 +203,22 @@ struct Canary {  // ask it for one token of a model that it has loaded, then Can
   ModelName model;
   std::optional<std::uint64_t> num_ctx;  // as it was loaded, when that was said; else a reload
 };
-enum class UnloadReason : std::uint8_t { kRoom, kCpuFallback };
-std::string_view to_string(UnloadReason reason);  // "room", "cpu_fallback"
+enum class UnloadReason : std::uint8_t { kRoom, kCpuFallback, kPlacement };
+std::string_view to_string(UnloadReason reason);  // "room", "cpu_fallback", "placement"
 struct Unload {  // take an idle model out of memory, then look at what is loaded
   BackendId backend;
   ModelName model;
   UnloadReason reason = UnloadReason::kRoom;
+};
+enum class LoadReason : std::uint8_t {
+  kDemand,  // somebody waits, and nobody has it loaded
+  kCopy,    // those who have it loaded are busy
+};
+std::string_view to_string(LoadReason reason);  // "demand", "copy"
+struct Load {                                   // bring a model into memory, then LoadDone
+  BackendId backend;
+  ModelName model;
+  LoadReason reason = LoadReason::kDemand;
 };
 // Something that an operator wants to hear of, for the log and metrics.
 struct Incident {
@@ -210,7 +232,7 @@ struct WakeAt {  // send Tick then; a later WakeAt replaces it
 };
 
 using Effect = std::variant<Grant, Refuse, RevokeLease, RefreshCatalogues, HealthChanged,
-                            RestartInstance, Canary, Unload, Incident, WakeAt>;
+                            RestartInstance, Canary, Load, Unload, Incident, WakeAt>;
 using Effects = std::vector<Effect>;
 
 }  // namespace drover::core

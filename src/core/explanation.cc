@@ -1,5 +1,7 @@
 // The words for every closed list of core, and the one-line form of an Explanation.
 
+#include <iterator>
+
 #include <fmt/format.h>
 
 #include "core/events.h"
@@ -18,6 +20,8 @@ void describe(std::string& text, const Candidate& candidate) {
   text.append(in_flight.data(), in_flight.size());
   text += " under way";
   if (candidate.model_loaded) text += ", model loaded";
+  if (candidate.cost_s >= 0)
+    fmt::format_to(std::back_inserter(text), ", {:.2f} s", candidate.cost_s);
 }
 
 }  // namespace
@@ -32,6 +36,8 @@ std::string Explanation::to_string(const FleetView& names) const {
     text += " chose ";
     text += name_of(names, *chosen);
   }
+  if (waited_as > 0)
+    fmt::format_to(std::back_inserter(text), " after waiting as number {}", waited_as);
   for (const Candidate& candidate : candidates) {
     text += "; ";
     text += name_of(names, candidate.backend);
@@ -128,6 +134,18 @@ std::string_view to_string(UnloadReason reason) {
       return "room";
     case UnloadReason::kCpuFallback:
       return "cpu_fallback";
+    case UnloadReason::kPlacement:
+      return "placement";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(LoadReason reason) {
+  switch (reason) {
+    case LoadReason::kDemand:
+      return "demand";
+    case LoadReason::kCopy:
+      return "copy";
   }
   return "unknown";
 }
@@ -154,6 +172,8 @@ std::string_view to_string(PolicyName policy) {
       return "round_robin";
     case PolicyName::kLeastLoaded:
       return "least_loaded";
+    case PolicyName::kExpectedCompletion:
+      return "expected_completion";
   }
   return "unknown";
 }

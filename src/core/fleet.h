@@ -49,6 +49,7 @@ struct BackendSpec {
   std::string url;                    // shown to people
   std::uint32_t max_in_flight = 512;  // Ollama's own queue bound; more would be answered 503
   bool supervised = false;            // the keeper runs it, so it can be restarted
+  std::uint32_t slots = 4;            // of each model; a foreign instance's are learned
   Placement placement = Placement::kUnknown;
   std::vector<std::string> gpus;  // UUIDs of its devices; empty: unknown, or the CPU
 };
@@ -78,6 +79,11 @@ struct FleetView {
   std::vector<BackendView> backends;      // in configured order
   std::shared_ptr<const GpuReport> gpus;  // null: nobody reads them
   std::string policy;
+  // With expected_completion: requests that wait for a slot, and how good its predictions are.
+  std::uint64_t queued = 0;
+  std::uint64_t queued_bytes = 0;  // of their bodies
+  std::uint64_t predictions = 0;   // first tokens that came where the model was loaded
+  double prediction_error = 0;     // |predicted - actual| / actual, mean of the last ones
   std::uint64_t generation = 0;
 };
 

@@ -78,6 +78,8 @@ struct Policy {
 constexpr Policy kPolicies[] = {
     {PolicyName::kRoundRobin, round_robin},
     {PolicyName::kLeastLoaded, least_loaded},
+    // Where predictions do not help: last resorts, and models that no catalogue lists.
+    {PolicyName::kExpectedCompletion, least_loaded},
 };
 
 Cost (*cost_of(PolicyName name))(const Bid&) {
@@ -134,7 +136,7 @@ bool Pick::crowded() const {
 }
 
 Pick Picker::pick(std::span<const Instance> instances, const RequestArrived& request,
-                  const Room& room, Instant now) const {
+                  const Room& room, Instant now, Prices prices) const {
   Pick pick;
   pick.why.policy = to_string(policy_);
   pick.why.candidates.reserve(instances.size());
@@ -145,6 +147,10 @@ Pick Picker::pick(std::span<const Instance> instances, const RequestArrived& req
     pick.why.candidates.push_back(
         {instance.spec.id, reason, instance.has_loaded(request.ask.model), instance.in_flight});
     any_eligible |= reason == Filtered::kNot;
+  }
+  if (any_eligible && prices.forecasts != nullptr) {
+    cheapest(instances, request, prices, pick);
+    return pick;
   }
   std::vector<bool> open;
   if (!any_eligible && request.attempt == 0) {
@@ -171,6 +177,34 @@ Pick Picker::pick(std::span<const Instance> instances, const RequestArrived& req
   pick.why.chosen = pick.backend;
   pick.why.last_resort = pick.backend && !any_eligible;
   return pick;
+}
+
+void Picker::cheapest(std::span<const Instance> instances, const RequestArrived& request,
+                      Prices prices, Pick& pick) const {
+  constexpr double kTie = 1.01;
+  double lowest = 0;
+  for (Candidate& candidate : pick.why.candidates) {
+    if (candidate.filtered != Filtered::kNot) continue;
+    const Instance& instance = instances[candidate.backend.value];
+    const Forecasts::Price price =
+        prices.forecasts->price(instance, prices.model, request.ask.body_bytes);
+    candidate.cost_s = static_cast<float>(price.cost_s);
+    if (!price.now) continue;
+    const double cost = price.cost_s + 1e-3;  // where everything takes no time, all are equal
+    if (pick.backend) {
+      const Instance& other = instances[pick.backend->value];
+      const bool later = std::pair(instance.in_flight, instance.last_granted) >=
+                         std::pair(other.in_flight, other.last_granted);
+      if (cost > lowest * kTie || (cost * kTie >= lowest && later)) continue;
+    }
+    lowest = cost;
+    pick.first_s = price.first_s;
+    pick.backend = candidate.backend;
+    pick.model_loaded = candidate.model_loaded;
+  }
+  pick.model = prices.model;
+  pick.why.chosen = pick.backend;
+  pick.waits = !pick.backend;
 }
 
 void Picker::granted(Instance& instance, const ModelName& model, const Pick& pick, Instant now,

@@ -16,7 +16,11 @@
 //               first is busy. And it makes "never a busier instance" true without an exception.
 //               Failures come second, because an instance that fails fast is always idle.
 //
-// A later policy (predicted seconds until the answer ends, say) is one more cost function.
+// expected_completion
+//               The lowest predicted cost in seconds of somebody's delay (forecasts.h), of those
+//               that could begin at once. If there is none, the request waits: for a free slot, or
+//               until the model is loaded somewhere (placer.h). Within 1 % the one that was given a
+//               request the longest time ago.
 //
 // Last resort. When all holders of a model that can be reached were put out by failed requests, or
 // have their one request of probation under way, refusing everybody would turn a few bad requests
@@ -32,6 +36,7 @@
 #include <vector>
 
 #include "core/events.h"
+#include "core/forecasts.h"
 #include "core/instance.h"
 #include "core/room.h"
 #include "core/settings.h"
@@ -67,6 +72,17 @@ struct Pick {
   Explanation why;
   // Nothing was picked, and memory is all that stands in somebody's way: worth a wait.
   bool crowded() const;
+  // Nothing was picked, and somebody could take it later.
+  bool waits = false;
+  // With Prices: the model's number, and the predicted seconds until the first token.
+  std::optional<ModelIndex> model;
+  double first_s = 0;
+};
+
+// What expected_completion goes by.
+struct Prices {
+  const Forecasts* forecasts = nullptr;  // null: another policy
+  ModelIndex model = 0;
 };
 
 class Picker {
@@ -75,12 +91,15 @@ class Picker {
 
   // Changes nothing.
   Pick pick(std::span<const Instance> instances, const RequestArrived& request, const Room& room,
-            Instant now) const;
+            Instant now, Prices prices = {}) const;
   // The pick was carried out.
   void granted(Instance& instance, const ModelName& model, const Pick& pick, Instant now,
                Duration last_resort_interval);
 
  private:
+  void cheapest(std::span<const Instance> instances, const RequestArrived& request, Prices prices,
+                Pick& pick) const;
+
   PolicyName policy_;
   std::uint64_t grants_ = 0;
   Rotation rotation_;

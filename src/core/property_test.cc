@@ -57,8 +57,13 @@ class Chaos {
     while (!open_.empty()) settle();
     feed(RefreshDone{});
     feed(RefreshDone{});
-    now_ += 10s;
-    feed(Tick{});
+    // Those in line are given slots one after the other, or have waited long enough.
+    for (int i = 0; i < 10; ++i) {
+      while (!loads_.empty()) load_done();
+      while (!open_.empty()) settle();
+      now_ += 10s;
+      feed(Tick{});
+    }
     while (!open_.empty()) settle();
     EXPECT_TRUE(waiting_.empty());
     for (const BackendView& each : scheduler_.view().backends) {
@@ -81,6 +86,8 @@ class Chaos {
     settings.policy = policy;
     settings.seed = seed;
     settings.max_waiting = 6;
+    settings.max_queued = 6;
+    settings.queue_wait = 20s;
     return settings;
   }
 
@@ -136,7 +143,14 @@ class Chaos {
   }
   void rarely() {
     if (rng_.below(4) == 0) return feed(DrainChanged{random_backend(), rng_.below(2) == 0});
+    if (!loads_.empty()) load_done();
     if (refreshing_) return feed(RefreshDone{});
+  }
+  void load_done() {
+    const Load load = loads_.front();
+    loads_.erase(loads_.begin());
+    const bool loaded = rng_.below(3) > 0;
+    feed(LoadDone{load.backend, load.model, loaded, loaded ? "" : "status 500"});
   }
 
   void feed(Event event) {
@@ -186,6 +200,14 @@ class Chaos {
   // Nothing here is supervised or has a GPU, and no time is long enough for a suspicion.
   void note(const RestartInstance&) { ADD_FAILURE() << "a foreign instance cannot be restarted"; }
   void note(const Unload&) { ADD_FAILURE() << "no memory is known"; }
+  void note(const Load& load) {
+    EXPECT_EQ(policy_, PolicyName::kExpectedCompletion);
+    const auto same = [&](const Load& each) { return each.backend == load.backend; };
+    // One that was never answered is given up after a minute.
+    EXPECT_LE(std::ranges::count_if(loads_, same), 3) << "more than one load at once";
+    loads_.push_back(load);
+    history_.push_back("load " + load.model.text() + " at " + std::to_string(load.backend.value));
+  }
   void note(const Canary& canary) { EXPECT_FALSE(canary.model.empty()); }
   void note(const Incident&) {}
   void note(const WakeAt& wake) {
@@ -245,6 +267,7 @@ class Chaos {
   std::map<RequestId, RequestArrived> waiting_;
   std::map<LeaseId, Open> open_;
   std::set<LeaseId> revoked_;
+  std::vector<Load> loads_;
   bool refreshing_ = false;
   std::vector<std::string> history_;
 };
@@ -261,6 +284,7 @@ TEST(Property, BooksBalanceAndPicksAreEligibleWhateverHappens) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     run(seed, PolicyName::kLeastLoaded);
     run(seed, PolicyName::kRoundRobin);
+    run(seed, PolicyName::kExpectedCompletion);
     if (HasFailure()) return;
   }
 }
@@ -268,6 +292,8 @@ TEST(Property, BooksBalanceAndPicksAreEligibleWhateverHappens) {
 TEST(Property, SameSeedSameEffects) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     EXPECT_EQ(run(seed, PolicyName::kLeastLoaded), run(seed, PolicyName::kLeastLoaded));
+    EXPECT_EQ(run(seed, PolicyName::kExpectedCompletion),
+              run(seed, PolicyName::kExpectedCompletion));
   }
 }
 

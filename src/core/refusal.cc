@@ -229,4 +229,20 @@ Refuse refuse_no_room(const Situation& situation, Explanation why, Sizes sizes, 
   return unavailable(situation, std::move(message), situation.now + kLater, std::move(why));
 }
 
+Refuse refuse_queued(const Situation& situation, Explanation why, QueueEnd cause, Duration wait) {
+  const auto waited =
+      std::chrono::duration_cast<std::chrono::seconds>(situation.settings.queue_wait).count();
+  const std::string what =
+      cause == QueueEnd::kFull
+          ? fmt::format("too many requests wait already ({} at most, of {} MB)",
+                        situation.settings.max_queued, situation.settings.max_queued_bytes >> 20)
+          : fmt::format("no slot was free within {} s", waited);
+  // Whoever is told an hour tries elsewhere; five minutes are enough to keep a storm away.
+  constexpr Duration kLongest = std::chrono::minutes(5);
+  return unavailable(
+      situation,
+      fmt::format("queue full for model '{}': {}", situation.request.ask.model_as_sent, what),
+      situation.now + std::min(wait, kLongest), std::move(why));
+}
+
 }  // namespace drover::core

@@ -34,6 +34,7 @@ Scheduler::State::State(Settings chosen, std::vector<BackendSpec> backends)
       picker(chosen.policy, backends.size()),
       budget(chosen),
       room(backends) {
+  if (settings.policy == PolicyName::kExpectedCompletion) brain = std::make_unique<Brain>(backends);
   instances.reserve(backends.size());
   for (BackendSpec& spec : backends) {
     DROVER_ASSERT(spec.id.value == instances.size());
@@ -60,6 +61,13 @@ void Scheduler::State::on(const RequestArrived& arrived) {
 void Scheduler::State::on(const RequestGone& gone) {
   const std::optional<Miss> miss = misses.remove(gone.request);
   if (miss) budget.ended(miss->attempt);
+  if (brain) {
+    const std::optional<WaitQueue::Waiting> queued = brain->queue.remove(gone.request);
+    if (queued) {
+      budget.ended(queued->attempt);
+      brain->forecasts.release(queued->model);
+    }
+  }
   const std::optional<Room::Waiting> waiting = room.remove(gone.request);
   if (!waiting) return;
   budget.ended(waiting->attempt);
@@ -68,8 +76,10 @@ void Scheduler::State::on(const RequestGone& gone) {
 
 void Scheduler::State::decide(const RequestArrived& request, Attempt attempt, Stage stage,
                               std::uint64_t needs) {
-  Pick pick = picker.pick(instances, request, room, now);
+  const Prices prices = prices_for(request);
+  Pick pick = picker.pick(instances, request, room, now, prices);
   if (pick.backend) return grant(request, attempt, std::move(pick));
+  if (pick.waits) return wait_for_slot(request, attempt, std::move(pick), prices.model);
   if (pick.crowded()) return wait_for_room(request, attempt, std::move(pick));
 
   if (listed(request)) return refuse(refuse_listed(request, std::move(pick.why)), attempt);
@@ -110,6 +120,7 @@ void Scheduler::State::grant(const RequestArrived& request, Attempt attempt, Pic
   OpenLease open{instance.spec.id, model, std::move(listed_as), attempt, instance.health.term()};
   room.memory().granted(instance.spec.id, open.held_as(), room.need(instance, model));
   instance.hang.granted(lease, request.ask, now);
+  told_of_grant(instance, lease, request, pick);
   leases.emplace(lease, std::move(open));
   out->push_back(
       Grant{request.request, lease, instance.spec.id, pick.model_loaded, std::move(pick.why)});
@@ -130,18 +141,23 @@ void Scheduler::State::on(const LeaseFirstByte& first) {
   Instance& instance = instance_of(found->second.backend);
   --instance.awaiting_first;
   instance.hang.first_byte(first.lease, now);
+  if (brain) brain->forecasts.first_byte(instance.spec.id, first.lease, now);
 }
 
 void Scheduler::State::on(const LeaseProgress& progress) {
   const auto found = leases.find(progress.lease);
   DROVER_ASSERT(found != leases.end());
   instance_of(found->second.backend).hang.progressed(now);
+  if (brain) {
+    brain->forecasts.progressed(found->second.backend, progress.lease, progress.tokens, now);
+  }
 }
 
 void Scheduler::State::on(const LeaseHeldUp& held) {
   const auto found = leases.find(held.lease);
   DROVER_ASSERT(found != leases.end());
   instance_of(found->second.backend).hang.held_up(held.lease, held.by_client, now);
+  if (brain) brain->forecasts.held_up(found->second.backend, held.lease);
 }
 
 void Scheduler::State::on(const LeaseSettled& settled) {
@@ -161,6 +177,7 @@ void Scheduler::State::on(const LeaseSettled& settled) {
   const bool answered =
       served || settled.result == AttemptResult::kBusy || settled.result == AttemptResult::kNoModel;
   instance.hang.ended(settled.lease, answered, settled.usage, now);
+  told_of_end(lease, settled);
   change_health(instance, [&] { judge(instance, lease, settled); });
   if (served) fell_back(instance, instance.fallback.answered(lease.held_as(), settled.usage, now));
   advance_restart(instance);
@@ -231,6 +248,7 @@ void Scheduler::State::look(Instance& instance, const Observed& observed) {
     case Observed::Kind::kMissed:
       return instance.health.missed(observed.detail, now);
     case Observed::Kind::kCatalogue:
+      if (brain) brain->all_changed = true;
       instance.catalogue = sorted(observed.catalogue);
       instance.catalogue_refresh = misses.refresh();
       instance.restart.answered();
@@ -239,6 +257,7 @@ void Scheduler::State::look(Instance& instance, const Observed& observed) {
       instance.residency = observed.residency;
       room.memory().looked(instance.spec.id, *observed.residency);
       room_changed = true;
+      told_of_residency(instance);
       return instance.health.heard_residency(now);
     case Observed::Kind::kResidencyMissed:
       return instance.health.residency_missed(now);
@@ -294,6 +313,7 @@ void Scheduler::State::time_passes() {
 
 void Scheduler::State::arm() {
   Instant next = std::min(misses.next_deadline(), room.next_deadline());
+  if (brain) next = std::min(next, next_queue_change());
   for (const Instance& instance : instances) {
     next = std::min({next, instance.health.next_change(), next_care(instance)});
   }
@@ -321,6 +341,7 @@ void Scheduler::handle(const Event& event, Instant now, Effects& out) {
   state.time_passes();
   std::visit([&](const auto& each) { state.on(each); }, event);
   state.reconsider_waiting();
+  state.serve_queue();
   if (state.misses.start_refresh()) out.push_back(RefreshCatalogues{});
   state.arm();
   state.out = nullptr;
@@ -352,6 +373,12 @@ FleetView Scheduler::view() const {
                              .restarting = instance.restart.under_way()});
   }
   view.gpus = state_->gpus;
+  if (state_->brain) {
+    view.queued = state_->brain->queue.size();
+    view.queued_bytes = state_->brain->queue.bytes();
+    view.predictions = state_->brain->forecasts.error().samples;
+    view.prediction_error = state_->brain->forecasts.error().mean;
+  }
   return view;
 }
 

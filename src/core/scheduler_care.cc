@@ -29,6 +29,7 @@ void Scheduler::State::on(const ProcessObserved& observed) {
     instance.hang.calm(now);
     instance.fallback.started_anew();
     room.memory().emptied(instance.spec.id);
+    forget_residency(instance.spec.id);
   }
   if (!instance.restart.saw(process)) return;
   const bool wanted = instance.restart.cause() == RestartCause::kOperator;

@@ -52,9 +52,12 @@ void Scheduler::State::reconsider_waiting() {
   if (!room_changed) return;
   room_changed = false;
   for (Room::Waiting& waiting : room.take_all()) {
-    Pick pick = picker.pick(instances, waiting.request, room, now);
+    const Prices prices = prices_for(waiting.request);
+    Pick pick = picker.pick(instances, waiting.request, room, now, prices);
     if (pick.backend) {
       grant(waiting.request, waiting.attempt, std::move(pick));
+    } else if (pick.waits) {
+      wait_for_slot(waiting.request, waiting.attempt, std::move(pick), prices.model);
     } else if (!pick.crowded()) {
       refuse(refuse_listed(waiting.request, std::move(pick.why)), waiting.attempt);
     } else if (waiting.until <= now) {

@@ -1,7 +1,8 @@
 #pragma once
 // Private to core/: the scheduler's state, and what its parts know of each other. scheduler.cc
 // keeps the ledger of leases and says who is told about which event; scheduler_care.cc looks after
-// instances (restarts, hangs, fallbacks to the CPU); scheduler_room.cc finds GPU memory.
+// instances (restarts, hangs, fallbacks to the CPU); scheduler_room.cc finds GPU memory;
+// scheduler_queue.cc lets requests wait for a slot and has models loaded for them.
 
 #include <map>
 #include <memory>
@@ -14,10 +15,12 @@
 #include "core/instance.h"
 #include "core/miss_queue.h"
 #include "core/picker.h"
+#include "core/placer.h"
 #include "core/refusal.h"
 #include "core/retry_budget.h"
 #include "core/room.h"
 #include "core/scheduler.h"
+#include "core/wait_queue.h"
 
 namespace drover::core {
 
@@ -32,6 +35,17 @@ struct OpenLease {
 
   // Its name in the ledger of memory.
   const ModelName& held_as() const { return listed_as == nullptr ? model : *listed_as; }
+};
+
+// What expected_completion needs beside the rest; other policies do without.
+struct Brain {
+  explicit Brain(std::span<const BackendSpec> specs) : forecasts(specs) {}
+
+  Forecasts forecasts;
+  WaitQueue queue;
+  Placer placer;
+  std::vector<ModelIndex> changed;  // models whose line may have something to hope for
+  bool all_changed = false;
 };
 
 struct Scheduler::State {
@@ -51,6 +65,7 @@ struct Scheduler::State {
   void on(const DrainChanged& changed);
   void on(const RestartRequested& requested);
   void on(const CanaryDone& done);
+  void on(const LoadDone& done);
   void on(const Tick&) { armed = kNever; }
 
   enum class Stage { kFirstLook, kLastLook };  // before, and after waiting for catalogues
@@ -85,6 +100,21 @@ struct Scheduler::State {
   void reconsider_waiting();
   Sizes sizes(const RequestArrived& request, const Explanation& why) const;
 
+  // --- scheduler_queue.cc; all but the first two do nothing without a brain ---
+  void wait_for_slot(const RequestArrived& request, Attempt attempt, Pick pick, ModelIndex model);
+  void refuse_from_queue(WaitQueue::Waiting waiting, QueueEnd cause);
+  Prices prices_for(const RequestArrived& request);
+  void told_of_grant(const Instance& instance, LeaseId lease, const RequestArrived& request,
+                     const Pick& pick);
+  void told_of_end(const OpenLease& lease, const LeaseSettled& settled);
+  void told_of_residency(const Instance& instance);
+  void forget_residency(BackendId backend);
+  void serve_queue();
+  void serve_line(ModelIndex model);
+  void carry_out_plans();
+  Instant next_queue_change() const;
+  Surroundings fleet_for_placer() { return {instances, room, brain->forecasts, brain->queue, now}; }
+
   void time_passes();
   void arm();
 
@@ -104,7 +134,8 @@ struct Scheduler::State {
   RetryBudget budget;
   MissQueue misses;
   Room room;
-  bool room_changed = false;  // something that those who wait for memory may have waited for
+  bool room_changed = false;     // something that those who wait for memory may have waited for
+  std::unique_ptr<Brain> brain;  // of expected_completion; else null
   std::map<LeaseId, OpenLease> leases;  // ordered: what is done to all of them has one order
   std::uint64_t last_lease = 0;
   std::uint64_t generation = 0;
@@ -122,12 +153,14 @@ void Scheduler::State::change_health(Instance& instance, Change change) {
   const HealthState after = instance.shown_state();
   if (before != after) {
     room_changed = true;
+    if (brain) brain->all_changed = true;
     out->push_back(HealthChanged{instance.spec.id, before, after, instance.shown_reason()});
   }
   if (term == instance.health.term()) return;
   instance.in_flight_of_term = 0;
   // What was loaded there died with the process, or is not to be relied on.
   instance.residency = nullptr;
+  forget_residency(instance.spec.id);
   // Where it still answers, and nobody else has the model, they stay: they have nothing to win, and
   // two bad requests must not throw out everybody's on a lone instance.
   const bool answers = instance.health.cause() == DownCause::kRequests;

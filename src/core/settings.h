@@ -10,7 +10,7 @@
 
 namespace drover::core {
 
-enum class PolicyName : std::uint8_t { kRoundRobin, kLeastLoaded };
+enum class PolicyName : std::uint8_t { kRoundRobin, kLeastLoaded, kExpectedCompletion };
 std::string_view to_string(PolicyName policy);
 
 // When silence is suspicious: see hang_watch.h.
@@ -65,6 +65,12 @@ struct Settings {
   // them. While they wait, so do requests to those others, so this is also the longest pause that a
   // very large model can cause.
   Duration room_wait = std::chrono::minutes(2);
+
+  // With kExpectedCompletion: requests that wait for a slot, of all models together, and how long
+  // one of them may. A client that waits longer has given up; a browser does after five minutes.
+  std::uint32_t max_queued = 10'000;
+  std::uint64_t max_queued_bytes = 1ULL << 30;  // of bodies
+  Duration queue_wait = std::chrono::minutes(10);
 
   HangRules hang;
 

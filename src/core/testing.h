@@ -178,11 +178,13 @@ class Script {
   // Since the last call of forget().
   const std::vector<RestartInstance>& restarts() const { return restarts_; }
   const std::vector<Canary>& canaries() const { return canaries_; }
+  const std::vector<Load>& loads() const { return loads_; }
   const std::vector<Unload>& unloads() const { return unloads_; }
   const std::vector<Incident>& incidents() const { return incidents_; }
   void forget() {
     restarts_.clear();
     canaries_.clear();
+    loads_.clear();
     unloads_.clear();
     incidents_.clear();
   }
@@ -202,6 +204,8 @@ class Script {
       restarts_.push_back(*restart);
     } else if (const auto* canary = std::get_if<Canary>(&effect)) {
       canaries_.push_back(*canary);
+    } else if (const auto* load = std::get_if<Load>(&effect)) {
+      loads_.push_back(*load);
     } else if (const auto* unload = std::get_if<Unload>(&effect)) {
       unloads_.push_back(*unload);
     } else if (const auto* incident = std::get_if<Incident>(&effect)) {
@@ -217,6 +221,7 @@ class Script {
   std::vector<LeaseId> revoked_;
   std::vector<RestartInstance> restarts_;
   std::vector<Canary> canaries_;
+  std::vector<Load> loads_;
   std::vector<Unload> unloads_;
   std::vector<Incident> incidents_;
   int refreshes_ = 0;

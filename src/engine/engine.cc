@@ -67,6 +67,11 @@ void Engine::canary_done(core::CanaryDone done) {
       [state = state_, done = std::move(done)]() mutable { state->dispatch(std::move(done)); });
 }
 
+void Engine::load_done(core::LoadDone done) {
+  state_->home.post(
+      [state = state_, done = std::move(done)]() mutable { state->dispatch(std::move(done)); });
+}
+
 void Engine::on_refresh(std::function<void()> refresh) { state_->refresh = std::move(refresh); }
 
 void Engine::on_health(std::function<void(const core::HealthChanged&)> changed) {
@@ -79,6 +84,10 @@ void Engine::on_restart(std::function<void(const core::RestartInstance&)> restar
 
 void Engine::on_canary(std::function<void(const core::Canary&)> canary) {
   state_->canary = std::move(canary);
+}
+
+void Engine::on_load(std::function<void(const core::Load&)> load) {
+  state_->load = std::move(load);
 }
 
 void Engine::on_unload(std::function<void(const core::Unload&)> unload) {
@@ -283,6 +292,16 @@ void Engine::State::perform(core::Canary& wanted) {
   dispatch(core::CanaryDone{wanted.backend, true, {}});
 }
 
+void Engine::State::perform(core::Load& wanted) {
+  const std::string name = name_of(wanted.backend);
+  metrics.count_load(name, to_string(wanted.reason));
+  log.info("model load", {{"instance", std::string_view(name)},
+                          {"model", std::string_view(wanted.model.text())},
+                          {"reason", to_string(wanted.reason)}});
+  if (load) return load(wanted);
+  dispatch(core::LoadDone{wanted.backend, wanted.model, true, {}});
+}
+
 void Engine::State::perform(core::Unload& wanted) {
   const std::string name = name_of(wanted.backend);
   metrics.count_unload(name, to_string(wanted.reason));
@@ -346,6 +365,7 @@ void Engine::State::shut() {
   health_changed = nullptr;
   restart = nullptr;
   canary = nullptr;
+  load = nullptr;
   unload = nullptr;
 }
 

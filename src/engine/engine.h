@@ -126,7 +126,7 @@ class Engine {
   // loaded among it, is as it was in the home loop's last turn.
   std::shared_ptr<const core::FleetView> view() const;
   RequestId next_request_id();
-  // These seven are carried out in the order of the calls, in the home loop's next turn.
+  // These eight are carried out in the order of the calls, in the home loop's next turn.
   void observe(core::Observed observed);
   void refresh_done();
   void observe_gpus(std::shared_ptr<const GpuReport> report);
@@ -136,6 +136,7 @@ class Engine {
   void request_restart(BackendId backend, core::RestartCause cause, std::string reason,
                        std::optional<Duration> grace);
   void canary_done(core::CanaryDone done);
+  void load_done(core::LoadDone done);
 
   // --- home loop only, or before it runs ---
   // A snapshot of this moment.
@@ -150,6 +151,9 @@ class Engine {
   void on_restart(std::function<void(const core::RestartInstance&)> restart);
   // Each call is answered with canary_done(). Unset: every canary sings.
   void on_canary(std::function<void(const core::Canary&)> canary);
+  // The model shall be brought into the memory of the instance; each call is answered with
+  // load_done(). Unset: every load succeeds.
+  void on_load(std::function<void(const core::Load&)> load);
   // The model shall leave the memory of the instance, and /api/ps be read after that.
   void on_unload(std::function<void(const core::Unload&)> unload);
   // The cells that it marks "any loop" may be touched from there.

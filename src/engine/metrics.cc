@@ -80,6 +80,10 @@ void Metrics::count_unload(std::string_view backend, std::string_view reason) {
   ++unloads_[{std::string(backend), std::string(reason)}];
 }
 
+void Metrics::count_load(std::string_view backend, std::string_view reason) {
+  ++loads_[{std::string(backend), std::string(reason)}];
+}
+
 void Metrics::count_canary(std::string_view backend) { ++cell(canaries_, backend); }
 void Metrics::count_hang(std::string_view backend) { ++cell(hangs_, backend); }
 void Metrics::count_fallback(std::string_view backend) { ++cell(fallbacks_, backend); }

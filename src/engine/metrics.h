@@ -89,6 +89,7 @@ class Metrics {
   void count_restart(std::string_view backend, std::string_view cause);
   void count_canary(std::string_view backend);
   void count_unload(std::string_view backend, std::string_view reason);
+  void count_load(std::string_view backend, std::string_view reason);
   void count_hang(std::string_view backend);
   void count_fallback(std::string_view backend);
 
@@ -103,6 +104,7 @@ class Metrics {
   const ByPair& health_changes() const { return health_changes_; }  // {instance, state}
   const ByPair& restarts() const { return restarts_; }              // {instance, cause}
   const ByPair& unloads() const { return unloads_; }                // {instance, reason}
+  const ByPair& loads() const { return loads_; }                    // {instance, reason}
   const ByName& canaries() const { return canaries_; }              // these three by instance
   const ByName& hangs() const { return hangs_; }
   const ByName& fallbacks() const { return fallbacks_; }
@@ -133,6 +135,7 @@ class Metrics {
   ByPair health_changes_;
   ByPair restarts_;
   ByPair unloads_;
+  ByPair loads_;
   ByName canaries_;
   ByName hangs_;
   ByName fallbacks_;

@@ -101,6 +101,7 @@ struct Engine::State {
   void perform(core::HealthChanged& changed);
   void perform(core::RestartInstance& order);
   void perform(core::Canary& wanted);
+  void perform(core::Load& wanted);
   void perform(core::Unload& wanted);
   void perform(core::Incident& incident);
   void perform(core::WakeAt& wake);
@@ -121,6 +122,7 @@ struct Engine::State {
   std::function<void(const core::HealthChanged&)> health_changed;
   std::function<void(const core::RestartInstance&)> restart;
   std::function<void(const core::Canary&)> canary;
+  std::function<void(const core::Load&)> load;
   std::function<void(const core::Unload&)> unload;
 
   std::unordered_map<RequestId, Asker> waiting;

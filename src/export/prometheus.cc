@@ -231,6 +231,16 @@ void per_process(Writer& out, const core::FleetView& fleet, std::string_view nam
   }
 }
 
+void write_queue(Writer& out, const core::FleetView& fleet) {
+  out.single("queue_requests", "gauge", "Requests that wait for a free slot.", fleet.queued);
+  out.single("queue_bytes", "gauge", "Bodies of the requests that wait for a free slot.",
+             fleet.queued_bytes);
+  out.single("predictions_total", "counter", "First tokens that were predicted and came.",
+             fleet.predictions);
+  out.single("prediction_error_ratio", "gauge",
+             "How far off the last predictions were, in the mean.", fleet.prediction_error);
+}
+
 // Sums over the tree of an instance start anew when it is started anew: a counter that falls is a
 // restart to Prometheus, as it should be.
 void write_processes(Writer& out, const core::FleetView& fleet) {
@@ -274,6 +284,10 @@ void write_care(Writer& out, const engine::Metrics& metrics) {
   for (const auto& [name, count] : metrics.canaries()) out.sample({{"backend", name}}, count);
   out.family("cpu_fallbacks_total", "counter", "Instances found computing on the CPU.");
   for (const auto& [name, count] : metrics.fallbacks()) out.sample({{"backend", name}}, count);
+  out.family("loads_total", "counter", "Models that drover had loaded, by reason.");
+  for (const auto& [key, count] : metrics.loads()) {
+    out.sample({{"backend", key.first}, {"reason", key.second}}, count);
+  }
   out.family("unloads_total", "counter", "Models taken out of memory, by reason.");
   for (const auto& [key, count] : metrics.unloads()) {
     out.sample({{"backend", key.first}, {"reason", key.second}}, count);
@@ -291,6 +305,7 @@ std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& me
   write_times(out, metrics);
   write_fleet(out, fleet);
   write_processes(out, fleet);
+  write_queue(out, fleet);
   if (fleet.gpus) write_gpus(out, *fleet.gpus);
   out.family("backend_state_changes_total", "counter", "Changes of state, by the new state.");
   for (const auto& [key, count] : metrics.health_changes()) {

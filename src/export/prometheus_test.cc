@@ -179,6 +179,7 @@ TEST(Prometheus, SaysWhatHappened) {
   metrics.count_canary("gpu1");
   metrics.count_fallback("gpu0");
   metrics.count_unload("gpu0", "room");
+  metrics.count_load("gpu0", "copy");
   metrics.connections_open.add(3);
   metrics.body_memory_bytes.add(5000);
   metrics.connections_evicted.add(2);
@@ -205,6 +206,9 @@ TEST(Prometheus, SaysWhatHappened) {
   EXPECT_EQ(read.at("drover_instance_hangs_total{backend=\"gpu1\"}"), 1);
   EXPECT_EQ(read.at("drover_canaries_total{backend=\"gpu1\"}"), 1);
   EXPECT_EQ(read.at("drover_cpu_fallbacks_total{backend=\"gpu0\"}"), 1);
+  EXPECT_EQ(read.at("drover_loads_total{backend=\"gpu0\",reason=\"copy\"}"), 1);
+  EXPECT_EQ(read.at("drover_queue_requests"), 0);
+  EXPECT_EQ(read.at("drover_predictions_total"), 0);
   EXPECT_EQ(read.at("drover_unloads_total{backend=\"gpu0\",reason=\"room\"}"), 1);
   EXPECT_EQ(read.at("drover_connections_open"), 3);
   EXPECT_EQ(read.at("drover_body_memory_bytes"), 5000);

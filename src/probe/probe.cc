@@ -169,6 +169,31 @@ net::Task<void> Probe::sing(ProbeTarget target, core::Canary wanted) {
   engine_.canary_done(std::move(done));
 }
 
+void Probe::load(const core::Load& wanted) {
+  loop_.spawn(bring_in(targets_[wanted.backend.value], wanted));
+}
+
+// An empty request. A model that cannot generate (400) is asked to embed nothing. No keep_alive:
+// how long it stays without being asked is the instance's own rule.
+net::Task<void> Probe::bring_in(ProbeTarget target, core::Load wanted) {
+  const std::string model = wire::json_quote(wanted.model.text());
+  const Instant deadline = loop_.now() + settings_.load_timeout;
+  Result<GetAnswer> answer =
+      co_await http_post(loop_, resolver_, target.address, "/api/generate",
+                         fmt::format("{{\"model\":{},\"stream\":false}}", model), deadline, &stop_);
+  if (!stop_.triggered() && answer && answer->status == 400) {
+    answer =
+        co_await http_post(loop_, resolver_, target.address, "/api/embed",
+                           fmt::format("{{\"model\":{},\"input\":[]}}", model), deadline, &stop_);
+  }
+  if (stop_.triggered()) co_return;
+  core::LoadDone done{target.id, wanted.model, answer && answer->status == 200, {}};
+  if (!answer) done.detail = answer.error().message;
+  if (answer && !done.loaded) done.detail = fmt::format("status {}", answer->status);
+  engine_.load_done(std::move(done));
+  co_await look_at_residency(target);
+}
+
 void Probe::unload(const core::Unload& wanted) {
   loop_.spawn(take_out(targets_[wanted.backend.value], wanted));
 }

@@ -30,6 +30,8 @@ struct ProbeSettings {
   Duration canary_timeout = std::chrono::seconds(4);
   // Ollama waits up to 5 s for memory to come back before it answers anything else.
   Duration unload_timeout = std::chrono::seconds(10);
+  // Longer than any load that moves: a model of 200 GB from a slow disk. The core gives up sooner.
+  Duration load_timeout = std::chrono::minutes(15);
   double jitter = 0.1;  // of the interval, either way: instances are not asked in step
   std::uint64_t seed = 1;
 };
@@ -54,6 +56,9 @@ class Probe {
 
   // Asks for one token; engine.canary_done() follows.
   void canary(const core::Canary& wanted);
+  // Brings a model into an instance's memory; engine.load_done() follows. Nobody's leaving stops
+  // it.
+  void load(const core::Load& wanted);
   // Takes a model out of an instance's memory, then looks at what is loaded there.
   void unload(const core::Unload& wanted);
 
@@ -62,6 +67,7 @@ class Probe {
   net::Task<void> residency_rounds(ProbeTarget target);
   net::Task<void> look_at_residency(ProbeTarget target);
   net::Task<void> sing(ProbeTarget target, core::Canary wanted);
+  net::Task<void> bring_in(ProbeTarget target, core::Load wanted);
   net::Task<void> take_out(ProbeTarget target, core::Unload wanted);
   net::Task<void> refresh_one(ProbeTarget target, std::shared_ptr<std::size_t> outstanding);
   // A refresh runs beside the periodic check; if both miss in the same pause that is one miss.

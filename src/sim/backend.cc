@@ -13,6 +13,7 @@ constexpr double kGrain = 2e-9;
 
 using Runner = SimBackend::Runner;
 using Running = SimBackend::Running;
+using Waiting = SimBackend::Waiting;
 using State = Runner::State;
 
 auto prompt_in_work(Runner& runner) {
@@ -33,19 +34,19 @@ void SimBackend::submit(JobIndex job, Instant now) {
       what.num_ctx == 0 ? fleet_.models[what.model].num_ctx : what.num_ctx;
   Runner* runner = runner_of(what.model);
   if (runner != nullptr && runner->ready() && runner->num_ctx == num_ctx) {
-    attach(*runner, job);
+    attach(*runner, {job, what.model, num_ctx, now}, now);
   } else if (pending_.size() >= fleet_.max_queue) {
     notices_.push_back({Notice::Kind::kBusy, index_, job});
   } else {
-    enter({job, what.model, num_ctx}, now);
+    enter({job, what.model, num_ctx, now}, now);
   }
   retime();
 }
 
 void SimBackend::load(ModelIndex model, Instant now) {
   const Runner* runner = runner_of(model);
-  if (runner != nullptr && runner->ready()) return;
-  enter({kNoJob, model, fleet_.models[model].num_ctx}, now);
+  if (runner != nullptr && runner->ready()) return said_loaded(model);
+  enter({kNoJob, model, fleet_.models[model].num_ctx, now}, now);
   retime();
 }
 
@@ -60,13 +61,17 @@ void SimBackend::unload(ModelIndex model, Instant now) {
 void SimBackend::cancel(JobIndex job, Instant now) {
   for (Pending& pending : pending_) pending.gone |= pending.job == job;
   for (const auto& runner : runners_) {
-    std::erase(runner->waiting, job);
+    std::erase_if(runner->waiting, [&](const Waiting& each) { return each.job == job; });
     const auto slot = std::ranges::find(runner->running, job, &Running::job);
     if (slot == runner->running.end()) continue;
     runner->running.erase(slot);
     freed(*runner, now);
   }
   retime();
+}
+
+void SimBackend::said_loaded(ModelIndex model) {
+  notices_.push_back({Notice::Kind::kLoaded, index_, kNoJob, 0, {}, model});
 }
 
 // --- the clerk ---
@@ -84,7 +89,8 @@ void SimBackend::work_off(Instant now) {
       pending_.pop_front();
     } else if (runner != nullptr && runner->ready() && runner->num_ctx == head.num_ctx) {
       pending_.pop_front();
-      if (head.job != kNoJob) attach(*runner, head.job);
+      if (head.job != kNoJob) attach(*runner, head, now);
+      if (head.job == kNoJob) said_loaded(head.model);
     } else if (runner != nullptr) {
       make_room(*runner, now);  // other options, or on its way out
     } else if (free_gb() >= fleet_.models[head.model].vram_gb()) {
@@ -159,21 +165,23 @@ void SimBackend::start_unload(Runner& runner, Instant now) {
 
 // --- requests of a loaded model ---
 
-void SimBackend::attach(Runner& runner, JobIndex job) {
-  if (jobs_[job].keep_alive) runner.leaving = false;
+void SimBackend::attach(Runner& runner, const Pending& pending, Instant now) {
+  if (jobs_[pending.job].keep_alive) runner.leaving = false;
   runner.changes = kNever;
-  runner.waiting.push_back(job);
+  runner.waiting.push_back({pending.job, pending.submitted, now});
   fill_slots(runner);
 }
 
 void SimBackend::fill_slots(Runner& runner) {
   while (runner.running.size() < runner.slots && !runner.waiting.empty()) {
     Running slot;
-    slot.job = runner.waiting.front();
+    slot.job = runner.waiting.front().job;
+    slot.submitted = runner.waiting.front().submitted;
+    slot.assigned = runner.waiting.front().assigned;
     runner.waiting.pop_front();
     const Job& job = jobs_[slot.job];
     slot.cached = runner.prefixes.cached(job);
-    slot.prefill_s = slot.prefill_left = runner.pace.prefill(job.prompt, slot.cached);
+    slot.prefill_left = runner.pace.prefill(job.prompt, slot.cached);
     slot.context = job.prompt;
     runner.running.push_back(slot);
   }
@@ -246,6 +254,7 @@ bool SimBackend::end_of_prompt(Runner& runner, Instant now) {
   const auto slot = prompt_in_work(runner);
   if (slot == runner.running.end() || slot->prefill_left > kGrain) return false;
   slot->decoding = true;
+  slot->first = now;
   const Job& job = jobs_[slot->job];
   // Half of the answer stands for it in the context, from the beginning to the end.
   slot->context = job.prompt + job.output / 2.0;
@@ -271,7 +280,10 @@ void SimBackend::finish(Runner& runner, std::size_t slot, Instant now) {
   const Running ended = runner.running[slot];
   runner.running.erase(runner.running.begin() + static_cast<std::ptrdiff_t>(slot));
   runner.prefixes.remember(jobs_[ended.job]);
-  notices_.push_back({Notice::Kind::kDone, index_, ended.job, ended.cached, ended.prefill_s});
+  const Durations durations{to_seconds(now - ended.submitted),
+                            to_seconds(ended.assigned - ended.submitted),
+                            to_seconds(ended.first - ended.reading), to_seconds(now - ended.first)};
+  notices_.push_back({Notice::Kind::kDone, index_, ended.job, ended.cached, durations});
   freed(runner, now);
 }
 
@@ -287,7 +299,9 @@ void SimBackend::retime() {
       writing += running.decoding ? 1 : 0;
       context += running.decoding ? running.context : 0;
     }
-    const bool reading = writing < static_cast<double>(runner->running.size());
+    const auto prompt = prompt_in_work(*runner);
+    const bool reading = prompt != runner->running.end();
+    if (reading && prompt->reading == kNever) prompt->reading = flowed_;
     const double share = speed_ / active;
     const bool both = reading && writing > 0;
     runner->prefill_rate = reading ? share * (both ? kPrefillShare : 1) : 0;
@@ -324,10 +338,13 @@ void SimBackend::crash(Instant now) {
   const auto died = [&](JobIndex job) { notices_.push_back({Notice::Kind::kDied, index_, job}); };
   for (const Pending& pending : pending_) {
     if (pending.job != kNoJob && !pending.gone) died(pending.job);
+    if (pending.job == kNoJob) {
+      notices_.push_back({Notice::Kind::kLoadFailed, index_, kNoJob, 0, {}, pending.model});
+    }
   }
   for (const auto& runner : runners_) {
     for (const Running& running : runner->running) died(running.job);
-    for (const JobIndex job : runner->waiting) died(job);
+    for (const Waiting& waiting : runner->waiting) died(waiting.job);
   }
   host_.abort(index_, now);
   runners_.clear();

@@ -24,14 +24,25 @@
 
 namespace drover::sim {
 
-// What the one who asked sees.
+// What Ollama reports of a request, with its blind spots: loading lasts until there is a runner and
+// so includes waiting for other loads, and a wait for a slot is in none of them but the total.
+struct Durations {
+  double total_s = 0;
+  double load_s = 0;
+  double prefill_s = 0;
+  double decode_s = 0;
+};
+
+// What the one who asked sees. kLoaded is the answer to load(): the model is loaded, or the
+// instance died (kLoadFailed).
 struct Notice {
-  enum class Kind : std::uint8_t { kFirstToken, kDone, kBusy, kDied };
+  enum class Kind : std::uint8_t { kFirstToken, kDone, kBusy, kDied, kLoaded, kLoadFailed };
   Kind kind = Kind::kDone;
   InstanceIndex instance = 0;
   JobIndex job = kNoJob;
   std::uint32_t cached = 0;  // tokens of the prompt that were not computed
-  double prefill_s = 0;      // with kDone: what Ollama would report
+  Durations durations;       // with kDone
+  ModelIndex model = 0;      // kLoaded
 };
 
 struct BackendTotals {
@@ -69,10 +80,18 @@ class SimBackend {
     JobIndex job = kNoJob;
     bool decoding = false;
     std::uint32_t cached = 0;
-    double prefill_s = 0;
-    double prefill_left = 0;  // seconds of a GPU of its own
-    double end = 0;           // where Runner::written is when it ends
+    Instant submitted{};
+    Instant assigned{};        // to the runner
+    Instant reading = kNever;  // its prompt's turn came
+    Instant first{};           // token
+    double prefill_left = 0;   // seconds of a GPU of its own
+    double end = 0;            // where Runner::written is when it ends
     double context = 0;
+  };
+  struct Waiting {
+    JobIndex job = kNoJob;
+    Instant submitted{};
+    Instant assigned{};
   };
   struct Runner {
     enum class State : std::uint8_t { kReading, kStarting, kReady, kUnloading };
@@ -85,7 +104,7 @@ class SimBackend {
     Pace pace;
     std::uint32_t slots = 1;
     std::vector<Running> running;  // oldest first
-    std::deque<JobIndex> waiting;
+    std::deque<Waiting> waiting;
     PrefixStore prefixes{0};
     double written = 0;       // tokens of each answer since it was loaded
     double token_rate = 0;    // of each answer, by the second
@@ -104,17 +123,19 @@ class SimBackend {
     JobIndex job = kNoJob;  // kNoJob: only loads
     ModelIndex model = 0;
     std::uint32_t num_ctx = 0;
+    Instant submitted{};
     bool gone = false;
   };
   Runner* runner_of(ModelIndex model);
   void enter(Pending pending, Instant now);
+  void said_loaded(ModelIndex model);
   void work_off(Instant now);  // the clerk
   void make_room(Runner& victim, Instant now);
   Runner* victim();
   void start_load(const Pending& pending, Instant now);
   void loaded(Runner& runner, Instant now);
   void start_unload(Runner& runner, Instant now);
-  void attach(Runner& runner, JobIndex job);
+  void attach(Runner& runner, const Pending& pending, Instant now);
   void fill_slots(Runner& runner);
   void freed(Runner& runner, Instant now);
   void flow(Instant now);

@@ -32,8 +32,10 @@ std::vector<core::BackendSpec> specs_of(const Fleet& fleet) {
     spec.id = BackendId{i};
     spec.name = fmt::format("gpu{}", i);
     spec.url = fmt::format("http://gpu{}:11434", i);
-    spec.placement = core::Placement::kPinned;
-    spec.gpus = {fmt::format("GPU-{}", i)};
+    if (fleet.supervised) {
+      spec.placement = core::Placement::kPinned;
+      spec.gpus = {fmt::format("GPU-{}", i)};
+    }
     specs.push_back(std::move(spec));
   }
   return specs;
@@ -104,7 +106,7 @@ CoreRouter::CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet&
 }
 
 void CoreRouter::begin(Instant now, Orders& orders) {
-  tell(core::GpusObserved{report_of(fleet_)}, now, orders);
+  if (fleet_.supervised) tell(core::GpusObserved{report_of(fleet_)}, now, orders);
   for (InstanceIndex i = 0; i < fleet_.gpus.size(); ++i) show_catalogue(i, now, orders);
 }
 
@@ -156,8 +158,10 @@ void CoreRouter::ended(JobIndex job, Ending ending, const Served& served, Instan
   if (ending == Ending::kServed) {
     settled.usage.prompt_tokens = what.prompt;
     settled.usage.output_tokens = what.output;
-    settled.usage.total = seconds_of(served.total_s);
-    settled.usage.prompt_eval = seconds_of(served.prefill_s);
+    settled.usage.total = seconds_of(served.durations.total_s);
+    settled.usage.load = seconds_of(served.durations.load_s);
+    settled.usage.prompt_eval = seconds_of(served.durations.prefill_s);
+    settled.usage.eval = seconds_of(served.durations.decode_s);
   }
   asking.granted = false;
   leases_.erase(asking.lease);
@@ -196,6 +200,12 @@ void CoreRouter::polled(InstanceIndex instance, std::span<const ModelIndex> load
   Observed seen{
       BackendId{instance}, Observed::Kind::kResidency, {}, residencies_[instance], {}, {}};
   tell(seen, now, orders);
+}
+
+void CoreRouter::loaded(InstanceIndex instance, ModelIndex model, bool done, Instant now,
+                        Orders& orders) {
+  const std::string why = done ? "" : "connection closed";
+  tell(core::LoadDone{BackendId{instance}, names_[model], done, why}, now, orders);
 }
 
 void CoreRouter::silent(InstanceIndex instance, Instant now, Orders& orders) {
@@ -255,6 +265,15 @@ void CoreRouter::obey(const core::Unload& unload, Instant, Orders& orders) {
   const auto model = indexes_.find(unload.model);
   if (model == indexes_.end()) return;
   orders.push_back({Order::Kind::kUnload, kNoJob, unload.backend.value, model->second});
+  orders.push_back({Order::Kind::kLook, kNoJob, unload.backend.value});  // as the probe does
+}
+
+void CoreRouter::obey(const core::Load& load, Instant now, Orders& orders) {
+  const auto model = indexes_.find(load.model);
+  if (model == indexes_.end()) {
+    return tell(core::LoadDone{load.backend, load.model, false, "not found"}, now, orders);
+  }
+  orders.push_back({Order::Kind::kLoad, kNoJob, load.backend.value, model->second});
 }
 
 void CoreRouter::obey(const core::WakeAt& wake, Instant, Orders& orders) {

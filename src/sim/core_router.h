@@ -23,6 +23,8 @@ class CoreRouter : public Router {
              Orders& orders) override;
   void polled(InstanceIndex instance, std::span<const ModelIndex> loaded, Instant now,
               Orders& orders) override;
+  void loaded(InstanceIndex instance, ModelIndex model, bool done, Instant now,
+              Orders& orders) override;
   void silent(InstanceIndex instance, Instant now, Orders& orders) override;
   void woken(Instant now, Orders& orders) override;
   bool follows_progress() const override { return true; }
@@ -45,6 +47,7 @@ class CoreRouter : public Router {
   void obey(const core::RevokeLease& revoke, Instant now, Orders& orders);
   void obey(const core::RefreshCatalogues&, Instant now, Orders& orders);
   void obey(const core::Canary& canary, Instant now, Orders& orders);
+  void obey(const core::Load& load, Instant now, Orders& orders);
   void obey(const core::Unload& unload, Instant now, Orders& orders);
   void obey(const core::WakeAt& wake, Instant now, Orders& orders);
   void obey(const core::HealthChanged&, Instant, Orders&) {}

@@ -32,6 +32,9 @@ constexpr std::uint32_t kCapacityRequests = 3000;
 
 const std::vector<Policy>& policies() {
   static const std::vector<Policy> all = {
+      {core::to_string(core::PolicyName::kExpectedCompletion),
+       "drover's: least delay in seconds, bound when a slot is free, loads planned",
+       production<core::PolicyName::kExpectedCompletion>},
       {core::to_string(core::PolicyName::kLeastLoaded), "drover's default",
        production<core::PolicyName::kLeastLoaded>},
       {core::to_string(core::PolicyName::kRoundRobin), "drover's round robin",

@@ -67,6 +67,7 @@ struct Fleet {
   double keep_alive_s = 300;
   double ram_cache_gb = 8;    // llama.cpp's prompt cache in host memory
   double poll_s = 2;          // /api/ps
+  bool supervised = true;     // else nobody knows its GPUs, and slots have to be learned
   bool free_prefill = false;  // for queueing theory: only decoding takes time
 
   Pace pace(InstanceIndex instance, ModelIndex model) const;

@@ -16,11 +16,11 @@
 namespace drover::sim {
 
 struct Order {
-  enum class Kind : std::uint8_t { kSend, kRefuse, kTakeBack, kLoad, kUnload, kWakeAt };
+  enum class Kind : std::uint8_t { kSend, kRefuse, kTakeBack, kLoad, kUnload, kLook, kWakeAt };
   Kind kind = Kind::kSend;
   JobIndex job = kNoJob;       // kSend, kRefuse, kTakeBack (comes back as kTakenBack)
-  InstanceIndex instance = 0;  // of all but kRefuse and kWakeAt
-  ModelIndex model = 0;        // kLoad, kUnload
+  InstanceIndex instance = 0;  // of all but kRefuse and kWakeAt; kLook: polled() follows at once
+  ModelIndex model = 0;        // kLoad (answered by loaded()), kUnload
   Instant when = kNever;       // kWakeAt: the latest one counts
 };
 using Orders = std::vector<Order>;
@@ -37,8 +37,7 @@ enum class Ending : std::uint8_t {
 
 struct Served {
   std::uint32_t cached = 0;
-  double prefill_s = 0;
-  double total_s = 0;
+  Durations durations;
 };
 
 class Router {
@@ -58,6 +57,8 @@ class Router {
   // /api/ps of an instance: what is loaded. Every few seconds, and so always of the past.
   virtual void polled(InstanceIndex, std::span<const ModelIndex>, Instant, Orders&) {}
   virtual void silent(InstanceIndex, Instant, Orders&) {}  // nobody answered the poll
+  // A load that was ordered is over.
+  virtual void loaded(InstanceIndex, ModelIndex, bool /*done*/, Instant, Orders&) {}
   virtual void woken(Instant, Orders&) {}
   // Wants progressed(), once a second for every answer under way.
   virtual bool follows_progress() const { return false; }

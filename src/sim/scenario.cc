@@ -1,5 +1,6 @@
 #include "sim/scenario.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
@@ -87,6 +88,29 @@ Scenario trouble(std::string_view name) {
   return scenario;
 }
 
+// Two equal GPUs, as under many a desk: models that fit on one of them together.
+Scenario pair(std::string_view name) {
+  Scenario scenario;
+  scenario.name = name;
+  const bool alone = name == "pair-one";
+  scenario.meaning = alone ? "two RTX 3090 and one model; conversations, steady"
+                           : "two RTX 3090 and three models that fit on one; conversations, steady";
+  const Fleet mixed = mixed_fleet(0.9);
+  scenario.fleet.gpus = {gpu_kind("rtx3090"), gpu_kind("rtx3090")};
+  scenario.fleet.hosts = {0, 0};
+  for (const char* model : {"chat-8b", "small-3b", "chat-7b"}) {
+    if (alone && !scenario.fleet.models.empty()) break;
+    scenario.fleet.models.push_back(*std::ranges::find(mixed.models, model, &Model::name));
+    if (!alone) scenario.fleet.models.back().slots = 2;
+  }
+  scenario.traffic.talk = Talk::kSessions;
+  return scenario;
+}
+
+// Before the name of any other: the same machines, of which drover knows nothing.
+constexpr std::string_view kForeign = "foreign-";
+
+constexpr std::array<std::string_view, 2> kPairs = {"pair-one", "pair-three"};
 constexpr std::array<std::string_view, 2> kTroubles = {"crash", "slow-gpu"};
 constexpr std::array<std::uint32_t, 2> kQueues = {1, 4};
 
@@ -103,6 +127,9 @@ std::vector<ScenarioLine> scenarios() {
   for (const std::string_view name : kTroubles) {
     lines.push_back({std::string(name), trouble(name).meaning});
   }
+  for (const std::string_view name : kPairs) {
+    lines.push_back({std::string(name), pair(name).meaning});
+  }
   for (const std::uint32_t servers : kQueues) {
     const Scenario each = queue(servers);
     lines.push_back({each.name, each.meaning});
@@ -111,8 +138,19 @@ std::vector<ScenarioLine> scenarios() {
 }
 
 std::optional<Scenario> find_scenario(std::string_view name) {
+  if (name.starts_with(kForeign)) {
+    std::optional<Scenario> same = find_scenario(name.substr(kForeign.size()));
+    if (!same) return std::nullopt;
+    same->name = name;
+    same->meaning += "; of instances that drover does not run and knows nothing about";
+    same->fleet.supervised = false;
+    return same;
+  }
   for (const std::string_view each : kTroubles) {
     if (each == name) return trouble(name);
+  }
+  for (const std::string_view each : kPairs) {
+    if (each == name) return pair(name);
   }
   for (const std::uint32_t servers : kQueues) {
     if (name == fmt::format("mm{}", servers)) return queue(servers);

@@ -141,13 +141,17 @@ void World::obey(const Order& order) {
     case Order::Kind::kTakeBack:
       return take_back(order.job, order.instance);
     case Order::Kind::kLoad:
-      if (is_down(order.instance)) return;
+      if (is_down(order.instance)) {
+        return router_->loaded(order.instance, order.model, false, now_, orders_);
+      }
       at(order.instance).load(order.model, now_);
       return heed(order.instance);
     case Order::Kind::kUnload:
       if (is_down(order.instance)) return;
       at(order.instance).unload(order.model, now_);
       return heed(order.instance);
+    case Order::Kind::kLook:
+      return show(order.instance);
     case Order::Kind::kWakeAt:
       return plan(order.when, What::kWake, 0, ++wake_version_);
   }
@@ -191,6 +195,10 @@ void World::heed(InstanceIndex instance) {
 }
 
 void World::hear(const Notice& notice) {
+  if (notice.job == kNoJob) {
+    const bool done = notice.kind == Notice::Kind::kLoaded;
+    return router_->loaded(notice.instance, notice.model, done, now_, orders_);
+  }
   Record& record = records_[notice.job];
   DROVER_ASSERT(record.is_there);
   record.is_there = notice.kind == Notice::Kind::kFirstToken;
@@ -200,10 +208,7 @@ void World::hear(const Notice& notice) {
       record.cached = notice.cached;
       return router_->first_token(notice.job, now_, orders_);
     case Notice::Kind::kDone:
-      record.prefill_s = notice.prefill_s;
-      router_->ended(notice.job, Ending::kServed,
-                     {notice.cached, notice.prefill_s, to_seconds(now_ - record.sent)}, now_,
-                     orders_);
+      router_->ended(notice.job, Ending::kServed, {notice.cached, notice.durations}, now_, orders_);
       return close(notice.job, Outcome::kServed);
     case Notice::Kind::kBusy:
       return router_->ended(notice.job, Ending::kBusy, {}, now_, orders_);
@@ -213,6 +218,9 @@ void World::hear(const Notice& notice) {
       }
       router_->ended(notice.job, Ending::kLost, {}, now_, orders_);
       return close(notice.job, Outcome::kFailed);
+    case Notice::Kind::kLoaded:
+    case Notice::Kind::kLoadFailed:
+      return;  // of no request: told above
   }
 }
 
@@ -220,6 +228,10 @@ void World::hear(const Notice& notice) {
 
 void World::poll(InstanceIndex instance) {
   plan(now_ + seconds_of(fleet_.poll_s), What::kPoll, instance);
+  show(instance);
+}
+
+void World::show(InstanceIndex instance) {
   if (is_down(instance)) return router_->silent(instance, now_, orders_);
   std::vector<ModelIndex> loaded;
   for (const auto& runner : backends_[instance].runners()) {

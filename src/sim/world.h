@@ -29,7 +29,6 @@ struct Record {
   Instant sent = kNever;     // the latest attempt
   Instant first = kNever;    // token
   Instant ended = kNever;
-  double prefill_s = 0;
   std::uint32_t cached = 0;
   std::uint32_t attempts = 0;
   InstanceIndex instance = 0;
@@ -86,6 +85,7 @@ class World {
   void hear(const Notice& notice);
   void close(JobIndex job, Outcome outcome);
   void poll(InstanceIndex instance);
+  void show(InstanceIndex instance);  // to the router: what is loaded there
   void progress();
   void begin_fault(const Fault& fault);
   SimBackend& at(InstanceIndex instance);

@@ -27,6 +27,25 @@ TEST(Models, ARequestGoesWhereItsModelIs) {
   world.expect_nothing_left();
 }
 
+// The empty request that loads a model is drover's; the client who waits for it may leave.
+TEST(Models, AModelIsLoadedByDroverAndOutlivesWhoAskedForIt) {
+  WorldOptions options;
+  options.core.policy = core::PolicyName::kExpectedCompletion;
+  options.fake.load_time = 3s;
+  World world(options);
+  world.pass(3s);
+  Client& left = world.post("/api/generate", R"({"model":"llama3.2","prompt":"hi"})");
+  world.pass(1s);
+  left.leave();
+  world.pass(3s);
+  EXPECT_EQ(world.metrics().loads().size(), 1U);
+  const Instant asked = world.now();
+  Client& stays = world.post("/api/generate", R"({"model":"llama3.2","prompt":"hi"})");
+  EXPECT_EQ(world.done(stays).reply().status, 200);
+  EXPECT_LT(world.now() - asked, 2s) << "it was loaded already";
+  world.expect_nothing_left();
+}
+
 TEST(Models, TheListsOfAllStoresAreOne) {
   World world(two_stores());
   const std::string tags = world.done(world.get("/api/tags")).reply().body;

@@ -96,8 +96,12 @@ class Afternoon {
     options.fake.token_time = std::chrono::microseconds(1 + rng.below(20'000));
     options.fake.parallel = static_cast<int>(1 + rng.below(4));
     options.core.seed = seed;
-    options.core.policy =
-        rng.below(2) == 0 ? core::PolicyName::kRoundRobin : core::PolicyName::kLeastLoaded;
+    constexpr core::PolicyName kPolicies[] = {core::PolicyName::kRoundRobin,
+                                              core::PolicyName::kLeastLoaded,
+                                              core::PolicyName::kExpectedCompletion};
+    options.core.queue_wait =
+        20s;  // in the end the probe is stopped, and nothing is loaded any more
+    options.core.policy = kPolicies[rng.below(std::size(kPolicies))];
     options.gateway.limits.spill_bytes = 2000;
     options.gateway.limits.body_memory_bytes = 20'000;  // for some of them
     options.gateway.limits.spill_dir = ::testing::TempDir();

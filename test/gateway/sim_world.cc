@@ -66,6 +66,7 @@ World::World(WorldOptions options)
                                             targets(options_.instances))) {
   engine_->on_refresh([this] { probe_->refresh(); });
   engine_->on_canary([this](const core::Canary& wanted) { probe_->canary(wanted); });
+  engine_->on_load([this](const core::Load& wanted) { probe_->load(wanted); });
   engine_->on_unload([this](const core::Unload& wanted) { probe_->unload(wanted); });
   engine_->on_health([this](const core::HealthChanged& change) {
     if (change.to == core::HealthState::kDown) pool_.forget(change.backend);

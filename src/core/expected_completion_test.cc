@@ -1,0 +1,240 @@
+// The policy expected_completion as its users see it: where requests go, who waits, what is loaded.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "core/testing.h"
+
+namespace drover::core {
+namespace {
+
+using testing::Asked;
+using testing::Script;
+using namespace std::chrono_literals;
+
+Settings by_cost() {
+  Settings settings;
+  settings.policy = PolicyName::kExpectedCompletion;
+  return settings;
+}
+
+std::vector<BackendSpec> gpus(std::uint32_t count) {
+  std::vector<BackendSpec> specs = testing::specs(count);
+  for (BackendSpec& spec : specs) {
+    spec.placement = Placement::kPinned;
+    spec.gpus = {"GPU-" + std::to_string(spec.id.value)};
+  }
+  return specs;
+}
+
+// Instances with 24 GB each, models of 10 GB on disk, nothing loaded.
+struct Hall : Script {
+  explicit Hall(std::uint32_t count, Settings settings = by_cost())
+      : Script(gpus(count), settings), count_(count) {
+    auto report = std::make_shared<GpuReport>();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      Gpu gpu;
+      gpu.uuid = "GPU-" + std::to_string(i);
+      gpu.memory_total_bytes = 24'000'000'000;
+      report->gpus.push_back(gpu);
+    }
+    send(GpusObserved{report});
+    for (std::uint32_t i = 0; i < count; ++i) {
+      auto all = std::make_shared<Catalogue>(*testing::catalogue({"a", "b", "c"}));
+      for (InstalledModel& model : *all) model.bytes = 8'000'000'000;
+      send(Observed{BackendId{i}, testing::Kind::kCatalogue, all, nullptr, {}, {}});
+      shows(i, {});
+    }
+    forget();
+  }
+  void shows(std::uint32_t backend, std::initializer_list<std::string_view> models) {
+    auto all = std::make_shared<Residency>(*testing::residency(models));
+    for (LoadedModel& model : *all) {
+      model.digest = "sha256:" + model.name.text().substr(0, 1);
+      model.bytes = model.vram_bytes = 10'000'000'000;
+    }
+    send(Observed{BackendId{backend}, testing::Kind::kResidency, nullptr, all, {}, {}});
+  }
+  void loaded(const Load& load, bool done = true) {
+    send(LoadDone{load.backend, load.model, done, done ? "" : "status 500"});
+  }
+  // Time passes, and polls show the same.
+  std::uint32_t count_;
+};
+
+ModelName named(std::string_view text) { return ModelName::canonical(text); }
+
+TEST(ExpectedCompletion, AModelThatNobodyHasIsLoadedAndTheRequestWaitsForIt) {
+  Hall hall(2);
+  const Asked asked = hall.ask("a");
+  EXPECT_TRUE(asked.waits());
+  ASSERT_EQ(hall.loads().size(), 1U);
+  EXPECT_EQ(hall.loads()[0].model, named("a"));
+  EXPECT_EQ(hall.loads()[0].reason, LoadReason::kDemand);
+  hall.pass(4s);
+  hall.loaded(hall.loads()[0]);
+  const Asked served = hall.outcome(asked);
+  ASSERT_TRUE(served.granted);
+  EXPECT_EQ(served.granted->backend, hall.loads()[0].backend);
+  EXPECT_EQ(served.granted->why.waited_as, 1U);
+}
+
+TEST(ExpectedCompletion, ManyWhoWaitForOneModelCauseOneLoad) {
+  Hall hall(2);
+  for (int i = 0; i < 3; ++i) hall.ask("a");
+  EXPECT_EQ(hall.loads().size(), 1U);
+}
+
+TEST(ExpectedCompletion, GoesWhereTheModelIsAndSaysWhatItWouldCost) {
+  Hall hall(2);
+  hall.shows(1, {"a"});
+  const Asked asked = hall.ask("a");
+  ASSERT_EQ(asked.at(), 1);
+  EXPECT_GT(asked.granted->why.candidates[1].cost_s, 0);
+  EXPECT_GT(asked.granted->why.candidates[0].cost_s, asked.granted->why.candidates[1].cost_s);
+  EXPECT_NE(asked.granted->why.to_string(hall.fleet()).find(" s"), std::string::npos);
+}
+
+TEST(ExpectedCompletion, NoMoreRequestsThanSlotsAndTheNextInTurnWhenOneIsFree) {
+  Hall hall(1);
+  hall.shows(0, {"a"});
+  std::vector<Asked> running;
+  for (int i = 0; i < 4; ++i) running.push_back(hall.ask("a"));
+  for (const Asked& each : running) EXPECT_EQ(each.at(), 0);
+  const Asked first = hall.ask("a");
+  const Asked second = hall.ask("a");
+  EXPECT_TRUE(first.waits());
+  EXPECT_TRUE(second.waits());
+  hall.served(running[0]);
+  EXPECT_EQ(hall.outcome(first).at(), 0);
+  EXPECT_TRUE(hall.outcome(second).waits());
+}
+
+TEST(ExpectedCompletion, WhoLeavesTheLineLeavesNothing) {
+  Hall hall(1);
+  hall.shows(0, {"a"});
+  std::vector<Asked> running;
+  for (int i = 0; i < 4; ++i) running.push_back(hall.ask("a"));
+  const Asked first = hall.ask("a");
+  const Asked second = hall.ask("a");
+  hall.gone(first);
+  hall.served(running[0]);
+  EXPECT_TRUE(hall.outcome(first).waits());
+  EXPECT_EQ(hall.outcome(second).at(), 0);
+}
+
+TEST(ExpectedCompletion, AFullQueueRefusesWithATimeToComeBack) {
+  Settings settings = by_cost();
+  settings.max_queued = 1;
+  Hall hall(1, settings);
+  hall.shows(0, {"a"});
+  for (int i = 0; i < 5; ++i) hall.ask("a");
+  const Asked refused = hall.ask("a");
+  ASSERT_TRUE(refused.refused);
+  EXPECT_EQ(refused.kind(), ErrorKind::kUnavailable);
+  EXPECT_GE(*refused.refused->retry_after, 1s);
+  EXPECT_NE(refused.message().find("too many requests wait"), std::string::npos);
+}
+
+TEST(ExpectedCompletion, NobodyWaitsLongerThanTheBound) {
+  Settings settings = by_cost();
+  settings.queue_wait = 30s;
+  Hall hall(1, settings);
+  hall.shows(0, {"a"});
+  for (int i = 0; i < 4; ++i) hall.ask("a");
+  const Asked asked = hall.ask("a");
+  hall.pass(31s);
+  const Asked refused = hall.outcome(asked);
+  ASSERT_TRUE(refused.refused);
+  EXPECT_NE(refused.message().find("no slot was free within 30 s"), std::string::npos);
+}
+
+TEST(ExpectedCompletion, SomebodyIdleLeavesBeforeTheLoadAndOllamaNeedNotChoose) {
+  Hall hall(1);
+  hall.shows(0, {"a", "b"});
+  hall.pass(60s);
+  hall.ask("c");
+  EXPECT_TRUE(hall.loads().empty());
+  ASSERT_EQ(hall.unloads().size(), 1U);
+  const ModelName gone = hall.unloads()[0].model;
+  EXPECT_EQ(hall.unloads()[0].reason, UnloadReason::kPlacement);
+  hall.shows(0, {gone == named("a") ? "b" : "a"});
+  EXPECT_TRUE(hall.loads().empty()) << "its memory is not free yet";
+  hall.pass(2s);
+  ASSERT_EQ(hall.loads().size(), 1U);
+  EXPECT_EQ(hall.loads()[0].model, named("c"));
+}
+
+TEST(ExpectedCompletion, WhoIsToLeaveFinishesWhatItHasAndGetsNothingNew) {
+  Hall hall(1);
+  hall.shows(0, {"a", "b"});
+  const Asked one = hall.ask("a");
+  const Asked two = hall.ask("b");
+  hall.pass(60s);
+  hall.ask("c");
+  EXPECT_TRUE(hall.unloads().empty());
+  const Asked more_a = hall.ask("a");
+  const Asked more_b = hall.ask("b");
+  EXPECT_NE(more_a.waits(), more_b.waits()) << "one of them is leaving";
+  hall.served(more_a.waits() ? one : two);
+  ASSERT_EQ(hall.unloads().size(), 1U);
+  EXPECT_EQ(hall.unloads()[0].model, more_a.waits() ? named("a") : named("b"));
+}
+
+TEST(ExpectedCompletion, ABusyModelIsCopiedToAnIdleGpu) {
+  Hall hall(2);
+  hall.shows(0, {"a"});
+  for (int i = 0; i < 30 && hall.loads().empty(); ++i) {
+    hall.ask("a");
+    hall.pass(1s);
+  }
+  ASSERT_FALSE(hall.loads().empty());
+  EXPECT_EQ(hall.loads()[0].backend, BackendId{1});
+  EXPECT_EQ(hall.loads()[0].reason, LoadReason::kCopy);
+}
+
+TEST(ExpectedCompletion, ALoadThatFailsLetsTheRequestMeetTheErrorItself) {
+  Hall hall(1);
+  const Asked asked = hall.ask("a");
+  ASSERT_EQ(hall.loads().size(), 1U);
+  hall.loaded(hall.loads()[0], false);
+  EXPECT_EQ(hall.outcome(asked).at(), 0);
+  EXPECT_EQ(hall.loads().size(), 1U) << "not again at once";
+}
+
+TEST(ExpectedCompletion, AnInstanceThatSaysNothingOfItsModelsFindsItsWayByItself) {
+  Script fleet(2, by_cost());
+  fleet.all_have({"a"});
+  const Asked one = fleet.ask("a");
+  const Asked two = fleet.ask("a");
+  EXPECT_NE(one.at(), -1);
+  EXPECT_NE(two.at(), -1);
+  EXPECT_NE(one.at(), two.at());
+}
+
+TEST(ExpectedCompletion, ACrashMovesThoseWhoWait) {
+  Hall hall(2);
+  const Asked asked = hall.ask("a");
+  ASSERT_EQ(hall.loads().size(), 1U);
+  const std::uint32_t first = hall.loads()[0].backend.value;
+  hall.refuses(first);
+  hall.pass(1s);
+  ASSERT_EQ(hall.loads().size(), 2U);
+  EXPECT_EQ(hall.loads()[1].backend.value, 1 - first);
+  hall.loaded(hall.loads()[1]);
+  EXPECT_EQ(hall.outcome(asked).at(), static_cast<int>(1 - first));
+}
+
+TEST(ExpectedCompletion, TwoNamesOfTheSameWeightsAreOneModel) {
+  Hall hall(1);
+  auto all = std::make_shared<Catalogue>(*testing::catalogue({"a", "alias"}));
+  (*all)[1].digest = (*all)[0].digest;
+  hall.send(Observed{BackendId{0}, testing::Kind::kCatalogue, all, nullptr, {}, {}});
+  hall.shows(0, {"a"});
+  EXPECT_EQ(hall.ask("alias").at(), 0);
+  EXPECT_TRUE(hall.loads().empty());
+}
+
+}  // namespace
+}  // namespace drover::core

@@ -1,0 +1,270 @@
+#include "core/placer.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace drover::core {
+namespace {
+
+// How far ahead it is counted who will miss a model.
+constexpr double kHorizon = 90;
+// Of those who use one replica among several, what each loses when it goes, in seconds.
+constexpr double kCopyLoss = 0.1;
+constexpr double kStrayLoss = 0.02;  // if it does not belong there anyway
+// Where memory is full, who has to come back sends somebody else away, who has to come back.
+constexpr double kCascade = 3;
+// Expected users within the horizon below which a model is not in use.
+constexpr double kUnused = 0.3;
+// Loaded more recently than this, or than twice its load: leave it alone, if it can be helped.
+constexpr double kResident = 10;
+constexpr double kTooSoon = 20;
+constexpr double kBatch = 2;     // loads, as long as somebody waits for the model
+constexpr double kUnload = 2.5;  // seconds: the order, and until the memory is free
+// A second load pays when the line is longer than this many times what it takes to get there, and
+// those in it win more than this many times what others lose.
+constexpr double kWorthIt = 1.5;
+// Whoever is loaded where it does not belong is soon sent away again, and who made room comes back.
+constexpr double kNotItsPlace = 2;
+// On free memory: seconds that those of the next minute win, for each second of loading.
+constexpr double kCopyHorizon = 60;
+
+// Models are looked at in turn, few at a time: one decision must not take longer than 0.1 ms.
+constexpr int kAtOnce = 2;
+constexpr Duration kRenew = std::chrono::seconds(5);
+// Requests under way in the fleet, that is seconds of delay in each second.
+constexpr double kWorthRearranging = 2;
+constexpr Duration kRearrangeAgain = std::chrono::seconds(10);
+constexpr Duration kLookAgain = std::chrono::milliseconds(250);
+constexpr Duration kCopyAgain = std::chrono::seconds(1);
+
+}  // namespace
+
+void Placer::forget(ModelIndex model) {
+  if (model < looked_.size()) looked_[model] = Instant::min();
+}
+
+void Placer::place_became_free() { looked_.assign(looked_.size(), Instant::min()); }
+
+bool Placer::is_due(ModelIndex model, Instant now, Duration pause) {
+  if (model >= looked_.size()) looked_.resize(model + 1, Instant::min());
+  return looked_[model] == Instant::min() || now - looked_[model] >= pause;
+}
+
+Instant Placer::next_due(const WaitQueue& queue) const { return queue.size() == 0 ? kNever : due_; }
+
+void Placer::renew(const Surroundings& around) {
+  if (renewed_ != Instant::min() && around.now - renewed_ < kRenew) return;
+  renewed_ = around.now;
+  assignment_.renew(around);
+  rearrange(around);
+}
+
+// Where the fleet would be far better off otherwise, it is brought nearer to that, one load after
+// the other.
+void Placer::rearrange(const Surroundings& around) {
+  if (assignment_.gain() < kWorthRearranging || around.forecasts.seating().plans() > 0) return;
+  if (rearranged_ != Instant::min() && around.now - rearranged_ < kRearrangeAgain) return;
+  for (const Assignment::Place& place : assignment_.missing()) {
+    const Instance& instance = around.instances[place.backend.value];
+    Move move = move_to(around, place.model, instance, Evict::kStrays);
+    if (!move.possible) continue;
+    rearranged_ = around.now;
+    return begin(around, place.model, place.backend, LoadReason::kCopy, std::move(move));
+  }
+}
+
+void Placer::consider_waiting(const Surroundings& around) {
+  const auto& lines = around.queue.lines();
+  if (lines.empty()) return;
+  renew(around);
+  for (int i = 0; i < kAtOnce; ++i) {
+    // Who waits longest comes first: there may be but one place for it, and others have more.
+    const WaitQueue::Line* oldest = nullptr;
+    for (const auto& [model, line] : lines) {
+      if (is_due(model, around.now, kLookAgain) &&
+          (oldest == nullptr || line.front().since < oldest->front().since)) {
+        oldest = &line;
+      }
+    }
+    if (oldest == nullptr) break;
+    const ModelIndex model = oldest->front().model;
+    looked_[model] = around.now;
+    consider(around, model);
+  }
+  due_ = around.now + kLookAgain;
+}
+
+void Placer::consider(const Surroundings& around, ModelIndex model) {
+  const Seating& seating = around.forecasts.seating();
+  if (seating.coming_at(model) > 0) return;
+  const bool anywhere = seating.ready_at(model) > 0;
+  const Instance* best = nullptr;
+  Move cheapest;
+  for (const Instance& instance : around.instances) {
+    const bool belongs = assignment_.has(model, instance.spec.id);
+    Move move = move_to(around, model, instance, Evict::kAnybody);
+    if (!move.possible) continue;
+    if (!belongs) move.loss_s *= kNotItsPlace;
+    const double cost = move.delay_s + move.loss_s;
+    if (best != nullptr && cost >= cheapest.delay_s + cheapest.loss_s) continue;
+    best = &instance;
+    cheapest = std::move(move);
+  }
+  if (best == nullptr) return;
+  if (anywhere) {
+    const double waiting = static_cast<double>(around.queue.size(model));
+    const double line_s = around.forecasts.wait_s(model, around.queue.size(model), around.now);
+    const double win_s = waiting * line_s / 2 / (seating.ready_at(model) + 1);
+    if (line_s < kWorthIt * cheapest.delay_s) return;
+    if (win_s < kWorthIt * cheapest.loss_s) return;
+  }
+  begin(around, model, best->spec.id, anywhere ? LoadReason::kCopy : LoadReason::kDemand,
+        std::move(cheapest));
+}
+
+void Placer::consider_copy(const Surroundings& around, ModelIndex model, BackendId busy,
+                           std::uint64_t prompt_bytes) {
+  const Forecasts& forecasts = around.forecasts;
+  if (forecasts.seating().coming_at(model) > 0 || !is_due(model, around.now, kCopyAgain)) return;
+  looked_[model] = around.now;
+  renew(around);
+  const double requests = forecasts.rate(model, around.now) * kCopyHorizon;
+  const double here = forecasts.price(around.instances[busy.value], model, prompt_bytes).cost_s;
+  const Instance* best = nullptr;
+  Move chosen;
+  double most = 0;
+  for (const Instance& instance : around.instances) {
+    const bool belongs = assignment_.has(model, instance.spec.id);
+    Move move = move_to(around, model, instance, belongs ? Evict::kSpare : Evict::kNobody);
+    if (!move.possible) continue;
+    const double load = forecasts.estimates().load_s({instance.spec.id, model});
+    const double there = forecasts.price(instance, model, prompt_bytes).cost_s - load;
+    const double win = requests * (here - there) - load - kWorthIt * move.loss_s;
+    if (win <= most) continue;
+    most = win;
+    best = &instance;
+    chosen = std::move(move);
+  }
+  if (best != nullptr) begin(around, model, best->spec.id, LoadReason::kCopy, std::move(chosen));
+}
+
+void Placer::begin(const Surroundings& around, ModelIndex model, BackendId backend,
+                   LoadReason reason, Move move) {
+  Seating::Plan plan;
+  plan.model = model;
+  plan.reason = reason;
+  plan.leaving = std::move(move.leaving);
+  plan.load_s = around.forecasts.estimates().load_s({backend, model});
+  around.forecasts.seating().begin(backend, std::move(plan), around.now);
+}
+
+// --- costs ---
+
+Placer::Move Placer::move_to(const Surroundings& around, ModelIndex model, const Instance& instance,
+                             Evict evict) const {
+  const BackendId id = instance.spec.id;
+  const Forecasts& forecasts = around.forecasts;
+  const Seating::Site& site = forecasts.seating().site(id);
+  const Seating::Seat& seat = forecasts.seating().seat(id, model);
+  Move move;
+  if (site.plan || !site.known || seat.state != Seating::State::kAbsent) return move;
+  if (seat.not_before > around.now || instance.taken_out()) return move;
+  const HealthState health = instance.health.state();
+  if (health != HealthState::kUp && health != HealthState::kProbation) return move;
+  const ModelName& name = forecasts.name(model);
+  if (!instance.lists(name)) return move;
+  if (around.room.verdict(around.instances, instance, name) != Filtered::kNot) return move;
+  const std::uint64_t need = around.room.need(instance, name);
+  move.possible = make_room(around, instance, need, evict, move);
+  if (!move.possible) return move;
+
+  const Pair pair{id, model};
+  const Ledger::Site& load = forecasts.ledger().site(id);
+  const double back = std::max(0.0, to_seconds(site.memory_back - around.now));
+  move.delay_s += forecasts.estimates().load_s(pair) + back;
+  if (assignment_.has(model, id)) return move;
+  // Whoever uses it there shares the GPU with those who are there.
+  const double step = forecasts.estimates().step_s(pair, 1);
+  const double writing = kWriting * forecasts.estimates().output_tokens(model) * step;
+  const double uses = 1 + forecasts.rate(model, around.now) * kHorizon / 4;
+  move.loss_s += uses * (writing * (1 + load.models) + load.busy);
+  return move;
+}
+
+bool Placer::make_room(const Surroundings& around, const Instance& instance, std::uint64_t need,
+                       Evict evict, Move& move) const {
+  const BackendId id = instance.spec.id;
+  const Forecasts& forecasts = around.forecasts;
+  const std::optional<std::uint64_t> capacity = around.room.memory().capacity(id);
+  // Nobody knows how much fits: Ollama has to see to it itself.
+  if (!capacity) return true;
+  struct Victim {
+    ModelIndex model;
+    std::uint64_t bytes;
+    double loss_s;
+    double drain_s;
+  };
+  std::vector<Victim> victims;
+  double free = around.usable(instance);
+  for (const ModelIndex model : forecasts.seating().site(id).present) {
+    const Seating::Seat& seat = forecasts.seating().seat(id, model);
+    const std::uint64_t bytes =
+        seat.bytes > 0 ? seat.bytes : around.room.need(instance, forecasts.name(model));
+    free -= static_cast<double>(bytes);
+    if (evict == Evict::kNobody) continue;
+    const bool spare =
+        forecasts.seating().ready_at(model) > 1 ||
+        forecasts.rate(model, around.now) * kHorizon + around.queue.size(model) < kUnused;
+    if (evict == Evict::kSpare && !spare) continue;
+    // A load has to be worth it: those who wait for it are served first, for a while.
+    const double served_s = to_seconds(around.now - seat.since);
+    const bool batch = served_s < kBatch * forecasts.estimates().load_s({id, model});
+    if (batch && around.queue.size(model) > 0) continue;
+    if (evict == Evict::kStrays && !spare && assignment_.has(model, id)) continue;
+    victims.push_back(
+        {model, bytes, loss_s(around, model, id), forecasts.drain_s(id, model, around.now)});
+  }
+  const auto missing = [&] { return static_cast<double>(need) - free; };
+  if (missing() <= 0) return true;
+  std::ranges::sort(victims, {}, [](const Victim& v) { return v.loss_s + v.drain_s; });
+  std::vector<Victim> chosen;
+  for (const Victim& victim : victims) {
+    if (missing() <= 0) break;
+    free += static_cast<double>(victim.bytes);
+    chosen.push_back(victim);
+  }
+  if (missing() > 0) return false;
+  double drain = 0;
+  // The dearest first: is there room without it, too?
+  for (std::size_t i = chosen.size(); i-- > 0;) {
+    const double bytes = static_cast<double>(chosen[i].bytes);
+    if (missing() + bytes <= 0) {
+      free -= bytes;
+      continue;
+    }
+    move.leaving.push_back(chosen[i].model);
+    move.loss_s += chosen[i].loss_s;
+    drain = std::max(drain, chosen[i].drain_s);
+  }
+  move.delay_s += drain + kUnload;
+  return true;
+}
+
+double Placer::loss_s(const Surroundings& around, ModelIndex model, BackendId backend) const {
+  const Forecasts& forecasts = around.forecasts;
+  const double waiting = static_cast<double>(around.queue.size(model));
+  const double rate = forecasts.rate(model, around.now);
+  const double reload = forecasts.estimates().load_s({backend, model}) + kUnload;
+  const Seating::Seat& seat = forecasts.seating().seat(backend, model);
+  double loss = 0;
+  const double age = to_seconds(around.now - seat.since);
+  if (age < std::max(kResident, 2 * reload)) loss += kTooSoon;
+  const double others = forecasts.seating().ready_at(model) - 1.0;
+  const double uses = rate * kHorizon + waiting;
+  const bool belongs = assignment_.has(model, backend);
+  if (others > 0) return loss + (belongs ? kCopyLoss : kStrayLoss) * uses / others;
+  return loss + (belongs || !assignment_.placed(model) ? kCascade : 1) *
+                    (std::min(1.0, uses) * reload + rate * reload * reload / 2 + waiting * reload);
+}
+
+}  // namespace drover::core

@@ -1,0 +1,180 @@
+#include "core/seating.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace drover::core {
+namespace {
+
+// A look that was under way when a seat changed may still tell of before.
+constexpr Duration kLookLasts = std::chrono::seconds(1);
+// Until the memory of an unloaded model is seen to be free by the next load. Ollama itself waits up
+// to 5 s for most of it; a load that comes sooner may send somebody else away.
+constexpr Duration kMemoryLag = std::chrono::milliseconds(1500);
+constexpr Duration kAskAgain = std::chrono::seconds(5);
+// After a load that failed, doubling.
+constexpr Duration kFirstPause = std::chrono::seconds(10);
+constexpr std::uint32_t kMostDoublings = 5;
+// A load that is not answered: Ollama gives up after five minutes without progress itself.
+constexpr double kPatience = 60;
+constexpr double kPatienceTimes = 5;
+
+}  // namespace
+
+void Seating::sized(ModelIndex model) {
+  if (model >= seats_.size()) {
+    seats_.resize(model + 1);
+    counts_.resize(model + 1);
+  }
+  if (seats_[model].empty()) seats_[model].resize(sites_.size());
+}
+
+void Seating::forget(ModelIndex model) {
+  if (model >= seats_.size()) return;
+  seats_[model].assign(sites_.size(), {});
+  counts_[model].ready = 0;
+  for (Site& site : sites_) std::erase(site.present, model);
+}
+
+void Seating::set(BackendId backend, ModelIndex model, State state, Instant now) {
+  Seat& seat = this->seat(backend, model);
+  if (seat.state == state) return;
+  std::vector<ModelIndex>& present = sites_[backend.value].present;
+  if (seat.state == State::kAbsent) present.push_back(model);
+  if (state == State::kAbsent) std::erase(present, model);
+  if (state == State::kReady) ++counts_[model].ready;
+  if (seat.state == State::kReady) --counts_[model].ready;
+  seat.state = state;
+  seat.since = now;
+}
+
+std::vector<ModelIndex> Seating::looked(BackendId backend, const std::vector<Listed>& listed,
+                                        Instant now) {
+  std::vector<ModelIndex> arrived;
+  Site& site = sites_[backend.value];
+  site.known = true;
+  for (const Listed& each : listed) {
+    Seat& seat = this->seat(backend, each.model);
+    seat.bytes = each.bytes;
+    if (seat.state != State::kAbsent) continue;
+    set(backend, each.model, State::kReady, now);
+    arrived.push_back(each.model);
+  }
+  for (const ModelIndex model : std::vector<ModelIndex>(site.present)) {
+    if (std::ranges::find(listed, model, &Listed::model) != listed.end()) continue;
+    const Seat& seat = this->seat(backend, model);
+    const bool leaving = seat.state == State::kLeaving;
+    if (!leaving && now - seat.since < kLookLasts) continue;
+    if (leaving) site.memory_back = std::max(site.memory_back, now + kMemoryLag);
+    set(backend, model, State::kAbsent, now);
+  }
+  return arrived;
+}
+
+void Seating::reset(BackendId backend) {
+  Site& site = sites_[backend.value];
+  for (const ModelIndex model : std::vector<ModelIndex>(site.present)) {
+    set(backend, model, State::kAbsent, {});
+  }
+  if (site.plan) end_plan(site);
+  site.known = false;
+  site.memory_back = {};
+}
+
+void Seating::served(BackendId backend, ModelIndex model, Instant now) {
+  Seat& seat = this->seat(backend, model);
+  seat.failures = 0;
+  if (seat.state == State::kAbsent) set(backend, model, State::kReady, now);
+}
+
+bool Seating::load_done(BackendId backend, ModelIndex model, bool done, Instant now) {
+  Site& site = sites_[backend.value];
+  Seat& seat = this->seat(backend, model);
+  const bool planned = site.plan && site.plan->ordered && site.plan->model == model;
+  if (planned) end_plan(site);
+  site.loaded_until = now;
+  if (done) {
+    served(backend, model, now);
+    return planned;
+  }
+  seat.not_before = now + kFirstPause * (1U << std::min(seat.failures, kMostDoublings));
+  ++seat.failures;
+  return planned;
+}
+
+// --- plans ---
+
+void Seating::begin(BackendId backend, Plan plan, Instant now) {
+  Site& site = sites_[backend.value];
+  DROVER_ASSERT(!site.plan);
+  for (const ModelIndex model : plan.leaving) {
+    set(backend, model, State::kLeaving, now);
+    seat(backend, model).ask_unload_at = now;
+  }
+  plan.begun = now;
+  site.plan = std::move(plan);
+  ++counts_[site.plan->model].coming;
+  ++plans_;
+}
+
+void Seating::end_plan(Site& site) {
+  --counts_[site.plan->model].coming;
+  --plans_;
+  site.plan.reset();
+}
+
+void Seating::give_up(BackendId backend, Instant now) {
+  Site& site = sites_[backend.value];
+  for (const ModelIndex model : site.plan->leaving) {
+    // One that was told to unload may be gone by now; the next look says so.
+    if (seat(backend, model).state == State::kLeaving) set(backend, model, State::kReady, now);
+  }
+  end_plan(site);
+}
+
+Seating::Step Seating::next_step(BackendId backend, const Ledger& ledger, Instant now) {
+  Site& site = sites_[backend.value];
+  if (!site.plan) return {};
+  Plan& plan = *site.plan;
+  if (plan.ordered) {
+    const double waited = to_seconds(now - plan.ordered_at);
+    if (waited > std::max(kPatience, kPatienceTimes * plan.load_s)) {
+      load_done(backend, plan.model, false, now);
+    }
+    return {};
+  }
+  bool all_gone = true;
+  for (const ModelIndex model : plan.leaving) {
+    Seat& seat = this->seat(backend, model);
+    if (seat.state != State::kLeaving) continue;
+    all_gone = false;
+    if (ledger.running(backend, model) > 0 || seat.ask_unload_at > now) continue;
+    seat.ask_unload_at = now + kAskAgain;
+    return {Step::Kind::kUnload, model, plan.reason};
+  }
+  if (!all_gone || site.memory_back > now) return {};
+  plan.ordered = true;
+  plan.ordered_at = now;
+  return {Step::Kind::kLoad, plan.model, plan.reason};
+}
+
+Instant Seating::next_due(BackendId backend) const {
+  const Site& site = sites_[backend.value];
+  if (!site.plan) return kNever;
+  const Plan& plan = *site.plan;
+  if (plan.ordered) {
+    const double patience = std::max(kPatience, kPatienceTimes * plan.load_s);
+    return plan.ordered_at + std::chrono::duration_cast<Duration>(
+                                 std::chrono::duration<double>(patience) + Duration(1));
+  }
+  Instant due = site.memory_back;
+  for (const ModelIndex model : plan.leaving) {
+    const Seat& seat = this->seat(backend, model);
+    // Busy ones are heard of when they end.
+    if (seat.state == State::kLeaving) due = std::max(due, seat.ask_unload_at);
+  }
+  return due;
+}
+
+}  // namespace drover::core
