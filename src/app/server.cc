@@ -153,11 +153,12 @@ void Server::State::wire() {
     return exporter::metrics_text(*engine->view_now(), engine->metrics(), kVersion);
   };
   views.status = [this] {
-    return exporter::status_json(*engine->view_now(), {kVersion, listen_text(), home().now(), started});
+    return exporter::status_json(*engine->view_now(),
+                                 {kVersion, listen_text(), home().now(), started});
   };
   views.page = [this] {
     return gateway::admin_page(*engine->view_now(), {kVersion, listen_text(), home().now(),
-                                                 engine->metrics().requests_active.value()});
+                                                     engine->metrics().requests_active.value()});
   };
   admin = std::make_unique<gateway::Admin>(home(), *engine, settings, std::move(views));
 }

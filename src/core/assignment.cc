@@ -17,11 +17,16 @@ constexpr double kTrouble = 0.3;
 // A GPU that would be busier than this gets no second replica of anything.
 constexpr double kBusy = 0.9;
 constexpr int kRounds = 3;
-constexpr int kMoves = 20;  // improvements in one renewal
+constexpr std::uint32_t kMoves = 20;  // improvements of one draft
+
+// What parts of the work take, in nanoseconds, on a core of 2024: only their order of size counts.
+constexpr double kAtOnce = 50'000;
+constexpr double kAskEstimates = 150;  // about one model at one instance
+constexpr double kLook = 10;           // at one place
 
 // Requests under way at a server that is busy for this part of its time; beyond nine tenths a
 // straight line, because demand is an estimate.
-double under_way(double busy) {
+double queued_at(double busy) {
   constexpr double kStraight = 0.9;
   if (busy < kStraight) return busy / (1 - busy);
   return 9 + (busy - kStraight) * 100;
@@ -44,28 +49,84 @@ bool Surroundings::serves(const Instance& instance) const {
   return !instance.taken_out() && (health == HealthState::kUp || health == HealthState::kProbation);
 }
 
-void Assignment::find_guests(const Surroundings& around) {
-  guests_.clear();
-  for (ModelIndex model = 0; model < around.forecasts.models(); ++model) {
-    Guest guest{.model = model};
-    guest.rate = around.forecasts.rate(model, around.now);
-    if (guest.rate < kLeastRate && around.queue.size(model) == 0) continue;
-    const ModelName& name = around.forecasts.name(model);
-    for (const Instance& instance : around.instances) {
-      const BackendId id = instance.spec.id;
-      const bool able = around.serves(instance) && instance.lists(name);
-      if (able && guest.bytes == 0) {
-        guest.bytes = std::max(1.0, around.need(instance, model));
-        const double load_s = around.forecasts.estimates().load_s({id, model});
-        guest.worth = guest.rate * load_s / guest.bytes;
-      }
-      // Negative: it cannot be there.
-      guest.work.push_back(
-          able ? static_cast<float>(guest.rate * around.forecasts.work_s(id, model)) : -1.0F);
-    }
-    if (guest.bytes > 0) guests_.push_back(std::move(guest));
-  }
+void Assignment::begin() {
+  stage_ = Stage::kGuests;
+  next_ = 0;
+  draft_.guests.clear();
 }
+
+bool Assignment::go_on(const Surroundings& around) {
+  double left = kAtOnce;
+  while (stage_ != Stage::kRest && left > 0) left -= step(around);
+  return stage_ == Stage::kRest;
+}
+
+double Assignment::step(const Surroundings& around) {
+  switch (stage_) {
+    case Stage::kRest:
+      return 0;
+    case Stage::kGuests:
+      return find_guest(around);
+    case Stage::kChoose:
+      return choose(around);
+    case Stage::kKeep:
+    case Stage::kPlace:
+    case Stage::kImprove:
+      return place_next(around);
+    case Stage::kCopies:
+      return copy_next(around);
+    case Stage::kCompare:
+      return compare_next(around);
+  }
+  return 0;
+}
+
+// --- who ---
+
+double Assignment::find_guest(const Surroundings& around) {
+  const ModelIndex model = next_++;
+  if (model >= around.forecasts.models()) {
+    stage_ = Stage::kChoose;
+    return kLook;
+  }
+  Guest guest{.model = model};
+  guest.rate = around.forecasts.rate(model, around.now);
+  if (guest.rate < kLeastRate && around.queue.size(model) == 0) return kAskEstimates;
+  const ModelName& name = around.forecasts.name(model);
+  guest.work.reserve(around.instances.size());
+  for (const Instance& instance : around.instances) {
+    const BackendId id = instance.spec.id;
+    const bool able = around.serves(instance) && instance.lists(name);
+    if (able && guest.bytes == 0) {
+      guest.bytes = std::max(1.0, around.need(instance, model));
+      const double load_s = around.forecasts.estimates().load_s({id, model});
+      guest.worth = guest.rate * load_s / guest.bytes;
+    }
+    // Negative: it cannot be there.
+    guest.work.push_back(able ? static_cast<float>(guest.rate * around.forecasts.work_s(id, model))
+                              : -1.0F);
+  }
+  if (guest.bytes > 0) draft_.guests.push_back(std::move(guest));
+  return kAskEstimates * static_cast<double>(around.instances.size());
+}
+
+double Assignment::choose(const Surroundings& around) {
+  double memory = 0;
+  for (const Instance& instance : around.instances) {
+    memory += around.serves(instance) ? around.usable(instance) : 0;
+  }
+  std::vector<Guest>& guests = draft_.guests;
+  std::ranges::stable_sort(guests, std::greater(), &Guest::worth);
+  std::size_t chosen = 0;
+  while (chosen < guests.size() && memory >= guests[chosen].bytes) {
+    memory -= guests[chosen++].bytes;
+  }
+  std::ranges::stable_sort(std::span(guests).first(chosen), std::greater(), &Guest::bytes);
+  begin_placing(around, Start::kAnew);
+  return kLook * static_cast<double>(guests.size() * 10 + around.instances.size());
+}
+
+// --- where ---
 
 bool Assignment::fits(const Surroundings& around, const Guest& guest, std::uint32_t backend) const {
   return guest.work[backend] >= 0 && guest.bytes <= around.usable(around.instances[backend]);
@@ -79,44 +140,82 @@ double Assignment::sits(const Surroundings& around, const Guest& guest,
 void Assignment::seat(Guest& guest, std::uint32_t backend) {
   const double before = static_cast<double>(guest.places.size());
   for (const std::uint32_t place : guest.places) {
-    busy_[place] -= guest.work[place] / before / (before + 1);
+    draft_.busy[place] -= guest.work[place] / before / (before + 1);
   }
   guest.places.push_back(backend);
-  busy_[backend] += guest.work[backend] / (before + 1);
-  free_[backend] -= guest.bytes;
+  draft_.busy[backend] += guest.work[backend] / (before + 1);
+  draft_.free[backend] -= guest.bytes;
 }
 
 // Of its only place.
 void Assignment::move(Guest& guest, std::uint32_t to) {
   const std::uint32_t from = guest.places.front();
-  busy_[from] -= guest.work[from];
-  free_[from] += guest.bytes;
+  draft_.busy[from] -= guest.work[from];
+  draft_.free[from] += guest.bytes;
   guest.places.clear();
   seat(guest, to);
 }
 
-// Of several seats the one on the GPU that has the least to do with it.
-void Assignment::keep_seats(const Surroundings& around) {
-  for (Guest& guest : guests_) {
-    std::optional<std::uint32_t> best;
-    for (std::uint32_t i = 0; i < free_.size(); ++i) {
-      if (sits(around, guest, i) == 0 || !fits(around, guest, i)) continue;
-      if (free_[i] < guest.bytes) continue;
-      const bool better = !best || busy_[i] + guest.work[i] < busy_[*best] + guest.work[*best];
-      if (better) best = i;
-    }
-    if (best) seat(guest, *best);
+void Assignment::begin_placing(const Surroundings& around, Start start) {
+  start_ = start;
+  next_ = 0;
+  stage_ = start == Start::kAsItIs ? Stage::kKeep : Stage::kPlace;
+  draft_.free.clear();
+  for (const Instance& instance : around.instances) {
+    draft_.free.push_back(around.serves(instance) ? around.usable(instance) : 0);
   }
+  draft_.busy.assign(draft_.free.size(), 0);
+  for (Guest& guest : draft_.guests) guest.places.clear();
+}
+
+double Assignment::place_next(const Surroundings& around) {
+  const double looks = static_cast<double>(draft_.free.size());
+  if (stage_ == Stage::kImprove) {
+    if (next_++ < kMoves && improve(around)) return kLook * looks * 10;
+    if (start_ == Start::kAsItIs) {
+      better_of_both(around);
+      begin_copies();
+    } else {
+      cost_anew_ = cost_of_all(around);
+      anew_ = draft_;
+      begin_placing(around, Start::kAsItIs);
+    }
+    return kLook * static_cast<double>(draft_.guests.size() * 10);
+  }
+  if (next_ == draft_.guests.size()) {
+    stage_ = stage_ == Stage::kKeep ? Stage::kPlace : Stage::kImprove;
+    next_ = 0;
+    return kLook;
+  }
+  Guest& guest = draft_.guests[next_++];
+  if (stage_ == Stage::kKeep) {
+    keep_seat(around, guest);
+  } else if (guest.places.empty()) {
+    put(around, guest, std::numeric_limits<double>::infinity());
+  }
+  return kLook * looks;
+}
+
+// Of several seats the one on the GPU that has the least to do with it.
+void Assignment::keep_seat(const Surroundings& around, Guest& guest) {
+  std::optional<std::uint32_t> best;
+  const std::vector<double>& busy = draft_.busy;
+  for (std::uint32_t i = 0; i < busy.size(); ++i) {
+    if (sits(around, guest, i) == 0 || !fits(around, guest, i)) continue;
+    if (draft_.free[i] < guest.bytes) continue;
+    if (!best || busy[i] + guest.work[i] < busy[*best] + guest.work[*best]) best = i;
+  }
+  if (best) seat(guest, *best);
 }
 
 // Where the GPU has the least to do with it, if that is less than `at_most`.
 void Assignment::put(const Surroundings& around, Guest& guest, double at_most) {
   double least = at_most;
   std::optional<std::uint32_t> best;
-  for (std::uint32_t i = 0; i < free_.size(); ++i) {
-    const bool there = std::ranges::find(guest.places, i) != guest.places.end();
-    if (there || guest.work[i] < 0 || free_[i] < guest.bytes) continue;
-    double busy = busy_[i] + guest.work[i] / static_cast<double>(guest.places.size() + 1);
+  for (std::uint32_t i = 0; i < draft_.free.size(); ++i) {
+    if (guest.work[i] < 0 || draft_.free[i] < guest.bytes) continue;
+    if (std::ranges::find(guest.places, i) != guest.places.end()) continue;
+    double busy = draft_.busy[i] + guest.work[i] / static_cast<double>(guest.places.size() + 1);
     busy -= 0.05 * sits(around, guest, i);
     if (busy >= least) continue;
     least = busy;
@@ -127,7 +226,13 @@ void Assignment::put(const Surroundings& around, Guest& guest, double at_most) {
 
 // One move, or one change of places, that helps most. Only those of the busiest GPU are asked.
 bool Assignment::improve(const Surroundings& around) {
-  const auto busiest = static_cast<std::uint32_t>(std::ranges::max_element(busy_) - busy_.begin());
+  const std::vector<double>& busy = draft_.busy;
+  const auto busiest = static_cast<std::uint32_t>(std::ranges::max_element(busy) - busy.begin());
+  // Who can move at all, by place.
+  std::vector<std::vector<Guest*>> at(busy.size());
+  for (Guest& guest : draft_.guests) {
+    if (guest.places.size() == 1) at[guest.places.front()].push_back(&guest);
+  }
   double most = 0;
   Guest* mover = nullptr;
   Guest* other = nullptr;
@@ -135,25 +240,23 @@ bool Assignment::improve(const Surroundings& around) {
   const auto trouble = [&](const Guest& guest, std::uint32_t from, std::uint32_t to) {
     return kTrouble * (sits(around, guest, from) - sits(around, guest, to));
   };
-  for (Guest& guest : guests_) {
-    if (guest.places.size() != 1 || guest.places.front() != busiest) continue;
-    for (std::uint32_t i = 0; i < free_.size(); ++i) {
-      if (i == busiest || !fits(around, guest, i)) continue;
-      const double now = under_way(busy_[busiest]) + under_way(busy_[i]);
-      const double left = busy_[busiest] - guest.work[busiest];
-      const double there = busy_[i] + guest.work[i];
-      if (free_[i] >= guest.bytes) {
-        const double win = now - under_way(left) - under_way(there) - trouble(guest, busiest, i);
-        if (win > most) std::tie(most, mover, other, target) = std::tuple(win, &guest, nullptr, i);
+  for (Guest* const guest : at[busiest]) {
+    for (std::uint32_t i = 0; i < busy.size(); ++i) {
+      if (i == busiest || !fits(around, *guest, i)) continue;
+      const double now = queued_at(busy[busiest]) + queued_at(busy[i]);
+      const double left = busy[busiest] - guest->work[busiest];
+      const double there = busy[i] + guest->work[i];
+      const double own = trouble(*guest, busiest, i);
+      if (draft_.free[i] >= guest->bytes) {
+        const double win = now - queued_at(left) - queued_at(there) - own;
+        if (win > most) std::tie(most, mover, other, target) = std::tuple(win, guest, nullptr, i);
       }
-      for (Guest& back : guests_) {
-        if (back.places.size() != 1 || back.places.front() != i) continue;
-        if (!fits(around, back, busiest) || free_[i] + back.bytes < guest.bytes) continue;
-        if (free_[busiest] + guest.bytes < back.bytes) continue;
-        const double win = now - under_way(left + back.work[busiest]) -
-                           under_way(there - back.work[i]) - trouble(guest, busiest, i) -
-                           trouble(back, i, busiest);
-        if (win > most) std::tie(most, mover, other, target) = std::tuple(win, &guest, &back, i);
+      for (Guest* const back : at[i]) {
+        if (!fits(around, *back, busiest) || draft_.free[i] + back->bytes < guest->bytes) continue;
+        if (draft_.free[busiest] + guest->bytes < back->bytes) continue;
+        const double win = now - queued_at(left + back->work[busiest]) -
+                           queued_at(there - back->work[i]) - own - trouble(*back, i, busiest);
+        if (win > most) std::tie(most, mover, other, target) = std::tuple(win, guest, back, i);
       }
     }
   }
@@ -165,24 +268,12 @@ bool Assignment::improve(const Surroundings& around) {
 
 // Requests under way in the fleet, and the trouble of getting there. Whoever has no place costs as
 // much as a GPU on the brink.
-double Assignment::arrange(const Surroundings& around, Start start) {
-  free_.clear();
-  for (const Instance& instance : around.instances) {
-    free_.push_back(around.serves(instance) ? around.usable(instance) : 0);
-  }
-  busy_.assign(free_.size(), 0);
-  for (Guest& guest : guests_) guest.places.clear();
-  if (start == Start::kAsItIs) keep_seats(around);
-  for (Guest& guest : guests_) {
-    if (guest.places.empty()) put(around, guest, std::numeric_limits<double>::infinity());
-  }
-  for (int i = 0; i < kMoves && improve(around); ++i) {
-  }
+double Assignment::cost_of_all(const Surroundings& around) const {
   double cost = 0;
-  for (const double busy : busy_) cost += under_way(busy);
-  for (const Guest& guest : guests_) {
+  for (const double busy : draft_.busy) cost += queued_at(busy);
+  for (const Guest& guest : draft_.guests) {
     if (guest.places.empty()) {
-      cost += under_way(kBusy);
+      cost += queued_at(kBusy);
     } else if (sits(around, guest, guest.places.front()) == 0) {
       cost += kTrouble;
     }
@@ -190,69 +281,74 @@ double Assignment::arrange(const Surroundings& around, Start start) {
   return cost;
 }
 
-void Assignment::renew(const Surroundings& around) {
-  double memory = 0;
-  for (const Instance& instance : around.instances) {
-    memory += around.serves(instance) ? around.usable(instance) : 0;
-  }
-  find_guests(around);
-  std::ranges::stable_sort(guests_, std::greater(), &Guest::worth);
-  std::size_t chosen = 0;
-  while (chosen < guests_.size() && memory >= guests_[chosen].bytes) {
-    memory -= guests_[chosen++].bytes;
-  }
-  const std::span<Guest> first(guests_.data(), chosen);
-  std::ranges::stable_sort(first, std::greater(), &Guest::bytes);
-  const double anew = arrange(around, Start::kAnew);
-  const auto guests = guests_;
-  const auto free = free_;
-  const auto busy = busy_;
-  if (arrange(around, Start::kAsItIs) > anew) {
-    guests_ = guests;
-    free_ = free;
-    busy_ = busy;
-  }
-  for (int round = 0; round < kRounds; ++round) {
-    std::ranges::stable_sort(guests_, std::greater(), [&](const Guest& guest) {
+void Assignment::better_of_both(const Surroundings& around) {
+  if (cost_of_all(around) > cost_anew_) draft_ = std::move(anew_);
+}
+
+void Assignment::begin_copies() {
+  stage_ = Stage::kCopies;
+  round_ = 0;
+  next_ = 0;
+}
+
+double Assignment::copy_next(const Surroundings& around) {
+  std::vector<Guest>& guests = draft_.guests;
+  if (next_ == 0) {
+    std::ranges::stable_sort(guests, std::greater(), [&](const Guest& guest) {
       const double places = std::max<double>(1, static_cast<double>(guest.places.size()));
       return guest.rate * guest.bytes / places;
     });
-    for (Guest& guest : guests_) {
-      if (!guest.places.empty()) put(around, guest, kBusy);
-    }
   }
-  compare(around);
+  if (next_ < guests.size()) {
+    Guest& guest = guests[next_++];
+    if (!guest.places.empty()) put(around, guest, kBusy);
+    return kLook * static_cast<double>(draft_.free.size());
+  }
+  next_ = 0;
+  if (++round_ < kRounds) return kLook;
+  stage_ = Stage::kCompare;
+  is_.assign(draft_.free.size(), 0);
+  missing_.clear();
+  return kLook * static_cast<double>(guests.size());
 }
 
-void Assignment::compare(const Surroundings& around) {
-  places_.assign(around.forecasts.models(), {});
-  placed_.assign(around.forecasts.models(), false);
-  missing_.clear();
-  std::vector<double> is(free_.size(), 0);
-  for (const Guest& guest : guests_) {
-    places_[guest.model].resize(free_.size());
-    double ready = 0;
-    for (std::uint32_t i = 0; i < free_.size(); ++i) ready += sits(around, guest, i);
-    for (std::uint32_t i = 0; i < free_.size(); ++i) {
-      if (sits(around, guest, i) > 0) is[i] += std::max(0.0F, guest.work[i]) / ready;
-    }
-    for (const std::uint32_t place : guest.places) {
-      places_[guest.model][place] = placed_[guest.model] = true;
-      if (sits(around, guest, place) == 0 && ready > 0) {
-        missing_.push_back({guest.model, BackendId{place}});
-      }
+// --- what it would change ---
+
+double Assignment::compare_next(const Surroundings& around) {
+  if (next_ == draft_.guests.size()) {
+    finish(around);
+    stage_ = Stage::kRest;
+    return kLook * static_cast<double>(draft_.guests.size() * 10);
+  }
+  const Guest& guest = draft_.guests[next_++];
+  double ready = 0;
+  for (std::uint32_t i = 0; i < is_.size(); ++i) ready += sits(around, guest, i);
+  for (std::uint32_t i = 0; i < is_.size() && ready > 0; ++i) {
+    if (sits(around, guest, i) > 0) is_[i] += std::max(0.0F, guest.work[i]) / ready;
+  }
+  for (const std::uint32_t place : guest.places) {
+    if (ready > 0 && sits(around, guest, place) == 0) {
+      missing_.push_back({guest.model, BackendId{place}, 0});
     }
   }
+  return kLook * static_cast<double>(is_.size());
+}
+
+void Assignment::finish(const Surroundings& around) {
+  for (std::vector<std::uint32_t>& each : places_) each.clear();
+  places_.resize(around.forecasts.models());
+  for (const Guest& guest : draft_.guests) places_[guest.model] = guest.places;
   gain_ = 0;
-  for (std::size_t i = 0; i < is.size(); ++i) gain_ += under_way(is[i]) - under_way(busy_[i]);
-  const auto relief = [&](const Place& place) {
-    double most = 0;
-    for (std::uint32_t i = 0; i < is.size(); ++i) {
-      if (around.forecasts.seating().ready(BackendId{i}, place.model)) most = std::max(most, is[i]);
+  for (std::size_t i = 0; i < is_.size(); ++i) {
+    gain_ += queued_at(is_[i]) - queued_at(draft_.busy[i]);
+  }
+  for (Place& place : missing_) {
+    for (std::uint32_t i = 0; i < is_.size(); ++i) {
+      const bool ready = around.forecasts.seating().ready(BackendId{i}, place.model);
+      if (ready) place.relief = std::max(place.relief, is_[i]);
     }
-    return most;
-  };
-  std::ranges::stable_sort(missing_, std::greater(), relief);
+  }
+  std::ranges::stable_sort(missing_, std::greater(), &Place::relief);
 }
 
 }  // namespace drover::core

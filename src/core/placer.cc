@@ -53,10 +53,12 @@ bool Placer::is_due(ModelIndex model, Instant now, Duration pause) {
 Instant Placer::next_due(const WaitQueue& queue) const { return queue.size() == 0 ? kNever : due_; }
 
 void Placer::renew(const Surroundings& around) {
-  if (renewed_ != Instant::min() && around.now - renewed_ < kRenew) return;
-  renewed_ = around.now;
-  assignment_.renew(around);
-  rearrange(around);
+  if (!assignment_.under_way()) {
+    if (renewed_ != Instant::min() && around.now - renewed_ < kRenew) return;
+    renewed_ = around.now;
+    assignment_.begin();
+  }
+  if (assignment_.go_on(around)) rearrange(around);
 }
 
 // Where the fleet would be far better off otherwise, it is brought nearer to that, one load after

@@ -35,15 +35,18 @@ Filtered Room::verdict(std::span<const Instance> instances, const Instance& inst
   const BackendId id = instance.spec.id;
   const std::optional<std::uint64_t> capacity = memory_.capacity(id);
   if (!capacity) return Filtered::kNot;
-  const bool loaded = wholly_loaded(instance, model);
+  // What is rarely needed is looked up last: this is asked for every instance and request.
   const std::uint64_t needs = need(instance, model);
-  if (!loaded && needs > *capacity) return Filtered::kTooLarge;
+  if (needs > *capacity && !wholly_loaded(instance, model)) return Filtered::kTooLarge;
   const bool spans = instance.spec.placement == Placement::kSpanning;
-  if (spans && !loaded && fits_one_gpu(instances, model)) return Filtered::kReserved;
+  if (spans && !wholly_loaded(instance, model) && fits_one_gpu(instances, model)) {
+    return Filtered::kReserved;
+  }
   if (claim_ && memory_.shares(id, *claim_)) return Filtered::kCrowded;
+  if (memory_.has_room(id, needs)) return Filtered::kNot;
   const LoadedModel* entry = instance.loaded_entry(model);
-  if (memory_.holds(id, entry != nullptr ? entry->name : model)) return Filtered::kNot;
-  return memory_.has_room(id, needs) ? Filtered::kNot : Filtered::kCrowded;
+  const bool held = memory_.holds(id, entry != nullptr ? entry->name : model);
+  return held ? Filtered::kNot : Filtered::kCrowded;
 }
 
 std::optional<Room::Waiting> Room::remove(RequestId request) {
