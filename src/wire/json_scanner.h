@@ -60,10 +60,11 @@ class JsonScanner {
   // The whole value was read (white space may still follow).
   bool closed() const { return state_ == State::kTail; }
 
-  // Of the last key or string: its first max_text bytes, unescaped. Of a number: as written. Lives
-  // until the next call of next(), and no longer than the piece: it may be a part of it.
+  // Of the last key or string: its first max_text bytes, unescaped. Of a number: as written, its
+  // first 48 bytes. Lives until the next call of next(), and no longer than the piece: it may be a
+  // part of it.
   std::string_view text() const { return in_place_ ? text_in_place_ : std::string_view(text_); }
-  bool text_cut() const { return text_cut_; }
+  bool text_cut() const { return text_cut_; }  // there was more of it
   // The last string named half a surrogate pair (\ud800), which is no character. Go, and so Ollama,
   // reads it as U+FFFD, and so does text(). In a key it is kBad: keys must be what they seem.
   bool text_replaced() const { return text_replaced_; }

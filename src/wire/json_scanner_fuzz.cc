@@ -23,6 +23,7 @@ struct Scanned {
   std::string text;  // the document, written anew
   bool complete = false;
   bool halves = false;  // half a surrogate pair, which Go reads and simdjson refuses
+  bool cut = false;     // a number of so many digits that its text is not all of it
   std::string what;
   std::uint64_t offset = 0;
   friend bool operator==(const Scanned&, const Scanned&) = default;
@@ -82,6 +83,7 @@ Scanned scan(std::string_view input, Pieces pieces) {
       require(scanner.depth() == depth, "the depth is that of the brackets");
       if (begins(event)) ++depth;
       out.halves = out.halves || scanner.text_replaced();
+      out.cut = out.cut || (event == Event::kNumber && scanner.text_cut());
       append(out.text, event, spelled(event, scanner));
     }
     require(piece.empty(), "a piece is used up");
@@ -114,7 +116,7 @@ void compare_with_simdjson(const std::string& input, const Scanned& scanned) {
     return;
   }
   // A number that is the whole document ends where the input does: there is no event for it.
-  if (scanned.halves || scanned.text.empty()) return;
+  if (scanned.halves || scanned.cut || scanned.text.empty()) return;
   const std::string before = simdjson::minify(document);
   require(!parser.parse(scanned.text).get(document), "the events are a document");
   require(before == simdjson::minify(document), "the events are that document");
