@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cctype>
+
 namespace drover::app {
 namespace {
 
@@ -33,6 +35,9 @@ core::Settings core_settings(const config::Config& config, std::uint64_t seed) {
   settings.max_retries = config.retries.max;
   settings.retry_budget = config.retries.budget;
   settings.retry_budget_min = config.retries.budget_min;
+  settings.max_queued = config.queue.requests;
+  settings.max_queued_bytes = config.queue.bytes;
+  settings.queue_wait = config.queue.wait;
   settings.check_interval = config.timeouts.check_interval;
   settings.refresh_wait = config.timeouts.check_timeout;
   settings.drain_grace = config.timeouts.drain;
@@ -82,6 +87,9 @@ gateway::Settings gateway_settings(const config::Config& config) {
   settings.access.hosts = config.allowed_hosts;
   settings.access.origins = config.allowed_origins;
   settings.access.hostname = own_hostname();
+  for (const char c : config.fairness.tenant_header.value_or("")) {
+    settings.tenant_header += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
   for (const config::Backend& backend : config.backends) {
     const BackendId id{static_cast<std::uint32_t>(settings.instances.size())};
     const net::HostPort address = to_net(backend.address);

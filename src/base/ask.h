@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "base/ids.h"
 #include "base/model_name.h"
 #include "base/time.h"
 
@@ -30,6 +31,7 @@ struct Ask {
   bool streaming = false;                // the answer was asked for as a stream
   std::optional<std::uint64_t> num_ctx;  // of its options; absent: the instance's default
   std::uint64_t body_bytes = 0;          // size of the request body as received
+  TenantId tenant;                       // zero: all alike
 };
 
 // What a finished answer reported about itself. Zero means "not said".

@@ -20,6 +20,9 @@ using BackendId = Id<struct BackendTag, std::uint32_t>;
 // One client request in this process. Never reused; shown to people as 15 hex digits.
 using RequestId = Id<struct RequestTag, std::uint64_t>;
 
+// Who a request is counted for: a hash of what names them. Zero: nobody was named.
+using TenantId = Id<struct TenantTag, std::uint64_t>;
+
 // One grant of one request to one instance.
 using LeaseId = Id<struct LeaseTag, std::uint64_t>;
 

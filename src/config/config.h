@@ -117,6 +117,19 @@ struct Retries {
   friend bool operator==(const Retries&, const Retries&) = default;
 };
 
+// Requests that wait for a free slot.
+struct Queue {
+  std::uint32_t requests = 10'000;
+  std::uint64_t bytes = 1ULL << 30;  // of bodies
+  Duration wait = std::chrono::minutes(10);
+  friend bool operator==(const Queue&, const Queue&) = default;
+};
+
+struct Fairness {
+  std::optional<std::string> tenant_header;  // none: each client address is a tenant
+  friend bool operator==(const Fairness&, const Fairness&) = default;
+};
+
 std::string_view to_string(LogLevel level);
 
 enum class LogFormat : std::uint8_t { kAuto, kText, kJson };
@@ -142,6 +155,8 @@ struct Config {
   Limits limits;
   Timeouts timeouts;
   Retries retries;
+  Queue queue;
+  Fairness fairness;
   LogSettings log;
   friend bool operator==(const Config&, const Config&) = default;
 };

@@ -57,6 +57,8 @@ std::string type_of(const Key& key) {
       return R"("type": "string", "pattern": "^/")";
     case Kind::kAutoPath:
       return R"x("type": "string", "pattern": "^(auto$|/)")x";
+    case Kind::kAutoField:
+      return R"("type": "string", "pattern": "^[A-Za-z0-9-]{1,64}$")";
     case Kind::kVariables:
       return list_of(R"("type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*=")");
     case Kind::kGpus:

@@ -72,6 +72,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"loops: 65\n",
              "f:1:8: 'loops' must be auto or a whole number from 1 to 64, not '65'\n"},
         Case{"limits:\n  fields: 5\n", "f:2:11: 'fields' must be from 16 to 1000, not '5'\n"},
+        Case{"fairness: {tenant_header: 'X Tenant'}\n",
+             "f:1:27: 'tenant_header' must be auto or the name of a header such as X-Tenant, not "
+             "'X Tenant'\n"},
         Case{"limits: {spill_dir: tmp}\n",
              "f:1:21: 'spill_dir' must be an absolute path such as /tmp, not 'tmp'\n"},
         Case{"timeouts:\n  connect: 5\n",
@@ -133,6 +136,7 @@ TEST(Load, ReadsEveryKind) {
       "backends:\n  - http://gpu1:11434\n"
       "  - {url: \"http://gpu2:11434/\", name: second, max_in_flight: 7}\n"
       "limits: {body_bytes: 5MB}\ntimeouts: {drain: 0s}\nretries: {budget: 0.5, max: 0}\n"
+      "queue: {requests: 7, wait: 30s}\nfairness: {tenant_header: X-Tenant}\n"
       "log: {level: debug, format: json}\n",
       "f");
   ASSERT_TRUE(result.ok()) << result.errors.front().render();
@@ -152,6 +156,9 @@ TEST(Load, ReadsEveryKind) {
   EXPECT_EQ(config.limits.body_bytes, 5'000'000u);
   EXPECT_EQ(config.timeouts.drain, Duration::zero());
   EXPECT_DOUBLE_EQ(config.retries.budget, 0.5);
+  EXPECT_EQ(config.queue.requests, 7U);
+  EXPECT_EQ(config.queue.wait, std::chrono::seconds(30));
+  EXPECT_EQ(config.fairness.tenant_header, "X-Tenant");
   EXPECT_EQ(config.log.level, LogLevel::kDebug);
   EXPECT_EQ(config.log.format, LogFormat::kJson);
 }

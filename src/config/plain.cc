@@ -61,6 +61,13 @@ bool is_path(std::string_view text) {
   return text.starts_with('/') && is_clean(text) && text.size() <= kLongestPath;
 }
 
+bool is_field_name(std::string_view text) {
+  constexpr std::size_t kLongest = 64;
+  return !text.empty() && text.size() <= kLongest && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
 // One overload for each kind of slot.
 struct Setter {
   Config& config;
@@ -104,7 +111,11 @@ struct Setter {
   Result<void> operator()(std::optional<std::string>& (*slot)(Config&)) const {
     slot(config).reset();
     if (text == "auto") return {};
-    if (!is_path(text)) {
+    if (key.kind == Kind::kAutoField && !is_field_name(text)) {
+      return refuse(fmt::format("must be auto or the name of a header such as X-Tenant, not {}",
+                                quote(text)));
+    }
+    if (key.kind == Kind::kAutoPath && !is_path(text)) {
       return refuse(fmt::format("must be auto or an absolute path, not {}", quote(text)));
     }
     slot(config) = text;

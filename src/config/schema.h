@@ -25,6 +25,7 @@ enum class Kind : std::uint8_t {
   kOrigins,    // a list of origins, "scheme://*" or "*"
   kPath,       // an absolute path
   kAutoPath,   // an absolute path, or "auto"
+  kAutoField,  // the name of a header, or "auto"
   kVariables,  // a list of NAME=value
   kInstances,  // a list of supervised instances
   kGpus,       // a list of UUIDs or indices
@@ -44,7 +45,7 @@ using Slot = std::variant<std::monostate,                              //
                           double& (*)(Config&),                        // kShare
                           Duration& (*)(Config&),                      // kDuration
                           std::string& (*)(Config&),                   // kPath
-                          std::optional<std::string>& (*)(Config&),    // kAutoPath
+                          std::optional<std::string>& (*)(Config&),    // kAutoPath, kAutoField
                           Policy& (*)(Config&),                        // kChoice, and the rest
                           Supervise& (*)(Config&),                     //
                           Spanning& (*)(Config&),                      //

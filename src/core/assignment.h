@@ -32,7 +32,13 @@ struct Surroundings {
   Forecasts& forecasts;
   const WaitQueue& queue;
   Instant now;
+  // Of each tenant in a line so many are counted: a backlog of one must not move everybody's
+  // models.
+  std::size_t counted_of_tenant = SIZE_MAX;
 
+  double waiting(ModelIndex model) const {
+    return static_cast<double>(queue.counted(model, counted_of_tenant));
+  }
   // Of an instance's memory, for models, in bytes; infinite where it is not known.
   double usable(const Instance& instance) const;
   double need(const Instance& instance, ModelIndex model) const;

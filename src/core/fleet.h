@@ -82,6 +82,7 @@ struct FleetView {
   // With expected_completion: requests that wait for a slot, and how good its predictions are.
   std::uint64_t queued = 0;
   std::uint64_t queued_bytes = 0;  // of their bodies
+  std::uint64_t tenants = 0;       // active ones: see fair_shares.h
   std::uint64_t predictions = 0;   // first tokens that came where the model was loaded
   double prediction_error = 0;     // |predicted - actual| / actual, mean of the last ones
   std::uint64_t generation = 0;

@@ -178,7 +178,7 @@ void Forecasts::load_done(BackendId backend, ModelIndex model, bool loaded, Inst
 // --- questions ---
 
 Forecasts::Price Forecasts::price(const Instance& instance, ModelIndex model,
-                                  std::uint64_t prompt_bytes) const {
+                                  std::uint64_t prompt_bytes, std::uint32_t kept) const {
   const Pair pair{instance.spec.id, model};
   const Ledger::Site& site = ledger_.site(pair.backend);
   const Ledger::Active* active = ledger_.active(pair.backend, model);
@@ -207,7 +207,8 @@ Forecasts::Price Forecasts::price(const Instance& instance, ModelIndex model,
   // Of an instance that says nothing nothing is known: it has to find its way by itself.
   const bool unknown = !seating_.site(pair.backend).known;
   const bool sits = seat.state == Seating::State::kReady;
-  price.now = (sits || unknown || seat.failures > 0) && running < estimates_.slots(pair);
+  const double taken = running + (running > 0 ? kept : 0);
+  price.now = (sits || unknown || seat.failures > 0) && taken < estimates_.slots(pair);
   if (!sits) price.first_s += estimates_.load_s(pair);
   if (!sits) price.cost_s += estimates_.load_s(pair);
   return price;

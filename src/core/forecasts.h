@@ -64,7 +64,9 @@ class Forecasts {
     double first_s = 0;  // until the first token
     double cost_s = 0;
   };
-  Price price(const Instance& instance, ModelIndex model, std::uint64_t prompt_bytes) const;
+  // `kept`: slots that have to stay free, where some are taken.
+  Price price(const Instance& instance, ModelIndex model, std::uint64_t prompt_bytes,
+              std::uint32_t kept = 0) const;
   // Requests of a model in the last minutes, by the second.
   double rate(ModelIndex model, Instant now) const;
   // Of those that it computes there, until the last is done.

@@ -186,8 +186,8 @@ void Picker::cheapest(std::span<const Instance> instances, const RequestArrived&
   for (Candidate& candidate : pick.why.candidates) {
     if (candidate.filtered != Filtered::kNot) continue;
     const Instance& instance = instances[candidate.backend.value];
-    const Forecasts::Price price =
-        prices.forecasts->price(instance, prices.model, request.ask.body_bytes);
+    const Forecasts::Price price = prices.forecasts->price(
+        instance, prices.model, request.ask.body_bytes, prices.leaves_last_slot ? 1 : 0);
     candidate.cost_s = static_cast<float>(price.cost_s);
     if (!price.now) continue;
     const double cost = price.cost_s + 1e-3;  // where everything takes no time, all are equal

@@ -83,6 +83,8 @@ struct Pick {
 struct Prices {
   const Forecasts* forecasts = nullptr;  // null: another policy
   ModelIndex model = 0;
+  // The last free slot of a busy model is kept for others.
+  bool leaves_last_slot = false;
 };
 
 class Picker {

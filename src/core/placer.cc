@@ -84,12 +84,12 @@ void Placer::consider_waiting(const Surroundings& around) {
     const WaitQueue::Line* oldest = nullptr;
     for (const auto& [model, line] : lines) {
       if (is_due(model, around.now, kLookAgain) &&
-          (oldest == nullptr || line.front().since < oldest->front().since)) {
+          (oldest == nullptr || line.oldest().since < oldest->oldest().since)) {
         oldest = &line;
       }
     }
     if (oldest == nullptr) break;
-    const ModelIndex model = oldest->front().model;
+    const ModelIndex model = oldest->oldest().model;
     looked_[model] = around.now;
     consider(around, model);
   }
@@ -114,8 +114,9 @@ void Placer::consider(const Surroundings& around, ModelIndex model) {
   }
   if (best == nullptr) return;
   if (anywhere) {
-    const double waiting = static_cast<double>(around.queue.size(model));
-    const double line_s = around.forecasts.wait_s(model, around.queue.size(model), around.now);
+    const double waiting = around.waiting(model);
+    const double line_s =
+        around.forecasts.wait_s(model, static_cast<std::size_t>(waiting), around.now);
     const double win_s = waiting * line_s / 2 / (seating.ready_at(model) + 1);
     if (line_s < kWorthIt * cheapest.delay_s) return;
     if (win_s < kWorthIt * cheapest.loss_s) return;
@@ -254,7 +255,7 @@ bool Placer::make_room(const Surroundings& around, const Instance& instance, std
 
 double Placer::loss_s(const Surroundings& around, ModelIndex model, BackendId backend) const {
   const Forecasts& forecasts = around.forecasts;
-  const double waiting = static_cast<double>(around.queue.size(model));
+  const double waiting = around.waiting(model);
   const double rate = forecasts.rate(model, around.now);
   const double reload = forecasts.estimates().load_s({backend, model}) + kUnload;
   const Seating::Seat& seat = forecasts.seating().seat(backend, model);

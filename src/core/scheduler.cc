@@ -62,11 +62,8 @@ void Scheduler::State::on(const RequestGone& gone) {
   const std::optional<Miss> miss = misses.remove(gone.request);
   if (miss) budget.ended(miss->attempt);
   if (brain) {
-    const std::optional<WaitQueue::Waiting> queued = brain->queue.remove(gone.request);
-    if (queued) {
-      budget.ended(queued->attempt);
-      brain->forecasts.release(queued->model);
-    }
+    const std::optional<WaitQueue::Waiting> queued = leave_queue(gone.request);
+    if (queued) budget.ended(queued->attempt);
   }
   const std::optional<Room::Waiting> waiting = room.remove(gone.request);
   if (!waiting) return;
@@ -120,7 +117,7 @@ void Scheduler::State::grant(const RequestArrived& request, Attempt attempt, Pic
   OpenLease open{instance.spec.id, model, std::move(listed_as), attempt, instance.health.term()};
   room.memory().granted(instance.spec.id, open.held_as(), room.need(instance, model));
   instance.hang.granted(lease, request.ask, now);
-  told_of_grant(instance, lease, request, pick);
+  told_of_grant(instance, lease, request, pick, open);
   leases.emplace(lease, std::move(open));
   out->push_back(
       Grant{request.request, lease, instance.spec.id, pick.model_loaded, std::move(pick.why)});
@@ -148,9 +145,7 @@ void Scheduler::State::on(const LeaseProgress& progress) {
   const auto found = leases.find(progress.lease);
   DROVER_ASSERT(found != leases.end());
   instance_of(found->second.backend).hang.progressed(now);
-  if (brain) {
-    brain->forecasts.progressed(found->second.backend, progress.lease, progress.tokens, now);
-  }
+  told_of_progress(found->second, progress);
 }
 
 void Scheduler::State::on(const LeaseHeldUp& held) {
@@ -376,6 +371,7 @@ FleetView Scheduler::view() const {
   if (state_->brain) {
     view.queued = state_->brain->queue.size();
     view.queued_bytes = state_->brain->queue.bytes();
+    view.tenants = state_->brain->shares.active();
     view.predictions = state_->brain->forecasts.error().samples;
     view.prediction_error = state_->brain->forecasts.error().mean;
   }

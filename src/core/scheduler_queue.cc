@@ -8,20 +8,44 @@
 
 namespace drover::core {
 
+namespace {
+
+// Of a tenant's backlog for one model, so many requests say where models should be, as long as
+// others are active. All slots of two usual replicas: enough to have a model loaded, and copied
+// once.
+constexpr std::size_t kCountedOfTenant = 8;
+
+}  // namespace
+
 Prices Scheduler::State::prices_for(const RequestArrived& request) {
   if (!brain) return {};
   const auto model = brain->forecasts.model_of(instances, request.ask.model);
-  return model ? Prices{&brain->forecasts, *model} : Prices{};
+  if (!model) return {};
+  return {&brain->forecasts, *model, brain->shares.above_share(request.ask.tenant)};
+}
+
+Surroundings Scheduler::State::fleet_for_placer() {
+  const std::size_t counted = brain->shares.active() > 1 ? kCountedOfTenant : SIZE_MAX;
+  return {instances, room, brain->forecasts, brain->queue, now, counted};
 }
 
 // --- what happens ---
 
 void Scheduler::State::told_of_grant(const Instance& instance, LeaseId lease,
-                                     const RequestArrived& request, const Pick& pick) {
+                                     const RequestArrived& request, const Pick& pick,
+                                     OpenLease& open) {
   if (!brain) return;
-  const Prices prices = pick.model ? Prices{&brain->forecasts, *pick.model} : prices_for(request);
-  if (prices.forecasts == nullptr) return;
   Forecasts& forecasts = brain->forecasts;
+  const Prices prices = pick.model ? Prices{&forecasts, *pick.model} : prices_for(request);
+  open.tenant = request.ask.tenant;
+  if (prices.forecasts != nullptr) {
+    const double prompt = forecasts.estimates().prompt_tokens(prices.model, request.ask.body_bytes);
+    const double output = forecasts.estimates().output_tokens(prices.model);
+    open.prompt_tokens = static_cast<float>(prompt);
+    open.charged_tokens = static_cast<float>(prompt + FairShares::kOutputWeight * output);
+  }
+  brain->shares.began(open.tenant, open.charged_tokens);
+  if (prices.forecasts == nullptr) return;
   const Ledger::Site& site = forecasts.ledger().site(instance.spec.id);
   const bool idle = site.open.empty();
   forecasts.arrived(prices.model, now);
@@ -32,8 +56,29 @@ void Scheduler::State::told_of_grant(const Instance& instance, LeaseId lease,
   forecasts.granted(instance, prices.model, lease, request.ask, pick.first_s, now);
 }
 
+// An answer that runs on costs its tenant more from then on.
+void Scheduler::State::told_of_progress(OpenLease& lease, const LeaseProgress& progress) {
+  if (!brain) return;
+  brain->forecasts.progressed(lease.backend, progress.lease, progress.tokens, now);
+  const auto written = static_cast<float>(progress.tokens);
+  const float so_far = lease.prompt_tokens + FairShares::kOutputWeight * written;
+  if (so_far <= lease.charged_tokens) return;
+  brain->shares.correct(lease.tenant, so_far - lease.charged_tokens);
+  lease.charged_tokens = so_far;
+}
+
 void Scheduler::State::told_of_end(const OpenLease& lease, const LeaseSettled& settled) {
   if (!brain) return;
+  const Usage& usage = settled.usage;
+  const bool said = usage.prompt_tokens + usage.output_tokens > 0;
+  if (settled.result == AttemptResult::kServed && said) {
+    const double cost = static_cast<double>(usage.prompt_tokens) +
+                        FairShares::kOutputWeight * static_cast<double>(usage.output_tokens);
+    brain->shares.correct(lease.tenant, cost - lease.charged_tokens);
+  } else if (lease.awaiting_first) {
+    brain->shares.correct(lease.tenant, -lease.charged_tokens);  // it got nothing
+  }
+  brain->shares.ended(lease.tenant, now);
   const auto model = brain->forecasts.ended(lease.backend, settled, now);
   if (model) brain->changed.push_back(*model);
 }
@@ -80,7 +125,16 @@ void Scheduler::State::wait_for_slot(const RequestArrived& request, Attempt atte
                   attempt);
   }
   brain->forecasts.hold(model);
-  queue.add({request, attempt, model, now, now + settings.queue_wait});
+  brain->shares.queued(request.ask.tenant);
+  queue.add({request, attempt, model, now, now + settings.queue_wait}, brain->shares);
+}
+
+std::optional<WaitQueue::Waiting> Scheduler::State::leave_queue(RequestId request) {
+  std::optional<WaitQueue::Waiting> left = brain->queue.remove(request);
+  if (!left) return left;
+  brain->forecasts.release(left->model);
+  brain->shares.left_queue(left->request.ask.tenant, now);
+  return left;
 }
 
 // --- serving ---
@@ -88,11 +142,14 @@ void Scheduler::State::wait_for_slot(const RequestArrived& request, Attempt atte
 // After every event: who can begin begins, oldest first; then loads are planned for the rest.
 void Scheduler::State::serve_queue() {
   if (!brain) return;
+  brain->all_changed |= brain->shares.pass(now);
   WaitQueue& queue = brain->queue;
   while (auto expired = queue.take_expired(now)) {
     brain->forecasts.release(expired->model);
+    brain->shares.left_queue(expired->request.ask.tenant, now);
     const double wait = brain->forecasts.wait_s(expired->model, queue.size(expired->model), now);
     Pick pick = picker.pick(instances, expired->request, room, now, prices_for(expired->request));
+    pick.why.waited_as = expired->position;
     refuse(refuse_queued(situation(expired->request), std::move(pick.why), QueueEnd::kWaitOver,
                          std::chrono::duration_cast<Duration>(
                              std::chrono::duration<double>(std::min(wait, 1e6)))),
@@ -115,17 +172,25 @@ void Scheduler::State::serve_line(ModelIndex model) {
   // passed over, so that a long line costs no more than a short one.
   constexpr int kMostPassedOver = 8;
   int passed_over = 0;
-  const WaitQueue::Line* line = brain->queue.line(model);
+  auto who = WaitQueue::Line::Who::kAll;
+  WaitQueue::Line* line = brain->queue.line(model);
   while (line != nullptr && passed_over <= kMostPassedOver) {
-    if (static_cast<std::size_t>(passed_over) >= line->size()) return;
-    const WaitQueue::Waiting& next = *std::next(line->begin(), passed_over);
-    Pick pick = picker.pick(instances, next.request, room, now, {&brain->forecasts, model});
+    const WaitQueue::Waiting* next =
+        line->next(brain->shares, who, static_cast<std::size_t>(passed_over));
+    if (next == nullptr) return;
+    const bool above = brain->shares.above_share(next->request.ask.tenant);
+    Pick pick = picker.pick(instances, next->request, room, now, {&brain->forecasts, model, above});
     if (pick.waits) {
-      if (next.request.tried.empty()) return;
+      if (above && who == WaitQueue::Line::Who::kAll) {
+        who = WaitQueue::Line::Who::kWithinShare;  // a slot may be kept for these
+        passed_over = 0;
+        continue;
+      }
+      if (next->request.tried.empty()) return;
       ++passed_over;
       continue;
     }
-    const WaitQueue::Waiting taken = brain->queue.take(next);
+    const WaitQueue::Waiting taken = brain->queue.take(*next);
     line = brain->queue.line(model);
     pick.why.waited_as = taken.position;
     if (pick.backend) {
@@ -136,6 +201,7 @@ void Scheduler::State::serve_line(ModelIndex model) {
       refuse(refuse_listed(taken.request, std::move(pick.why)), taken.attempt);
     }
     brain->forecasts.release(model);
+    brain->shares.left_queue(taken.request.ask.tenant, now);
   }
 }
 
@@ -171,6 +237,7 @@ void Scheduler::State::carry_out_plans() {
 Instant Scheduler::State::next_queue_change() const {
   Instant next = std::min(brain->queue.next_deadline(), brain->placer.next_due(brain->queue));
   if (!brain->changed.empty()) next = now;
+  if (brain->queue.size() > 0) next = std::min(next, brain->shares.next_change());
   const Seating& seating = brain->forecasts.seating();
   if (seating.plans() == 0) return next;
   for (const Instance& instance : instances) {

@@ -32,6 +32,9 @@ struct OpenLease {
   std::uint32_t term = 0;  // of the instance's health, when granted
   bool awaiting_first = true;
   bool revoked = false;
+  TenantId tenant;
+  float prompt_tokens = 0;   // estimated
+  float charged_tokens = 0;  // to the tenant, so far
 
   // Its name in the ledger of memory.
   const ModelName& held_as() const { return listed_as == nullptr ? model : *listed_as; }
@@ -43,6 +46,7 @@ struct Brain {
 
   Forecasts forecasts;
   WaitQueue queue;
+  FairShares shares;
   Placer placer;
   std::vector<ModelIndex> changed;  // models whose line may have something to hope for
   bool all_changed = false;
@@ -105,7 +109,8 @@ struct Scheduler::State {
   void refuse_from_queue(WaitQueue::Waiting waiting, QueueEnd cause);
   Prices prices_for(const RequestArrived& request);
   void told_of_grant(const Instance& instance, LeaseId lease, const RequestArrived& request,
-                     const Pick& pick);
+                     const Pick& pick, OpenLease& open);
+  void told_of_progress(OpenLease& lease, const LeaseProgress& progress);
   void told_of_end(const OpenLease& lease, const LeaseSettled& settled);
   void told_of_residency(const Instance& instance);
   void forget_residency(BackendId backend);
@@ -113,7 +118,8 @@ struct Scheduler::State {
   void serve_line(ModelIndex model);
   void carry_out_plans();
   Instant next_queue_change() const;
-  Surroundings fleet_for_placer() { return {instances, room, brain->forecasts, brain->queue, now}; }
+  std::optional<WaitQueue::Waiting> leave_queue(RequestId request);
+  Surroundings fleet_for_placer();
 
   void time_passes();
   void arm();

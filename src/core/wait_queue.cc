@@ -1,19 +1,77 @@
 #include "core/wait_queue.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace drover::core {
 
-void WaitQueue::add(Waiting waiting) {
+// --- Line ---
+
+const WaitQueue::Waiting* WaitQueue::Line::next(const FairShares& shares, Who who,
+                                                std::size_t passed_over) {
+  for (auto each = order_.begin(); each != order_.end();) {
+    Tenant& tenant = tenants_.at(each->second);
+    const double had = shares.had(each->second);
+    if (had > tenant.had) {
+      const TenantId id = each->second;
+      tenant.had = had;
+      order_.erase(each);
+      order_.emplace(had, id);
+      each = order_.begin();  // nothing before it has changed: the few there are looked at again
+      continue;
+    }
+    if (who == Who::kWithinShare && shares.above_share(each->second)) {
+      ++each;
+      continue;
+    }
+    if (passed_over < tenant.requests.size()) {
+      auto place = tenant.requests.begin();
+      std::advance(place, passed_over);
+      return &**place;
+    }
+    passed_over -= tenant.requests.size();
+    ++each;
+  }
+  return nullptr;
+}
+
+std::size_t WaitQueue::Line::ahead_of(TenantId tenant) const {
+  const auto own = tenants_.find(tenant);
+  const std::size_t mine = own == tenants_.end() ? 0 : own->second.requests.size();
+  std::size_t ahead = mine;
+  for (const auto& [id, other] : tenants_) {
+    if (id != tenant) ahead += std::min(other.requests.size(), mine + 1);
+  }
+  return ahead;
+}
+
+std::size_t WaitQueue::Line::counted(std::size_t most) const {
+  std::size_t count = 0;
+  for (const auto& [id, tenant] : tenants_) count += std::min(tenant.requests.size(), most);
+  return count;
+}
+
+// --- WaitQueue ---
+
+void WaitQueue::add(Waiting waiting, const FairShares& shares) {
   const RequestId request = waiting.request.request;
+  const TenantId id = waiting.request.ask.tenant;
   const ModelIndex model = waiting.model;
   Line& line = lines_[model];
   const bool again = waiting.request.attempt > 0;
-  waiting.position = again ? 1 : static_cast<std::uint32_t>(line.size()) + 1;
+  waiting.position = again ? 1 : static_cast<std::uint32_t>(line.ahead_of(id)) + 1;
   bytes_ += waiting.request.ask.body_bytes;
-  const auto place = line.insert(again ? line.begin() : line.end(), std::move(waiting));
+  Line::Tenant& tenant = line.tenants_[id];
+  if (!tenant.requests.empty()) line.order_.erase({tenant.had, id});
+  tenant.had = shares.had(id);
+  line.order_.emplace(tenant.had, id);
+  const auto place =
+      line.waiting_.insert(again ? line.waiting_.begin() : line.waiting_.end(), std::move(waiting));
+  const auto of_tenant =
+      tenant.requests.insert(again ? tenant.requests.begin() : tenant.requests.end(), place);
   const auto in_order = order_.insert(order_.end(), request);
-  const bool is_new = places_.emplace(request, Place{model, place, in_order}).second;
+  const bool is_new = places_.emplace(request, Place{model, place, of_tenant, in_order}).second;
   DROVER_ASSERT(is_new);
 }
 
@@ -26,8 +84,14 @@ std::optional<WaitQueue::Waiting> WaitQueue::remove(RequestId request) {
   std::optional<Waiting> removed = std::move(*place.waiting);
   bytes_ -= removed->request.ask.body_bytes;
   const auto line = lines_.find(place.model);
-  line->second.erase(place.waiting);
-  if (line->second.empty()) lines_.erase(line);
+  const auto tenant = line->second.tenants_.find(removed->request.ask.tenant);
+  tenant->second.requests.erase(place.of_tenant);
+  line->second.waiting_.erase(place.waiting);
+  if (tenant->second.requests.empty()) {
+    line->second.order_.erase({tenant->second.had, tenant->first});
+    line->second.tenants_.erase(tenant);
+  }
+  if (line->second.waiting_.empty()) lines_.erase(line);
   return removed;
 }
 
@@ -41,14 +105,19 @@ std::optional<WaitQueue::Waiting> WaitQueue::take_expired(Instant now) {
   return next_deadline() > now ? std::nullopt : remove(RequestId(order_.front()));
 }
 
-const WaitQueue::Line* WaitQueue::line(ModelIndex model) const {
+WaitQueue::Line* WaitQueue::line(ModelIndex model) {
   const auto found = lines_.find(model);
   return found == lines_.end() ? nullptr : &found->second;
 }
 
 std::size_t WaitQueue::size(ModelIndex model) const {
-  const Line* found = line(model);
-  return found == nullptr ? 0 : found->size();
+  const auto found = lines_.find(model);
+  return found == lines_.end() ? 0 : found->second.size();
+}
+
+std::size_t WaitQueue::counted(ModelIndex model, std::size_t most) const {
+  const auto found = lines_.find(model);
+  return found == lines_.end() ? 0 : found->second.counted(most);
 }
 
 Instant WaitQueue::next_deadline() const {

@@ -3,16 +3,20 @@
 // of their model is taken or nobody has it loaded. They wait here and not in an instance, so that
 // whoever is free first takes them, and whoever leaves or dies takes nobody with him.
 //
-// One line for each model, first come, first served; a retry goes to the front, it has waited
-// before. Bounded by the caller in number and bytes, and in time by `until`.
+// One line for each model. In it the tenant who had least (fair_shares.h) comes next, and of one
+// tenant's requests the oldest; a retry goes to the front of its tenant's, it has waited before.
+// Bounded by the caller in number and bytes, and in time by `until`.
 
 #include <cstdint>
 #include <list>
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "core/events.h"
+#include "core/fair_shares.h"
 #include "core/model_table.h"
 #include "core/retry_budget.h"
 
@@ -26,15 +30,38 @@ class WaitQueue {
     ModelIndex model = 0;
     Instant since{};
     Instant until{};
-    std::uint32_t position = 1;  // in its line when it came
+    std::uint32_t position = 1;  // in its line when it came, if nobody comes after it
   };
-  using Line = std::list<Waiting>;
+  class Line {
+   public:
+    std::size_t size() const { return waiting_.size(); }
+    const Waiting& oldest() const { return waiting_.front(); }
+    // Of those who come next the one behind `passed_over` others; null: there are no more.
+    enum class Who : std::uint8_t { kAll, kWithinShare };
+    const Waiting* next(const FairShares& shares, Who who, std::size_t passed_over);
+    // Before a further request of this tenant.
+    std::size_t ahead_of(TenantId tenant) const;
+    // Each tenant's only up to `most`: what one may contribute to plans.
+    std::size_t counted(std::size_t most) const;
+
+   private:
+    friend class WaitQueue;
+    using Place = std::list<Waiting>::iterator;
+    struct Tenant {
+      std::list<Place> requests;
+      double had = 0;  // its key in order_
+    };
+    std::list<Waiting> waiting_;  // in the order of arrival
+    std::map<TenantId, Tenant> tenants_;
+    // By what they had when that was looked up last. Who has had more since is put behind when it
+    // would be next.
+    std::set<std::pair<double, TenantId>> order_;
+  };
 
   // `until` never goes back from call to call.
-  void add(Waiting waiting);
+  void add(Waiting waiting, const FairShares& shares);
   std::optional<Waiting> remove(RequestId request);
-  // Of a line: the one that comes next, and after `place` of it. Null: there is none.
-  const Line* line(ModelIndex model) const;
+  Line* line(ModelIndex model);  // null: nobody waits for it
   Waiting take(const Waiting& waiting);
   std::optional<Waiting> take_expired(Instant now);
 
@@ -42,13 +69,16 @@ class WaitQueue {
   const std::map<ModelIndex, Line>& lines() const { return lines_; }
   std::size_t size() const { return places_.size(); }
   std::size_t size(ModelIndex model) const;
+  // As Line::counted().
+  std::size_t counted(ModelIndex model, std::size_t most) const;
   std::uint64_t bytes() const { return bytes_; }
   Instant next_deadline() const;
 
  private:
   struct Place {
     ModelIndex model;
-    Line::iterator waiting;
+    Line::Place waiting;
+    std::list<Line::Place>::iterator of_tenant;
     std::list<RequestId>::iterator in_order;
   };
   std::map<ModelIndex, Line> lines_;  // none is empty

@@ -78,6 +78,7 @@ class Lease {
 struct Grant {
   Lease lease;
   std::string why;                   // of a lease: the decision in one line
+  std::uint32_t waited_as = 0;       // its place in the line when it came; 0: it did not wait
   std::unique_ptr<Refusal> refused;  // set: no lease
 };
 

@@ -13,7 +13,10 @@ Grant cancelled(net::CancelReason reason) {
   Error error{ErrorKind::kCancelled, origin_of(reason), Retry::kNever,
               "the request was called off while it waited for an instance"};
   Refusal refusal{std::move(error), std::nullopt, {}};
-  return {.lease = {}, .why = {}, .refused = std::make_unique<Refusal>(std::move(refusal))};
+  return {.lease = {},
+          .why = {},
+          .waited_as = 0,
+          .refused = std::make_unique<Refusal>(std::move(refusal))};
 }
 
 }  // namespace
@@ -89,6 +92,7 @@ net::Task<Grant> Port::acquire(core::RequestArrived request, net::Cancel& cancel
   if (auto* refuse = std::get_if<core::Refuse>(&answer)) {
     Refusal refusal{std::move(refuse->error), refuse->retry_after,
                     refuse->why.to_string(*engine_.view())};
+    out.waited_as = refuse->why.waited_as;
     out.refused = std::make_unique<Refusal>(std::move(refusal));
     co_return out;
   }
@@ -96,6 +100,7 @@ net::Task<Grant> Port::acquire(core::RequestArrived request, net::Cancel& cancel
   state_->leases.put(grant.lease, State::Held{&cancel});
   out.lease = Lease(*this, grant);
   out.why = grant.why.to_string(*engine_.view());
+  out.waited_as = grant.why.waited_as;
   co_return out;
 }
 

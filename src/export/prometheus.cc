@@ -235,6 +235,8 @@ void write_queue(Writer& out, const core::FleetView& fleet) {
   out.single("queue_requests", "gauge", "Requests that wait for a free slot.", fleet.queued);
   out.single("queue_bytes", "gauge", "Bodies of the requests that wait for a free slot.",
              fleet.queued_bytes);
+  out.single("tenants_active", "gauge", "Tenants with requests in the last half minute.",
+             fleet.tenants);
   out.single("predictions_total", "counter", "First tokens that were predicted and came.",
              fleet.predictions);
   out.single("prediction_error_ratio", "gauge",

@@ -208,6 +208,7 @@ TEST(Prometheus, SaysWhatHappened) {
   EXPECT_EQ(read.at("drover_cpu_fallbacks_total{backend=\"gpu0\"}"), 1);
   EXPECT_EQ(read.at("drover_loads_total{backend=\"gpu0\",reason=\"copy\"}"), 1);
   EXPECT_EQ(read.at("drover_queue_requests"), 0);
+  EXPECT_EQ(read.at("drover_tenants_active"), 0);
   EXPECT_EQ(read.at("drover_predictions_total"), 0);
   EXPECT_EQ(read.at("drover_unloads_total{backend=\"gpu0\",reason=\"room\"}"), 1);
   EXPECT_EQ(read.at("drover_connections_open"), 3);

@@ -24,7 +24,8 @@ bool is_token_list(std::string_view value) {
 std::string cors_fields(std::string_view origin) {
   return fmt::format(
       "Access-Control-Allow-Origin: {}\r\nVary: Origin\r\n"
-      "Access-Control-Expose-Headers: X-Request-ID, X-Drover-Backend, X-Drover-Why\r\n",
+      "Access-Control-Expose-Headers: X-Request-ID, X-Drover-Backend, X-Drover-Why, "
+      "X-Drover-Queue-Position\r\n",
       origin);
 }
 

@@ -51,6 +51,8 @@ struct Exchange {
   std::unique_ptr<KeptRequest> kept;  // null once the answer has begun: nobody needs it any more
   Ask ask;
 
+  std::uint32_t queue_position = 0;  // when it came; 0: it has not waited
+
   // What is counted and logged at the end.
   engine::RequestTally record;
   const Instance* instance = nullptr;  // the last one that it was given to

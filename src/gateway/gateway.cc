@@ -174,6 +174,9 @@ void Gateway::finish(const Client& client, Exchange& exchange) {
   record.total = loop_.now() - exchange.arrived;
   const bool ill =
       record.outcome == engine::Outcome::kFailed || record.outcome == engine::Outcome::kBroken;
+  // A client's address is there already.
+  const bool named = !settings_.tenant_header.empty();
+  const std::string tenant = named ? fmt::format("{:016x}", exchange.ask.tenant.value) : "";
   const LogField fields[] = {{"id", std::string_view(exchange.id_text)},
                              {"client", std::string_view(client.peer())},
                              {"route", record.route},
@@ -188,9 +191,11 @@ void Gateway::finish(const Client& client, Exchange& exchange) {
                              {"prompt_tokens", record.usage.prompt_tokens},
                              {"output_tokens", record.usage.output_tokens},
                              {"failure", std::string_view(exchange.failure)},
-                             {"why", std::string_view(exchange.why)}};
+                             {"why", std::string_view(exchange.why)},
+                             {"tenant", std::string_view(tenant)}};
   if (exchange.malformed) port_.count_malformed(record.reason);
-  log_.write(ill ? LogLevel::kWarn : LogLevel::kInfo, "request", fields);
+  log_.write(ill ? LogLevel::kWarn : LogLevel::kInfo, "request",
+             std::span(fields).first(std::size(fields) - (named ? 0 : 1)));
   port_.record(std::move(record));
 }
 

@@ -101,6 +101,23 @@ void copy_fields(const wire::RequestHead& head, Exchange& exchange) {
   exchange.explain = head.find("x-drover-explain").has_value();
 }
 
+// FNV-1a. What names a tenant may be a secret: nobody is shown more than this.
+TenantId hash_of(std::string_view name, std::uint64_t basis) {
+  std::uint64_t hash = basis;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return {hash};
+}
+
+TenantId tenant_of(const wire::RequestHead& head, std::string_view peer, const Settings& settings) {
+  constexpr std::uint64_t kNamed = 0xcbf29ce484222325;
+  constexpr std::uint64_t kByAddress = 0x84222325cbf29ce4;  // no name is taken for an address
+  if (!settings.tenant_header.empty()) {
+    const std::string_view name = head.find(settings.tenant_header).value_or("");
+    if (!name.empty()) return hash_of(name, kNamed);
+  }
+  return hash_of(peer, kByAddress);
+}
+
 Result<void> check_body_head(const wire::RequestHead& head, const Settings& settings) {
   for (const wire::Field& field : head.fields) {
     if (!wire::field_is(field.name, "content-encoding")) continue;
@@ -304,6 +321,7 @@ Result<void> admit(Client& client, const wire::RequestHead& head, Exchange& exch
   exchange.expect_continue = head.expect_continue && head.minor_version == 1;
   exchange.body_unread = head.framing == wire::Framing::kChunked || head.content_length != 0;
   copy_fields(head, exchange);
+  exchange.ask.tenant = tenant_of(head, client.peer(), settings);
   Result<void> judged = judge_head(head, exchange, settings);
   // In either case: what stays in the buffer is the next request.
   client.consume(head.bytes);

@@ -127,6 +127,11 @@ net::Task<engine::Lease> Gateway::find_instance(Client& client, Link& link, Exch
                                                 const Attempts& attempts, Relayed& last) {
   engine::Grant grant = co_await ask_fleet(link, exchange, attempts);
   exchange.record.queued = loop_.now() - exchange.arrived;
+  if (grant.waited_as > 0 && exchange.queue_position == 0) {
+    exchange.queue_position = grant.waited_as;
+    fmt::format_to(std::back_inserter(exchange.answer_fields), "X-Drover-Queue-Position: {}\r\n",
+                   grant.waited_as);
+  }
   if (grant.refused) {
     co_await end_refused(client, link, exchange, *grant.refused,
                          attempts.made > 0 ? &last : nullptr);

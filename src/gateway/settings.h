@@ -59,6 +59,8 @@ struct Settings {
   Limits limits;
   Deadlines deadlines;
   AccessPolicy access;
+  // In lower case; names who a request is counted for. Empty: its client's address does.
+  std::string tenant_header;
   std::vector<Instance> instances;  // indexed by BackendId
 };
 

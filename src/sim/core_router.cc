@@ -135,6 +135,7 @@ void CoreRouter::ask(JobIndex job, RetryCause cause, Instant now, Orders& orders
   arrived.ask.streaming = true;
   if (what.num_ctx != 0) arrived.ask.num_ctx = what.num_ctx;
   arrived.ask.body_bytes = what.prompt * kBytesPerToken;
+  arrived.ask.tenant = TenantId{what.tenant + std::uint64_t{1}};
   arrived.cause = cause;
   arrived.attempt = asking.attempt;
   arrived.tried = asking.tried;

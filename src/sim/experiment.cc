@@ -71,13 +71,23 @@ Metrics run(const Fleet& fleet, const Workload& workload, std::vector<Fault> fau
 
 Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed) {
   const Workload workload = make_workload(scenario.traffic, scenario.fleet, seed);
-  return run(scenario.fleet, workload, faults_of(scenario, workload), policy, seed);
+  Metrics metrics = run(scenario.fleet, workload, faults_of(scenario, workload), policy, seed);
+  if (scenario.traffic.tenants != Tenants::kAggressor) return metrics;
+  // What the others would have had without the aggressor: the same requests at the same instants.
+  Workload alone = workload;
+  std::erase_if(alone.arrivals, [&](JobIndex job) { return alone.jobs[job].tenant == 0; });
+  const Metrics calm = run(scenario.fleet, alone, faults_of(scenario, alone), policy, seed);
+  const double usual = at(calm, Metric::kVictimsP99);
+  at(metrics, Metric::kVictimsTimes) = at(metrics, Metric::kVictimsP99) / std::max(usual, 1e-3);
+  return metrics;
 }
 
 double capacity_of(const Scenario& scenario, std::uint32_t requests) {
   if (scenario.known_capacity) return *scenario.known_capacity;
   Scenario trial = scenario;
   trial.trouble = Scenario::Trouble::kNone;
+  // An aggressor is nobody that a fleet is built for.
+  if (trial.traffic.tenants == Tenants::kAggressor) trial.traffic.tenants = Tenants::kTen;
   trial.traffic.requests = std::min(requests, kCapacityRequests);
   const auto goodput = [&](double rate) {
     trial.traffic.rate = rate;

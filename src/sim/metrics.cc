@@ -22,6 +22,7 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
     {"jain_service", "fairness of service (Jain)", 3, true},
     {"jain_slowdown", "fairness of slowdown (Jain)", 3, true},
     {"victims_p99_s", "others than tenant 0, p99, s", 2, false},
+    {"victims_times_alone", "the same, times without tenant 0", 2, false},
     {"gpu_busy", "GPUs computing, %", 1, false},
     {"gpu_lost_s", "GPU seconds lost to loads", 0, false},
 }};

@@ -27,10 +27,11 @@ enum class Metric : std::uint8_t {
   kJainService,
   kJainSlowdown,
   kVictimsP99,
+  kVictimsTimes,
   kBusy,
   kLost,
 };
-inline constexpr std::size_t kMetrics = 16;
+inline constexpr std::size_t kMetrics = 17;
 using Metrics = std::array<double, kMetrics>;
 
 struct MetricText {

@@ -46,6 +46,46 @@ TEST(Models, AModelIsLoadedByDroverAndOutlivesWhoAskedForIt) {
   world.expect_nothing_left();
 }
 
+TEST(Models, WhoWaitedIsToldAsWhichNumber) {
+  WorldOptions options;
+  options.core.policy = core::PolicyName::kExpectedCompletion;
+  options.fake.load_time = 3s;
+  World world(options);
+  world.pass(3s);
+  const std::string body = R"({"model":"llama3.2","prompt":"hi"})";
+  Client& first = world.post("/api/generate", body);
+  Client& second = world.post("/api/generate", body);
+  EXPECT_EQ(world.done(first).reply().field("x-drover-queue-position"), "1");
+  EXPECT_EQ(world.done(second).reply().field("x-drover-queue-position"), "2");
+  Client& later = world.post("/api/generate", body);
+  EXPECT_EQ(world.done(later).reply().field("x-drover-queue-position"), "");
+}
+
+// A header names tenants: the log shows a hash of it, the same for the same name, and the address
+// is no longer what counts.
+TEST(Tenants, AreNamedByTheConfiguredHeader) {
+  WorldOptions options;
+  options.gateway.tenant_header = "x-tenant";
+  World world(options);
+  const std::string body = R"({"model":"llama3.2","prompt":"hi"})";
+  for (const std::string_view fields :
+       {"X-Tenant: ann\r\n", "x-tenant: bob\r\n", "X-TENANT: ann\r\n", ""}) {
+    world.done(world.ask(World::request("POST", "/api/generate", body, fields)));
+  }
+  const auto tenant = [&](std::size_t i) { return world.log().requests.at(i).at("tenant"); };
+  EXPECT_EQ(tenant(0).size(), 16U);
+  EXPECT_EQ(tenant(0), tenant(2));
+  EXPECT_NE(tenant(0), tenant(1));
+  EXPECT_NE(tenant(0), tenant(3));
+  EXPECT_EQ(tenant(0).find("ann"), std::string::npos);
+}
+
+TEST(Tenants, AreNoFieldOfTheLogWhereAddressesCount) {
+  World world;
+  world.done(world.post("/api/generate", R"({"model":"llama3.2","prompt":"hi"})"));
+  EXPECT_FALSE(world.log().requests.at(0).contains("tenant"));
+}
+
 TEST(Models, TheListsOfAllStoresAreOne) {
   World world(two_stores());
   const std::string tags = world.done(world.get("/api/tags")).reply().body;

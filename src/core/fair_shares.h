@@ -1,0 +1,69 @@
+#pragma once
+// FairShares: what each tenant has had, so that the one who had least goes first.
+//
+// Picture a shared kitchen with a slate. Whoever takes a pot writes down what it will probably
+// cost, corrects that while it cooks, and the one with the least on the slate takes the next pot.
+// Who was away for a while does not come back with a claim for all that time: the line on the slate
+// is brought up to the least of those who are there.
+//
+// What counts is tokens of work: each of a prompt one, each of an answer two (kOutputWeight). A
+// tenant is active while something of it waits or runs, and half a minute longer, because people
+// think between their questions; what is kept free for others is kept free for these.
+//
+// Bounded: the active ones are no more than requests that wait or run, and of the others
+// kMaxResting are remembered, those that left last.
+
+#include <cstdint>
+#include <list>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "base/ids.h"
+#include "base/time.h"
+
+namespace drover::core {
+
+class FairShares {
+ public:
+  static constexpr std::size_t kMaxResting = 4096;
+  static constexpr Duration kLinger = std::chrono::seconds(30);
+  static constexpr double kOutputWeight = 2;
+
+  // --- what happens ---
+  void queued(TenantId tenant);
+  void left_queue(TenantId tenant, Instant now);
+  void began(TenantId tenant, double tokens);
+  // More, or less where it is negative, than was counted before.
+  void correct(TenantId tenant, double tokens);
+  void ended(TenantId tenant, Instant now);
+  bool pass(Instant now);       // true: somebody is not active any more
+  Instant next_change() const;  // by pass()
+
+  // --- questions ---
+  // Tokens of work; comparable among tenants, not with a clock.
+  double had(TenantId tenant) const;
+  std::size_t active() const { return by_had_.size(); }
+  // Has more requests running than an equal part of all that run, while others are active.
+  bool above_share(TenantId tenant) const;
+
+ private:
+  struct Tenant {
+    double had = 0;
+    std::uint32_t waiting = 0;
+    std::uint32_t running = 0;
+    Instant rests_since{};
+    bool active = false;
+    std::list<TenantId>::iterator resting;  // with neither waiting nor running
+  };
+  Tenant& active_one(TenantId tenant);
+  void rest(TenantId id, Tenant& tenant, Instant now);
+
+  std::unordered_map<TenantId, Tenant> tenants_;
+  std::set<std::pair<double, TenantId>> by_had_;  // active ones
+  std::list<TenantId> lingering_;                 // at rest and still active, oldest first
+  std::list<TenantId> resting_;                   // not active any more, oldest first
+  std::uint32_t running_ = 0;
+};
+
+}  // namespace drover::core

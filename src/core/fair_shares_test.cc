@@ -1,0 +1,135 @@
+// Who had what, and who goes first because of it.
+
+#include "core/fair_shares.h"
+
+#include <gtest/gtest.h>
+
+#include "base/rng.h"
+#include "core/testing.h"
+
+namespace drover::core {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr TenantId kAnn{1};
+constexpr TenantId kBob{2};
+constexpr Instant kStart = Instant(1000s);
+
+TEST(FairShares, WhoComesBackHasNoClaimForTheTimeAway) {
+  FairShares shares;
+  shares.began(kBob, 10);
+  shares.ended(kBob, kStart);
+  for (int i = 0; i < 10; ++i) {
+    shares.began(kAnn, 1000);
+    if (i < 9) shares.ended(kAnn, kStart + 60s * i);
+  }
+  shares.pass(kStart + 600s);
+  shares.queued(kBob);
+  EXPECT_EQ(shares.had(kBob), shares.had(kAnn));
+}
+
+TEST(FairShares, AboveItsShareIsWhoRunsMoreThanAnEqualPartWhileOthersAreActive) {
+  FairShares shares;
+  for (int i = 0; i < 3; ++i) shares.began(kAnn, 100);
+  EXPECT_FALSE(shares.above_share(kAnn)) << "nobody else is there";
+  shares.began(kBob, 100);
+  EXPECT_TRUE(shares.above_share(kAnn));
+  EXPECT_FALSE(shares.above_share(kBob));
+  shares.ended(kBob, kStart + 1s);
+  shares.pass(kStart + 20s);
+  EXPECT_TRUE(shares.above_share(kAnn)) << "Bob thinks";
+  shares.pass(kStart + 31s);
+  EXPECT_FALSE(shares.above_share(kAnn)) << "Bob has left";
+}
+
+TEST(FairShares, OnlySoManyWhoLeftAreRemembered) {
+  FairShares shares;
+  shares.began(kAnn, 500);
+  shares.ended(kAnn, kStart);
+  for (std::uint64_t i = 0; i < FairShares::kMaxResting; ++i) {
+    shares.began(TenantId{100 + i}, 1);
+    shares.ended(TenantId{100 + i}, kStart + 1s);
+  }
+  EXPECT_EQ(shares.had(kAnn), 500);
+  shares.pass(kStart + 60s);
+  EXPECT_EQ(shares.had(kAnn), 0);
+}
+
+// Two who always have something waiting: what they had never differs by more than the dearest
+// request and what was begun on trust (twice, for prediction and truth).
+TEST(FairShares, TheGapBetweenTwoBackloggedTenantsIsBounded) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Rng rng(seed);
+    FairShares shares;
+    shares.queued(kAnn);
+    shares.queued(kBob);
+    double truth[3] = {};
+    for (int i = 0; i < 2000; ++i) {
+      const TenantId next = shares.had(kAnn) <= shares.had(kBob) ? kAnn : kBob;
+      const double predicted = 100 + static_cast<double>(rng.below(100));
+      const double actual = static_cast<double>(rng.below(next == kAnn ? 1000 : 100));
+      shares.began(next, predicted);
+      shares.correct(next, actual - predicted);
+      shares.ended(next, kStart);
+      truth[next.value] += actual;
+      ASSERT_LE(std::abs(truth[1] - truth[2]), 2 * 1000.0) << "seed " << seed;
+    }
+  }
+}
+
+Settings by_cost() {
+  Settings settings;
+  settings.policy = PolicyName::kExpectedCompletion;
+  return settings;
+}
+
+struct Counter : testing::Script {
+  Counter() : Script(1, by_cost()) {
+    has(0, {"a"});
+    has_loaded(0, {"a"});
+  }
+  testing::Asked ask_as(TenantId tenant) {
+    RequestArrived arrived{RequestId{++number_}, testing::ask_for("a"), {}, 0, {}};
+    arrived.ask.tenant = tenant;
+    arrived.ask.body_bytes = 4000;
+    return ask(std::move(arrived));
+  }
+  std::uint64_t number_ = 1000;
+};
+
+TEST(FairQueueing, WhoHadLessGoesBeforeALongerBacklogThatCameFirst) {
+  Counter counter;
+  std::vector<testing::Asked> ann;
+  for (int i = 0; i < 10; ++i) ann.push_back(counter.ask_as(kAnn));
+  const testing::Asked bob = counter.ask_as(kBob);
+  ASSERT_TRUE(bob.waits());
+  counter.first_byte(ann[0]);
+  counter.served(ann[0]);
+  EXPECT_TRUE(counter.outcome(bob).granted);
+  EXPECT_TRUE(counter.outcome(ann[4]).waits());
+}
+
+TEST(FairQueueing, WhoIsAboveItsShareDoesNotTakeTheLastSlotWhileOthersAreActive) {
+  Counter counter;
+  const testing::Asked bob = counter.ask_as(kBob);
+  counter.served(bob);
+  std::vector<testing::Asked> ann;
+  for (int i = 0; i < 6; ++i) ann.push_back(counter.ask_as(kAnn));
+  EXPECT_TRUE(ann[2].granted);
+  EXPECT_TRUE(ann[3].waits()) << "the fourth slot is Bob's, for a while";
+  EXPECT_TRUE(counter.ask_as(kBob).granted);
+}
+
+TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenNobodyElseComes) {
+  Counter counter;
+  counter.served(counter.ask_as(kBob));
+  std::vector<testing::Asked> ann;
+  for (int i = 0; i < 6; ++i) ann.push_back(counter.ask_as(kAnn));
+  ASSERT_TRUE(ann[3].waits());
+  counter.pass(31s);
+  EXPECT_TRUE(counter.outcome(ann[3]).granted);
+}
+
+}  // namespace
+}  // namespace drover::core
