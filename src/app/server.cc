@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "app/translate.h"
+#include "core/drift.h"
 #include "drover_version.h"
 #include "engine/engine.h"
 #include "export/prometheus.h"
@@ -60,6 +61,7 @@ struct Server::State {
   net::Task<void> open_doors();
   net::Task<void> greet();
   net::Task<void> stop_after(Duration time);
+  net::Task<void> watch_drift();
   void on_signal(int number);
   void drain();
   void on_drained();
@@ -76,6 +78,7 @@ struct Server::State {
   std::unique_ptr<net::Signals> signals;
   std::unique_ptr<engine::Engine> engine;
   std::unique_ptr<probe::Probe> probe;
+  std::unique_ptr<jobs::Jobs> jobs;
   std::unique_ptr<gateway::Admin> admin;
   std::vector<std::unique_ptr<net::LoopThread>> threads;
   std::function<void()> serving;
@@ -124,23 +127,29 @@ void Server::State::wire() {
                                            [this](int number) { on_signal(number); });
   engine = std::make_unique<engine::Engine>(home(), core_settings(config, chance()),
                                             backend_specs(config, supervised), log);
+  for (IoLoop& each : io) each.resolver = std::make_unique<net::CaresResolver>(*each.loop);
+  probe = std::make_unique<probe::Probe>(home(), *io.front().resolver, *engine,
+                                         probe_settings(config, chance()), probe_targets(config));
+  jobs::Settings orders = jobs_settings(config, supervised);
+  settings.stores = orders.stores;
+  jobs = std::make_unique<jobs::Jobs>(
+      *engine, *io.front().resolver, std::move(orders), [this] { return probe->look_again(); },
+      log);
   for (IoLoop& each : io) {
-    each.resolver = std::make_unique<net::CaresResolver>(*each.loop);
     each.pool =
         std::make_unique<net::UpstreamPool>(*each.loop, *each.resolver, pool_limits(config));
     each.port = std::make_unique<engine::Port>(*engine, *each.loop);
-    each.gateway =
-        std::make_unique<gateway::Gateway>(*each.loop, *each.port, *each.pool, settings, log);
+    each.gateway = std::make_unique<gateway::Gateway>(*each.loop, *each.port, *each.pool, *jobs,
+                                                      settings, log);
   }
   engine->on_health([this](const core::HealthChanged& change) {
     if (change.to != core::HealthState::kDown) return;
+    jobs->instance_down(change.backend);
     for (IoLoop& each : io) {
       net::UpstreamPool* pool = each.pool.get();
       each.loop->post([pool, id = change.backend] { pool->forget(id); });
     }
   });
-  probe = std::make_unique<probe::Probe>(home(), *io.front().resolver, *engine,
-                                         probe_settings(config, chance()), probe_targets(config));
   engine->on_refresh([this] { probe->refresh(); });
   engine->on_canary([this](const core::Canary& wanted) { probe->canary(wanted); });
   engine->on_load([this](const core::Load& wanted) { probe->load(wanted); });
@@ -178,14 +187,15 @@ Server::State::~State() {
   threads.clear();
   for (IoLoop& each : io) each.loop->abandon();
   admin.reset();
-  probe.reset();
   for (IoLoop& each : io) {
     each.gateway.reset();
     each.port.reset();
     each.pool.reset();
-    each.resolver.reset();
     each.listeners.clear();
   }
+  jobs.reset();
+  probe.reset();
+  for (IoLoop& each : io) each.resolver.reset();
   engine.reset();
   signals.reset();
   admin_listener.reset();
@@ -304,6 +314,26 @@ net::Task<void> Server::State::greet() {
   std::fflush(stdout);
 }
 
+// Says once that a name stands for different models, and again when other names do.
+net::Task<void> Server::State::watch_drift() {
+  constexpr Duration kInterval = std::chrono::seconds(30);
+  std::vector<ModelName> known;
+  for (;;) {
+    co_await home().sleep_for(kInterval);
+    std::vector<ModelName> drifted = core::drifted_models(*engine->view());
+    if (drifted == known) continue;
+    known = std::move(drifted);
+    if (known.empty()) {
+      log.info("models agree again", {});
+      continue;
+    }
+    log.warn("models differ between instances",
+             {{"models", std::uint64_t{known.size()}},
+              {"first", std::string_view(known.front().text())},
+              {"remedy", std::string_view("pull it again, see docs/models.md")}});
+  }
+}
+
 Server::Ended Server::run() {
   State& s = *state_;
   for (const net::Endpoint& endpoint : s.bound) {
@@ -316,6 +346,7 @@ Server::Ended Server::run() {
   s.admin->serve(std::move(s.admin_listener));
   s.home().spawn(s.open_doors());
   s.home().spawn(s.greet());
+  s.home().spawn(s.watch_drift());
   for (std::size_t i = 1; i < s.io.size(); ++i) {
     s.threads.push_back(
         std::make_unique<net::LoopThread>(*s.io[i].loop, fmt::format("drover-io-{}", i)));

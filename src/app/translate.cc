@@ -3,11 +3,14 @@
 #include <unistd.h>
 
 #include <cctype>
+#include <map>
 
 namespace drover::app {
 namespace {
 
 net::HostPort to_net(const config::HostPort& address) { return {address.host, address.port}; }
+
+const std::string kOwnStore = "own";  // of the instances that drover runs
 
 std::string own_hostname() {
   char name[256] = {};
@@ -90,10 +93,36 @@ gateway::Settings gateway_settings(const config::Config& config) {
   for (const char c : config.fairness.tenant_header.value_or("")) {
     settings.tenant_header += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
+  for (const std::string& network : config.trust) {
+    settings.access.trust.push_back(net::Network::parse(network).value());
+  }
   for (const config::Backend& backend : config.backends) {
     const BackendId id{static_cast<std::uint32_t>(settings.instances.size())};
     const net::HostPort address = to_net(backend.address);
     settings.instances.push_back({id, backend.name, address, address.to_string()});
+  }
+  return settings;
+}
+
+jobs::Settings jobs_settings(const config::Config& config,
+                             const std::vector<keeper::SupervisedInstance>& supervised) {
+  jobs::Settings settings;
+  settings.connect = config.timeouts.connect;
+  settings.silence = config.timeouts.document;
+  const std::size_t foreign = config.backends.size() - supervised.size();
+  std::map<std::string, std::size_t> shared;  // place in settings.stores, by the store's name
+  for (std::size_t i = 0; i < config.backends.size(); ++i) {
+    const config::Backend& backend = config.backends[i];
+    const std::string& store = i < foreign ? backend.store : kOwnStore;
+    const jobs::Member member{BackendId{static_cast<std::uint32_t>(i)}, backend.name,
+                              to_net(backend.address)};
+    const auto found = shared.find(store);
+    if (!store.empty() && found != shared.end()) {
+      settings.stores[found->second].members.push_back(member);
+      continue;
+    }
+    if (!store.empty()) shared.emplace(store, settings.stores.size());
+    settings.stores.push_back({store.empty() ? backend.name : store, {member}});
   }
   return settings;
 }

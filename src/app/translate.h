@@ -8,6 +8,7 @@
 #include "core/fleet.h"
 #include "core/settings.h"
 #include "gateway/settings.h"
+#include "jobs/jobs.h"
 #include "keeper/messages.h"
 #include "net/upstream_pool.h"
 #include "probe/probe.h"
@@ -19,6 +20,10 @@ core::Settings core_settings(const config::Config& config, std::uint64_t seed);
 std::vector<core::BackendSpec> backend_specs(
     const config::Config& config, const std::vector<keeper::SupervisedInstance>& supervised);
 gateway::Settings gateway_settings(const config::Config& config);
+// Which instances share a model directory: those that drover runs do (the store "own"), configured
+// ones do by their `store`, everybody else has one of its own.
+jobs::Settings jobs_settings(const config::Config& config,
+                             const std::vector<keeper::SupervisedInstance>& supervised);
 net::PoolLimits pool_limits(const config::Config& config);
 probe::ProbeSettings probe_settings(const config::Config& config, std::uint64_t seed);
 std::vector<probe::ProbeTarget> probe_targets(const config::Config& config);

@@ -38,6 +38,7 @@ struct Backend {
   std::string url;                    // canonical: "http://127.0.0.1:11434"
   HostPort address;                   // the same, taken apart
   std::string name;                   // unique; "127.0.0.1:11434" when the file gives none
+  std::string store;                  // shared model directory; empty: one of its own
   std::uint32_t max_in_flight = 512;  // Ollama's own queue bound; more would be answered 503
   friend bool operator==(const Backend&, const Backend&) = default;
 };
@@ -152,6 +153,7 @@ struct Config {
   std::optional<std::uint32_t> loops;        // IO loops; nullopt is "auto": one per core, at most 4
   std::vector<std::string> allowed_hosts;    // beyond Ollama's own list
   std::vector<std::string> allowed_origins;  // beyond Ollama's own list
+  std::vector<std::string> trust;  // networks, "172.17.0.0/16": may manage models from outside
   Limits limits;
   Timeouts timeouts;
   Retries retries;

@@ -52,6 +52,7 @@ std::string type_of(const Key& key) {
       return R"("type": "string", "pattern": "^[A-Za-z0-9._:\\[\\]-]{1,64}$")";
     case Kind::kHosts:
     case Kind::kOrigins:
+    case Kind::kNetworks:
       return list_of(R"("type": "string")");
     case Kind::kPath:
       return R"("type": "string", "pattern": "^/")";

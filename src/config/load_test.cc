@@ -86,6 +86,12 @@ INSTANTIATE_TEST_SUITE_P(
              "'a b'\n"},
         Case{"backends:\n  - {url: \"http://a:1\", max_in_flight: 0}\n",
              "f:2:40: 'max_in_flight' must be from 1 to 65536, not '0'\n"},
+        Case{"trust: [10.0.0.1/8]\n",
+             "f:1:9: '10.0.0.1/8' names an address and not a network: bits behind the "
+             "first 8 are set; write 10.0.0.1/32 for this address alone\n"},
+        Case{"trust: [home]\n",
+             "f:1:9: 'home' is not a network; write an address and the bits that count, "
+             "such as 172.17.0.0/16\n"},
         Case{"allowed_hosts: [\"a:1\"]\n",
              "f:1:17: 'a:1' has a port; write only the host name, which holds for every port\n"},
         Case{"allowed_origins: [\"https://a/b\"]\n",

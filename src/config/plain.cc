@@ -1,9 +1,11 @@
 #include "config/plain.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <type_traits>
 
 #include "config/address.h"
@@ -183,6 +185,35 @@ Result<std::string> read_allowed_host(std::string_view text) {
   Result<std::string> parsed = parse_host(host);
   if (!parsed) return parsed;
   return suffix ? "*." + *parsed : *std::move(parsed);
+}
+
+Result<std::string> read_network(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const std::string address(text.substr(0, slash));
+  std::array<unsigned char, 16> bytes{};
+  const bool v6 = address.find(':') != std::string::npos;
+  const unsigned most = v6 ? 128 : 32;
+  unsigned bits = most;
+  bool fine = ::inet_pton(v6 ? AF_INET6 : AF_INET, address.c_str(), bytes.data()) == 1;
+  if (fine && slash != std::string_view::npos) {
+    const std::string_view length = text.substr(slash + 1);
+    const auto read = std::from_chars(length.data(), length.data() + length.size(), bits);
+    fine = read.ec == std::errc() && read.ptr == length.data() + length.size() && bits <= most;
+  }
+  if (!fine) {
+    return refuse(
+        fmt::format("'{}' is not a network; write an address and the bits that count, "
+                    "such as 172.17.0.0/16",
+                    text));
+  }
+  for (unsigned bit = bits; bit < most; ++bit) {
+    if ((bytes[bit / 8] & (0x80U >> bit % 8)) == 0) continue;
+    return refuse(
+        fmt::format("'{}' names an address and not a network: bits behind the first {} "
+                    "are set; write {}/{} for this address alone",
+                    text, bits, address, most));
+  }
+  return fmt::format("{}/{}", address, bits);
 }
 
 Result<std::string> read_allowed_origin(std::string_view text) {

@@ -121,6 +121,8 @@ class FileReader {
         return read_words(key, value, config_.allowed_hosts, read_allowed_host);
       case Kind::kOrigins:
         return read_words(key, value, config_.allowed_origins, read_allowed_origin);
+      case Kind::kNetworks:
+        return read_words(key, value, config_.trust, read_network);
       case Kind::kVariables:
         return read_words(key, value, config_.ollama.environment, read_variable);
       case Kind::kInstances:
@@ -326,7 +328,7 @@ class FileReader {
     if (key.kind == Kind::kName) {
       Result<std::string> name = read_name(*text);
       if (name) {
-        backend.name = *std::move(name);
+        (key.name() == "store" ? backend.store : backend.name) = *std::move(name);
       } else {
         refuse(value.place, key, name.error());
       }

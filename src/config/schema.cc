@@ -36,6 +36,10 @@ constexpr std::array kKeys = std::to_array<Key>({
     {.path = "backends[].name",
      .kind = Kind::kName,
      .meaning = "What logs, metrics and tables call it; host:port of the url when left out."},
+    {.path = "backends[].store",
+     .kind = Kind::kName,
+     .meaning = "Name of the model directory that it shares with others; left out, it has one of "
+                "its own. Instances that drover runs share the store own."},
     {.path = "backends[].max_in_flight",
      .kind = Kind::kCount,
      .fallback = "512",
@@ -163,6 +167,10 @@ constexpr std::array kKeys = std::to_array<Key>({
      .kind = Kind::kOrigins,
      .meaning = "Web pages that may call besides Ollama's own list: an origin such as "
                 "https://chat.example.com, scheme://* or *."},
+    {.path = "trust",
+     .kind = Kind::kNetworks,
+     .meaning = "Networks such as 172.17.0.0/16 whose clients may also pull, create and delete "
+                "models where drover listens on other addresses than loopback ones."},
     {.path = "limits", .kind = Kind::kSection, .meaning = "What one client may cost."},
     {.path = "limits.head_bytes",
      .kind = Kind::kSize,

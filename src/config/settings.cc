@@ -107,6 +107,8 @@ void apply_setting(Draft& draft, const Setting& setting, Repeat repeat) {
     case Kind::kOrigins:
       return apply_words(draft, spot, setting.value, repeat, config.allowed_origins,
                          read_allowed_origin);
+    case Kind::kNetworks:
+      return apply_words(draft, spot, setting.value, repeat, config.trust, read_network);
     default:
       break;
   }

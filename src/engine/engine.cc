@@ -94,6 +94,14 @@ void Engine::on_unload(std::function<void(const core::Unload&)> unload) {
   state_->unload = std::move(unload);
 }
 
+net::Task<void> Engine::show() {
+  // Behind everything that was posted before it; a sleep of no length ends behind what is posted.
+  state_->home.post([state = state_] {
+    if (state->open) state->publish();
+  });
+  co_await state_->home.sleep_until(state_->home.now());
+}
+
 Metrics& Engine::metrics() { return state_->metrics; }
 net::Loop& Engine::home() { return state_->home; }
 

@@ -157,6 +157,8 @@ class Engine {
   void on_load(std::function<void(const core::Load&)> load);
   // The model shall leave the memory of the instance, and /api/ps be read after that.
   void on_unload(std::function<void(const core::Unload&)> unload);
+  // Ends when view() answers everything that was observed before this call.
+  net::Task<void> show();
   // The cells that it marks "any loop" may be touched from there.
   Metrics& metrics();
   net::Loop& home();

@@ -76,6 +76,10 @@ void Metrics::count_restart(std::string_view backend, std::string_view cause) {
   ++restarts_[{std::string(backend), std::string(cause)}];
 }
 
+void Metrics::count_job(std::string_view verb, std::string_view result) {
+  ++jobs_[{std::string(verb), std::string(result)}];
+}
+
 void Metrics::count_unload(std::string_view backend, std::string_view reason) {
   ++unloads_[{std::string(backend), std::string(reason)}];
 }

@@ -92,6 +92,8 @@ class Metrics {
   void count_load(std::string_view backend, std::string_view reason);
   void count_hang(std::string_view backend);
   void count_fallback(std::string_view backend);
+  // A change of models is over; both are literals of closed lists.
+  void count_job(std::string_view verb, std::string_view result);
 
   // --- home loop: reading ---
   const Requests& requests() const { return requests_; }
@@ -105,6 +107,7 @@ class Metrics {
   const ByPair& restarts() const { return restarts_; }              // {instance, cause}
   const ByPair& unloads() const { return unloads_; }                // {instance, reason}
   const ByPair& loads() const { return loads_; }                    // {instance, reason}
+  const ByPair& jobs() const { return jobs_; }                      // {verb, result}
   const ByName& canaries() const { return canaries_; }              // these three by instance
   const ByName& hangs() const { return hangs_; }
   const ByName& fallbacks() const { return fallbacks_; }
@@ -120,6 +123,7 @@ class Metrics {
   Gauge connections_open;
   Gauge body_memory_bytes;  // that larger request bodies take
   Gauge requests_active;
+  Gauge jobs_active;  // changes of models, waiting ones included
   Counter log_lines_dropped;
 
  private:
@@ -136,6 +140,7 @@ class Metrics {
   ByPair restarts_;
   ByPair unloads_;
   ByPair loads_;
+  ByPair jobs_;
   ByName canaries_;
   ByName hangs_;
   ByName fallbacks_;

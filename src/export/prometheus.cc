@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "core/drift.h"
+
 namespace drover::exporter {
 namespace {
 
@@ -296,6 +298,17 @@ void write_care(Writer& out, const engine::Metrics& metrics) {
   }
 }
 
+void write_orders(Writer& out, const core::FleetView& fleet, const engine::Metrics& metrics) {
+  out.family("model_orders_total", "counter", "Changes of models for the whole fleet, by outcome.");
+  for (const auto& [key, count] : metrics.jobs()) {
+    out.sample({{"verb", key.first}, {"result", key.second}}, count);
+  }
+  out.family("model_orders_active", "gauge", "Of these, under way or waiting.");
+  out.sample({}, metrics.jobs_active.value());
+  out.family("model_drift", "gauge", "Model names that stand for different models here and there.");
+  out.sample({}, core::drifted_models(fleet).size());
+}
+
 }  // namespace
 
 std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& metrics,
@@ -304,6 +317,7 @@ std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& me
   out.family("build_info", "gauge", "What runs here.");
   out.sample({{"version", version}, {"policy", fleet.policy}}, 1);
   write_requests(out, metrics);
+  write_orders(out, fleet, metrics);
   write_times(out, metrics);
   write_fleet(out, fleet);
   write_processes(out, fleet);

@@ -180,6 +180,8 @@ TEST(Prometheus, SaysWhatHappened) {
   metrics.count_fallback("gpu0");
   metrics.count_unload("gpu0", "room");
   metrics.count_load("gpu0", "copy");
+  metrics.count_job("pull", "partial");
+  metrics.jobs_active.add(2);
   metrics.connections_open.add(3);
   metrics.body_memory_bytes.add(5000);
   metrics.connections_evicted.add(2);
@@ -211,6 +213,9 @@ TEST(Prometheus, SaysWhatHappened) {
   EXPECT_EQ(read.at("drover_tenants_active"), 0);
   EXPECT_EQ(read.at("drover_predictions_total"), 0);
   EXPECT_EQ(read.at("drover_unloads_total{backend=\"gpu0\",reason=\"room\"}"), 1);
+  EXPECT_EQ(read.at("drover_model_orders_total{verb=\"pull\",result=\"partial\"}"), 1);
+  EXPECT_EQ(read.at("drover_model_orders_active"), 2);
+  EXPECT_EQ(read.at("drover_model_drift"), 0);
   EXPECT_EQ(read.at("drover_connections_open"), 3);
   EXPECT_EQ(read.at("drover_body_memory_bytes"), 5000);
   EXPECT_EQ(read.at("drover_connections_evicted_total"), 2);

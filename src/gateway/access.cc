@@ -1,5 +1,7 @@
 #include "gateway/access.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -116,6 +118,21 @@ Result<void> check_origin(std::string_view origin, std::string_view authority,
   return Error{ErrorKind::kForbidden, Origin::kClient, Retry::kNever,
                "pages of this origin may not use this server; if they should, add the origin to "
                "allowed_origins in drover's configuration"};
+}
+
+Result<void> check_scope(Scope scope, const WhoAsks& asker, const AccessPolicy& policy) {
+  if (scope == Scope::kUse || asker.local) return {};
+  for (const net::Network& network : policy.trust) {
+    if (network.contains(asker.peer)) return {};
+  }
+  std::string address = asker.peer.address_text();
+  constexpr std::string_view kMapped = "::ffff:";
+  if (address.starts_with(kMapped)) address.erase(0, kMapped.size());
+  const int bits = address.find(':') == std::string::npos ? 32 : 128;
+  return Error{ErrorKind::kForbidden, Origin::kClient, Retry::kNever,
+               fmt::format("from {} models may be used and not changed; to grant it, write into "
+                           "drover's configuration: trust: [{}/{}]",
+                           address, address, bits)};
 }
 
 Result<void> check_own_page(const Asker& asker, std::string_view authority) {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "gateway/routes.h"
 #include "gateway/settings.h"
 
 namespace drover::gateway {
@@ -19,6 +20,16 @@ Result<void> check_host(std::string_view authority, const AccessPolicy& policy);
 // vscode-webview://, vscode-file://; configured ones. Error kForbidden.
 Result<void> check_origin(std::string_view origin, std::string_view authority,
                           const AccessPolicy& policy);
+
+// Who asks, as far as what he may do goes.
+struct WhoAsks {
+  net::Endpoint peer;
+  bool local = true;  // through a loopback address
+};
+// Through a loopback address everybody may do what Ollama lets him do. Through any other address
+// the stores are changed only from networks that are trusted. Error kForbidden says which line of
+// the configuration would grant it.
+Result<void> check_scope(Scope scope, const WhoAsks& asker, const AccessPolicy& policy);
 
 // For what changes something on the admin side, where no key is asked for: a browser on this
 // machine must not be made to do it by a page of somebody else. Allowed: programs (no Origin, no

@@ -131,5 +131,33 @@ TEST(Access, OnlyProgramsAndDroversOwnPagesMayChangeSomething) {
   EXPECT_FALSE(check_own_page({.content_type = "multipart/form-data; boundary=x"}, at).ok());
 }
 
+WhoAsks from(std::string_view address, bool local = false) {
+  return {net::Endpoint::from_literal(address, 1).value(), local};
+}
+
+TEST(CheckScope, ThroughALoopbackAddressEverybodyMayManage) {
+  EXPECT_TRUE(check_scope(Scope::kManage, from("127.0.0.1", true), {}).ok());
+}
+
+TEST(CheckScope, ThroughAnyOtherOnlyTrustedNetworksMay) {
+  AccessPolicy policy;
+  policy.trust.push_back(net::Network::parse("172.17.0.0/16").value());
+  for (std::string_view address : {"172.17.0.2", "::ffff:172.17.0.2"}) {
+    EXPECT_TRUE(check_scope(Scope::kManage, from(address), policy).ok()) << address;
+  }
+  for (std::string_view address : {"172.18.0.2", "127.0.0.1", "fd00::1"}) {
+    EXPECT_FALSE(check_scope(Scope::kManage, from(address), policy).ok()) << address;
+    EXPECT_TRUE(check_scope(Scope::kUse, from(address), policy).ok()) << address;
+  }
+}
+
+TEST(CheckScope, TheRefusalSaysWhichLineGrantsIt) {
+  const Error error = check_scope(Scope::kManage, from("::ffff:10.1.2.3"), {}).error();
+  EXPECT_EQ(error.kind, ErrorKind::kForbidden);
+  EXPECT_NE(error.message.find("trust: [10.1.2.3/32]"), std::string::npos) << error.message;
+  const Error six = check_scope(Scope::kManage, from("fd00::1"), {}).error();
+  EXPECT_NE(six.message.find("trust: [fd00::1/128]"), std::string::npos) << six.message;
+}
+
 }  // namespace
 }  // namespace drover::gateway

@@ -33,6 +33,10 @@ class Client {
   net::Loop& loop() { return stream_->loop(); }
   const std::string& peer() const { return peer_; }
 
+  // It came through a loopback address, so from this machine.
+  void set_local(bool local) { local_ = local; }
+  bool is_local() const { return local_; }
+
   // Bytes received and not yet consumed. Heads point into it: consume() only when done with them.
   std::string_view buffered() const { return std::string_view(input_).substr(consumed_); }
   void consume(std::size_t bytes);
@@ -100,6 +104,7 @@ class Client {
   bool keep_alive_ = true;
   bool head_only_ = false;
   bool cut_short_ = false;
+  bool local_ = true;
 };
 
 // Waits until the client closes, reading and dropping what it still sends: a close with unread

@@ -31,8 +31,8 @@ std::string cors_fields(std::string_view origin) {
 
 std::string preflight_fields(const wire::RequestHead& head) {
   std::string fields =
-      "Allow: GET, HEAD, POST, OPTIONS\r\n"
-      "Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\r\n"
+      "Allow: GET, HEAD, POST, DELETE, OPTIONS\r\n"
+      "Access-Control-Allow-Methods: GET, HEAD, POST, DELETE, OPTIONS\r\n"
       "Access-Control-Max-Age: 43200\r\n";
   const std::string_view asked = head.find("access-control-request-headers").value_or("");
   if (!asked.empty() && is_token_list(asked)) {
@@ -45,7 +45,7 @@ bool is_known_path(std::string_view path) {
   if (path == "*") return true;
   wire::RequestHead probe;
   probe.path = path;
-  for (wire::Method method : {wire::Method::kGet, wire::Method::kPost}) {
+  for (wire::Method method : {wire::Method::kGet, wire::Method::kPost, wire::Method::kDelete}) {
     probe.method = method;
     if (match_route(probe)) return true;
   }

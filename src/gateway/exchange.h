@@ -44,9 +44,11 @@ struct Exchange {
   wire::Framing framing = wire::Framing::kNone;
   std::uint64_t content_length = 0;
   bool expect_continue = false;
-  bool explain = false;      // the client asked for the decision in a header
-  bool body_unread = false;  // bytes of it may still be on their way
-  bool malformed = false;    // its head or its framing is broken: it was no request at all
+  bool explain = false;       // the client asked for the decision in a header
+  bool body_unread = false;   // bytes of it may still be on their way
+  bool empty_prompt = false;  // its JSON has nothing to answer: it loads, or unloads
+  bool for_jobs = false;      // an order for the whole fleet, not for one instance
+  bool malformed = false;     // its head or its framing is broken: it was no request at all
 
   std::unique_ptr<KeptRequest> kept;  // null once the answer has begun: nobody needs it any more
   Ask ask;

@@ -32,11 +32,12 @@ double log_millis(Duration time) {
 
 }  // namespace
 
-Gateway::Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool,
+Gateway::Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool, jobs::Jobs& jobs,
                  const Settings& settings, Log& log)
     : loop_(loop),
       port_(port),
       means_{pool, answer_head_, settings},
+      jobs_(jobs),
       settings_(settings),
       log_(log),
       room_(settings.limits.body_memory_bytes, port.engine().metrics().body_memory_bytes) {}
@@ -49,6 +50,7 @@ void Gateway::serve(std::unique_ptr<net::Listener> listener) {
 }
 
 net::Task<void> Gateway::accept_clients(std::unique_ptr<net::Listener> listener) {
+  const bool local = listener->local().is_loopback();
   for (;;) {
     Result<std::unique_ptr<net::Stream>> stream = co_await listener->accept(&stop_accepting_);
     if (!stream) {
@@ -65,7 +67,7 @@ net::Task<void> Gateway::accept_clients(std::unique_ptr<net::Listener> listener)
       continue;
     }
     ++open_;
-    loop_.spawn(serve_connection(std::move(*stream)));
+    loop_.spawn(serve_connection(std::move(*stream), local));
   }
   --listeners_;
   tell_when_drained();
@@ -108,8 +110,9 @@ void Gateway::set_idle(Link& link) {
   idle_.splice(idle_.end(), busy_, link.place);
 }
 
-net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream) {
+net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream, bool local) {
   Client client(std::move(stream));
+  client.set_local(local);
   Link link(client.stream());
   link.place = idle_.insert(idle_.end(), &link);
   port_.engine().metrics().connections_open.add(1);

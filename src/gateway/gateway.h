@@ -13,6 +13,7 @@
 #include "gateway/exchange.h"
 #include "gateway/relay.h"
 #include "gateway/settings.h"
+#include "jobs/jobs.h"
 #include "net/upstream_pool.h"
 
 namespace drover::gateway {
@@ -20,8 +21,8 @@ namespace drover::gateway {
 class Gateway {
  public:
   // Everything outlives the gateway; the gateway outlives its loop's coroutines.
-  Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool, const Settings& settings,
-          Log& log);
+  Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool, jobs::Jobs& jobs,
+          const Settings& settings, Log& log);
   ~Gateway();
 
   // Accepts on `listener` until drain().
@@ -58,10 +59,15 @@ class Gateway {
   };
 
   net::Task<void> accept_clients(std::unique_ptr<net::Listener> listener);
-  net::Task<void> serve_connection(std::unique_ptr<net::Stream> stream);
+  net::Task<void> serve_connection(std::unique_ptr<net::Stream> stream, bool local);
   net::Task<void> serve_request(Client& client, Link& link);
   net::Task<void> prepare(Client& client, Link& link, Exchange& exchange, bool& ready);
   net::Task<void> answer_own(Client& client, Link& link, Exchange& exchange);
+  net::Task<void> answer_order(Client& client, Link& link, Exchange& exchange);
+  net::Task<void> answer_blob(Client& client, Link& link, Exchange& exchange);
+  net::Task<void> show_progress(Client& client, Link& link, Exchange& exchange, jobs::Watch& watch);
+  net::Task<void> show_ending(Client& client, Link& link, Exchange& exchange,
+                              const jobs::Ending& ending);
   net::Task<void> attempt_until_answered(Client& client, Link& link, Exchange& exchange);
   net::Task<engine::Lease> find_instance(Client& client, Link& link, Exchange& exchange,
                                          const Attempts& attempts, Relayed& last);
@@ -89,6 +95,7 @@ class Gateway {
   engine::Port& port_;
   wire::ResponseHead answer_head_;
   Relay::Means means_;
+  jobs::Jobs& jobs_;
   const Settings& settings_;
   Log& log_;
   // Of the request that is being admitted. Shared like the loop's scratch: valid until the next

@@ -197,6 +197,8 @@ class BodyIntake {
     ask.streaming = exchange_.route->shape != StreamShape::kNone &&
                     facts->stream.value_or(exchange_.route->streams_by_default);
     ask.num_ctx = facts->num_ctx;
+    exchange_.empty_prompt = facts->empty_prompt;
+    if (exchange_.route->treatment == Treatment::kOrder) return {};  // orders.h reads the names
     return set_model(facts->model.value_or(""));
   }
 
@@ -207,9 +209,8 @@ class BodyIntake {
                           fmt::format("the body is larger than {} bytes (limits.body_bytes)",
                                       settings_.limits.body_bytes));
     }
-    Result<void> read = Done{};
-    if (exchange_.route->treatment == Treatment::kJsonBody) read = inspect(data);
-    if (exchange_.route->treatment == Treatment::kMultipart) read = multipart_.feed(data);
+    const bool form = exchange_.route->treatment == Treatment::kMultipart;
+    Result<void> read = form ? multipart_.feed(data) : inspect(data);
     if (!read) return read;
     return exchange_.kept->body.append(data);
   }
@@ -236,8 +237,23 @@ class BodyIntake {
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+// "sha256:" and 64 hex digits; Ollama's old "sha256-" too, and the colon may be escaped.
+Result<void> check_digest(std::string_view segment) {
+  Result<std::string> digest = wire::percent_decode(segment);
+  if (!digest) return std::move(digest).error();
+  constexpr std::size_t kPrefix = 7;
+  constexpr std::size_t kDigits = 64;
+  const bool fine =
+      digest->size() == kPrefix + kDigits &&
+      (digest->starts_with("sha256:") || digest->starts_with("sha256-")) &&
+      digest->find_first_not_of("0123456789abcdefABCDEF", kPrefix) == std::string::npos;
+  if (fine) return {};
+  return client_error(ErrorKind::kMalformed,
+                      "a blob is named by its digest: /api/blobs/sha256: and 64 hex digits");
+}
+
 // admit(), with the head still in the client's buffer.
-Result<void> judge_head(const wire::RequestHead& head, Exchange& exchange,
+Result<void> judge_head(const wire::RequestHead& head, const WhoAsks& asker, Exchange& exchange,
                         const Settings& settings) {
   Result<void> host = check_host(head.authority, settings.access);
   if (!host) return host;
@@ -261,10 +277,16 @@ Result<void> judge_head(const wire::RequestHead& head, Exchange& exchange,
   exchange.route = match->route;
   exchange.record.route = match->route->path;
   exchange.kept->target = match->route->path;
-  if (!match->model_segment.empty()) {
-    Result<std::string> model = wire::percent_decode(match->model_segment);
+  Result<void> allowed = check_scope(match->route->scope, asker, settings.access);
+  if (!allowed) return allowed;
+  if (match->route->treatment == Treatment::kBlob) {
+    exchange.kept->target = head.path;
+    return check_digest(match->segment);
+  }
+  if (match->route->treatment == Treatment::kPathModel) {
+    Result<std::string> model = wire::percent_decode(match->segment);
     if (!model) return std::move(model).error();
-    exchange.kept->target = fmt::format("/v1/models/{}", match->model_segment);
+    exchange.kept->target = fmt::format("/v1/models/{}", match->segment);
     exchange.ask.model = ModelName::canonical(*model);
     exchange.ask.model_as_sent = std::move(*model);
   }
@@ -322,7 +344,8 @@ Result<void> admit(Client& client, const wire::RequestHead& head, Exchange& exch
   exchange.body_unread = head.framing == wire::Framing::kChunked || head.content_length != 0;
   copy_fields(head, exchange);
   exchange.ask.tenant = tenant_of(head, client.peer(), settings);
-  Result<void> judged = judge_head(head, exchange, settings);
+  Result<void> judged =
+      judge_head(head, {client.stream().peer(), client.is_local()}, exchange, settings);
   // In either case: what stays in the buffer is the next request.
   client.consume(head.bytes);
   return judged;

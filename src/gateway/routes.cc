@@ -8,16 +8,27 @@ namespace {
 
 using wire::Method;
 
+// As the Allow field lists them.
+constexpr std::string_view kGet = "GET";
+constexpr std::string_view kGetHead = "GET, HEAD";
+constexpr std::string_view kPost = "POST";
+constexpr std::string_view kDelete = "DELETE";
+constexpr std::string_view kHeadPost = "HEAD, POST";
+
 struct Entry {
   Route route;
-  bool get;   // GET
-  bool head;  // HEAD
-  bool post;  // POST
+  std::string_view methods;
 };
 
 constexpr Route own(std::string_view path, Treatment treatment,
                     Dialect dialect = Dialect::kNative) {
   return {path, treatment, dialect, StreamShape::kNone, false, false};
+}
+
+// A route that changes models, everywhere.
+constexpr Route order(std::string_view path, StreamShape shape = StreamShape::kNone) {
+  return {path,  Treatment::kOrder, Dialect::kNative, shape, shape != StreamShape::kNone,
+          false, Scope::kManage};
 }
 
 // A route that generates and can stream.
@@ -32,73 +43,60 @@ constexpr Route document(std::string_view path, Dialect dialect) {
 }
 
 constexpr std::array kRoutes = {
-    Entry{own("/", Treatment::kAlive), true, true, false},
-    Entry{own("/api/version", Treatment::kVersion), true, true, false},
-    Entry{own("/api/tags", Treatment::kTags), true, true, false},
-    Entry{own("/api/ps", Treatment::kPs), true, false, false},
-    Entry{own("/v1/models", Treatment::kModels, Dialect::kOpenAi), true, false, false},
-    Entry{streams("/api/generate", Dialect::kNative, StreamShape::kNdjson, true), false, false,
-          true},
-    Entry{streams("/api/chat", Dialect::kNative, StreamShape::kNdjson, true), false, false, true},
-    Entry{document("/api/embed", Dialect::kNative), false, false, true},
-    Entry{document("/api/embeddings", Dialect::kNative), false, false, true},
-    Entry{Route{"/api/show", Treatment::kJsonBody, Dialect::kNative}, false, false, true},
-    Entry{streams("/v1/chat/completions", Dialect::kOpenAi, StreamShape::kOpenAiSse, false), false,
-          false, true},
-    Entry{streams("/v1/completions", Dialect::kOpenAi, StreamShape::kOpenAiSse, false), false,
-          false, true},
-    Entry{document("/v1/embeddings", Dialect::kOpenAi), false, false, true},
-    Entry{streams("/v1/responses", Dialect::kOpenAi, StreamShape::kResponses, false), false, false,
-          true},
-    Entry{streams("/v1/messages", Dialect::kAnthropic, StreamShape::kAnthropic, false), false,
-          false, true},
+    Entry{own("/", Treatment::kAlive), kGetHead},
+    Entry{own("/api/version", Treatment::kVersion), kGetHead},
+    Entry{own("/api/tags", Treatment::kTags), kGetHead},
+    Entry{own("/api/ps", Treatment::kPs), kGet},
+    Entry{own("/v1/models", Treatment::kModels, Dialect::kOpenAi), kGet},
+    Entry{streams("/api/generate", Dialect::kNative, StreamShape::kNdjson, true), kPost},
+    Entry{streams("/api/chat", Dialect::kNative, StreamShape::kNdjson, true), kPost},
+    Entry{document("/api/embed", Dialect::kNative), kPost},
+    Entry{document("/api/embeddings", Dialect::kNative), kPost},
+    Entry{Route{"/api/show", Treatment::kJsonBody, Dialect::kNative}, kPost},
+    Entry{streams("/v1/chat/completions", Dialect::kOpenAi, StreamShape::kOpenAiSse, false), kPost},
+    Entry{streams("/v1/completions", Dialect::kOpenAi, StreamShape::kOpenAiSse, false), kPost},
+    Entry{document("/v1/embeddings", Dialect::kOpenAi), kPost},
+    Entry{streams("/v1/responses", Dialect::kOpenAi, StreamShape::kResponses, false), kPost},
+    Entry{streams("/v1/messages", Dialect::kAnthropic, StreamShape::kAnthropic, false), kPost},
     Entry{Route{"/v1/audio/transcriptions", Treatment::kMultipart, Dialect::kOpenAi,
                 StreamShape::kNone, false, true},
-          false, false, true},
+          kPost},
+    Entry{order("/api/pull", StreamShape::kNdjson), kPost},
+    Entry{order("/api/push", StreamShape::kNdjson), kPost},
+    Entry{order("/api/create", StreamShape::kNdjson), kPost},
+    Entry{order("/api/copy"), kPost},
+    Entry{order("/api/delete"), kDelete},
 };
 
 constexpr std::string_view kModelPrefix = "/v1/models/";
 constexpr Entry kModelEntry{Route{"/v1/models/:model", Treatment::kPathModel, Dialect::kOpenAi},
-                            true, false, false};
+                            kGet};
 
-// Ollama's management routes change one store; asking one of several at random would be a lie.
-constexpr std::array<std::string_view, 6> kManagement = {"/api/pull", "/api/push",   "/api/create",
-                                                         "/api/copy", "/api/delete", "/api/blobs/"};
+constexpr std::string_view kBlobPrefix = "/api/blobs/";
+constexpr Entry kBlobEntry{Route{"/api/blobs/:digest", Treatment::kBlob, Dialect::kNative,
+                                 StreamShape::kNone, false, false, Scope::kManage},
+                           kHeadPost};
 
 bool allows(const Entry& entry, Method method) {
   switch (method) {
     case Method::kGet:
-      return entry.get;
+      return entry.methods == kGet || entry.methods == kGetHead;
     case Method::kHead:
-      return entry.head;
+      return entry.methods == kGetHead || entry.methods == kHeadPost;
     case Method::kPost:
-      return entry.post;
+      return entry.methods == kPost || entry.methods == kHeadPost;
+    case Method::kDelete:
+      return entry.methods == kDelete;
     default:
       return false;
   }
-}
-
-std::string_view methods_of(const Entry& entry) {
-  if (entry.post) return "POST";
-  return entry.head ? "GET, HEAD" : "GET";
-}
-
-Error not_found(std::string_view path) {
-  for (std::string_view managed : kManagement) {
-    if (path.starts_with(managed)) {
-      return {ErrorKind::kNotFound, Origin::kClient, Retry::kNever,
-              "drover does not change model stores: run this against one instance, for example "
-              "with OLLAMA_HOST set to its own address"};
-    }
-  }
-  return {ErrorKind::kNotFound, Origin::kClient, Retry::kNever, "404 page not found"};
 }
 
 Result<Match> check_method(const Entry& entry, std::string_view segment, Method method) {
   if (!allows(entry, method)) {
     return Error{ErrorKind::kMethodNotAllowed, Origin::kClient, Retry::kNever,
                  "method not allowed: " + std::string(entry.route.path) + " takes " +
-                     std::string(methods_of(entry))};
+                     std::string(entry.methods)};
   }
   return Match{&entry.route, segment, entry.route.dialect};
 }
@@ -112,10 +110,12 @@ Found find_entry(std::string_view path) {
   for (const Entry& entry : kRoutes) {
     if (entry.route.path == path) return {&entry, {}};
   }
-  if (!path.starts_with(kModelPrefix)) return {};
-  const std::string_view segment = path.substr(kModelPrefix.size());
+  const Entry* const entry = path.starts_with(kBlobPrefix) ? &kBlobEntry : &kModelEntry;
+  const std::string_view prefix = entry == &kBlobEntry ? kBlobPrefix : kModelPrefix;
+  if (!path.starts_with(prefix)) return {};
+  const std::string_view segment = path.substr(prefix.size());
   const bool one = !segment.empty() && segment.find('/') == std::string_view::npos;
-  return one ? Found{&kModelEntry, segment} : Found{};
+  return one ? Found{entry, segment} : Found{};
 }
 
 }  // namespace
@@ -130,14 +130,16 @@ Result<Match> match_route(const wire::RequestHead& head) {
   Result<std::string_view> path = wire::canonical_path(head.path);
   if (!path) return std::move(path).error();
   const Found found = find_entry(*path);
-  if (found.entry == nullptr) return not_found(*path);
+  if (found.entry == nullptr) {
+    return Error{ErrorKind::kNotFound, Origin::kClient, Retry::kNever, "404 page not found"};
+  }
   return check_method(*found.entry, found.segment, head.method);
 }
 
 std::string_view allowed_methods(std::string_view path) {
   const Result<std::string_view> canonical = wire::canonical_path(path);
   const Found found = canonical ? find_entry(*canonical) : Found{};
-  return found.entry != nullptr ? methods_of(*found.entry) : std::string_view();
+  return found.entry != nullptr ? found.entry->methods : std::string_view();
 }
 
 }  // namespace drover::gateway

@@ -21,6 +21,14 @@ enum class Treatment : std::uint8_t {
   kJsonBody,   // relayed; the model is named in the JSON body
   kMultipart,  // relayed; the model is a part of a multipart form
   kPathModel,  // relayed; the model is the last segment of the path
+  kOrder,      // by drover, for the whole fleet; the models are named in the JSON body
+  kBlob,       // streamed unread to every store; the digest is the last segment of the path
+};
+
+// What one has to be allowed to do for it.
+enum class Scope : std::uint8_t {
+  kUse,     // run models and see which there are
+  kManage,  // change the stores
 };
 
 struct Route {
@@ -30,16 +38,17 @@ struct Route {
   StreamShape shape = StreamShape::kNone;  // of a streamed answer
   bool streams_by_default = false;         // when the body does not say
   bool inference = false;                  // generates: the terminal rules apply
+  Scope scope = Scope::kUse;
 };
 
 // Errors: kNotFound, kMethodNotAllowed. `dialect` is set in either case, from the path alone.
 struct Match {
   const Route* route = nullptr;
-  std::string_view model_segment;  // with kPathModel, still percent-encoded
+  std::string_view segment;  // with kPathModel and kBlob: the last one, still percent-encoded
   Dialect dialect = Dialect::kNative;
 };
 Result<Match> match_route(const wire::RequestHead& head);
-// For the Allow field: "GET, HEAD", "GET" or "POST"; empty for unknown paths.
+// For the Allow field, such as "GET, HEAD" or "POST"; empty for unknown paths.
 std::string_view allowed_methods(std::string_view path);
 Dialect dialect_of_path(std::string_view path);
 

@@ -5,6 +5,7 @@
 
 #include "gateway/fleet_answers.h"
 #include "gateway/gateway.h"
+#include "gateway/orders.h"
 #include "gateway/read_request.h"
 #include "gateway/refusal.h"
 #include "gateway/relay.h"
@@ -58,7 +59,11 @@ net::Task<void> Gateway::serve_request(Client& client, Link& link) {
   if (ready) {
     // From here on the client has nothing to do but wait; if it leaves, so do we, wherever we are.
     client.stream().watch_hangup(&link.cancel);
-    co_await attempt_until_answered(client, link, exchange);
+    if (exchange.for_jobs) {
+      co_await answer_order(client, link, exchange);
+    } else {
+      co_await attempt_until_answered(client, link, exchange);
+    }
     client.stream().watch_hangup(nullptr);
   }
   port_.engine().metrics().requests_active.add(-1);
@@ -73,10 +78,14 @@ net::Task<void> Gateway::prepare(Client& client, Link& link, Exchange& exchange,
     if (exchange.route == nullptr || exchange.route->treatment <= Treatment::kModels) {
       co_return co_await answer_own(client, link, exchange);
     }
+    if (exchange.route->treatment == Treatment::kBlob) {
+      co_return co_await answer_blob(client, link, exchange);
+    }
     // What it asks for: the whole body, kept for as long as it may have to be sent again.
     told = co_await read_body(client, exchange, settings_, &link.cancel);
   }
   if (!told) co_return co_await refuse_early(client, link, exchange, std::move(told).error());
+  exchange.for_jobs = is_order(exchange);
   ready = true;
 }
 

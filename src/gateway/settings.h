@@ -9,7 +9,9 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "jobs/stores.h"
 #include "net/endpoint.h"
+#include "net/network.h"
 #include "wire/http_head.h"
 #include "wire/json_scan.h"
 
@@ -45,6 +47,7 @@ inline constexpr std::uint64_t kBodyWindowBytes =
 struct AccessPolicy {
   std::vector<std::string> hosts;    // exact names or "*.suffix"; "*" allows every name
   std::vector<std::string> origins;  // exact origins, "scheme://*" or "*"
+  std::vector<net::Network> trust;   // may change models from outside this machine
   std::string hostname;              // this machine's own name
 };
 
@@ -62,6 +65,7 @@ struct Settings {
   // In lower case; names who a request is counted for. Empty: its client's address does.
   std::string tenant_header;
   std::vector<Instance> instances;  // indexed by BackendId
+  std::vector<jobs::Store> stores;  // for blobs
 };
 
 }  // namespace drover::gateway

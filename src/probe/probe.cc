@@ -42,6 +42,8 @@ Probe::Probe(net::Loop& loop, net::Resolver& resolver, engine::Engine& engine,
       settings_(settings),
       targets_(std::move(targets)),
       version_known_(targets_.size(), false),
+      catalogue_of_(targets_.size(), 0),
+      residency_of_(targets_.size(), 0),
       rng_(settings.seed) {}
 
 void Probe::start() {
@@ -68,6 +70,7 @@ net::Task<void> Probe::check_rounds(ProbeTarget target) {
 
 net::Task<void> Probe::check(ProbeTarget target, Miss miss) {
   const std::uint64_t begun_in = refreshes_;
+  const std::uint64_t question = ++questions_;
   Result<GetAnswer> answer = co_await http_get(loop_, resolver_, target.address, "/api/tags",
                                                loop_.now() + settings_.check_timeout, &stop_);
   if (stop_.triggered()) co_return;
@@ -77,7 +80,9 @@ net::Task<void> Probe::check(ProbeTarget target, Miss miss) {
     if (catalogue) {
       // Asked before a refresh began, it may not know what the refresh is about: it must not pass
       // for that refresh's answer, which is on its way.
-      const bool outdated = begun_in != refreshes_;
+      std::uint64_t& newest = catalogue_of_[target.id.value];
+      const bool outdated = begun_in != refreshes_ || question < newest;
+      newest = std::max(newest, question);
       const auto kind = outdated ? Observed::Kind::kAnswered : Observed::Kind::kCatalogue;
       engine_.observe({target.id, kind, std::move(*catalogue), nullptr, {}, {}});
       co_await learn_version(target);
@@ -114,6 +119,7 @@ net::Task<void> Probe::residency_rounds(ProbeTarget target) {
 }
 
 net::Task<void> Probe::look_at_residency(ProbeTarget target) {
+  const std::uint64_t question = ++questions_;
   Result<GetAnswer> answer = co_await http_get(loop_, resolver_, target.address, "/api/ps",
                                                loop_.now() + settings_.residency_timeout, &stop_);
   if (stop_.triggered()) co_return;
@@ -122,6 +128,9 @@ net::Task<void> Probe::look_at_residency(ProbeTarget target) {
   const bool asked = answer || answer.error().origin != Origin::kSelf;
   Result<std::vector<LoadedModel>> models =
       answer ? wire::read_ps(answer->body) : Result<std::vector<LoadedModel>>(answer.error());
+  std::uint64_t& newest = residency_of_[target.id.value];
+  if (models && question < newest) co_return;
+  if (models) newest = question;
   if (has_route && models) {
     engine_.observe({target.id,
                      Observed::Kind::kResidency,
@@ -219,6 +228,30 @@ void Probe::refresh() {
 net::Task<void> Probe::refresh_one(ProbeTarget target, std::shared_ptr<std::size_t> outstanding) {
   co_await check(target, Miss::kKept);
   if (--*outstanding == 0) engine_.refresh_done();
+}
+
+// How many are still under way, and who waits for them.
+struct Probe::Looks {
+  explicit Looks(net::Loop& loop) : done(loop) {}
+  std::size_t open = 0;
+  net::Event done;
+};
+
+net::Task<void> Probe::look_again() {
+  auto looks = std::make_shared<Looks>(loop_);
+  const std::shared_ptr<const core::FleetView> fleet = engine_.view();
+  for (const ProbeTarget& target : targets_) {
+    if (fleet->backends[target.id.value].health == core::HealthState::kDown) continue;
+    ++looks->open;
+    loop_.spawn(look_once(target, looks));
+  }
+  if (looks->open > 0) co_await looks->done.wait(kNever, &stop_);
+}
+
+net::Task<void> Probe::look_once(ProbeTarget target, std::shared_ptr<Looks> looks) {
+  co_await check(target, Miss::kKept);
+  co_await look_at_residency(target);
+  if (--looks->open == 0) looks->done.set();
 }
 
 }  // namespace drover::probe

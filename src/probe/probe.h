@@ -54,6 +54,10 @@ class Probe {
   // timed out.
   void refresh();
 
+  // Asks every instance that is not down what it has and what it has loaded, and ends when all have
+  // answered or timed out.
+  net::Task<void> look_again();
+
   // Asks for one token; engine.canary_done() follows.
   void canary(const core::Canary& wanted);
   // Brings a model into an instance's memory; engine.load_done() follows. Nobody's leaving stops
@@ -70,6 +74,8 @@ class Probe {
   net::Task<void> bring_in(ProbeTarget target, core::Load wanted);
   net::Task<void> take_out(ProbeTarget target, core::Unload wanted);
   net::Task<void> refresh_one(ProbeTarget target, std::shared_ptr<std::size_t> outstanding);
+  struct Looks;
+  net::Task<void> look_once(ProbeTarget target, std::shared_ptr<Looks> looks);
   // A refresh runs beside the periodic check; if both miss in the same pause that is one miss.
   enum class Miss : std::uint8_t { kTold, kKept };
   net::Task<void> check(ProbeTarget target, Miss miss);
@@ -83,6 +89,11 @@ class Probe {
   std::vector<ProbeTarget> targets_;
   std::vector<bool> version_known_;  // asked again after every miss: it may be a newer one
   std::uint64_t refreshes_ = 0;      // begun so far
+  // Several rounds ask the same instance beside each other: what was asked earlier and arrives
+  // later is old. By target: the number of the question whose answer counts.
+  std::uint64_t questions_ = 0;
+  std::vector<std::uint64_t> catalogue_of_;
+  std::vector<std::uint64_t> residency_of_;
   Rng rng_;
   net::Cancel stop_;
 };

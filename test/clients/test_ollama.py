@@ -170,10 +170,27 @@ def test_killing_the_instance_in_mid_stream_raises(fleet: Fleet, client: ollama.
     assert client.chat(CHAT_MODEL, HELLO).done
 
 
-def test_changing_a_store_is_refused_in_words(client: ollama.Client) -> None:
-    with pytest.raises(ollama.ResponseError, match="one instance") as caught:
-        client.delete(CHAT_MODEL)
+def test_models_are_pulled_copied_created_and_deleted(client: ollama.Client) -> None:
+    progress = list(client.pull("qwen3:0.6b", stream=True))
+    assert progress[0].status == "pulling manifest" and progress[-1].status == "success"
+    assert client.pull("qwen3:0.6b").status == "success"
+    assert client.copy("qwen3:0.6b", "twin").status == "success"
+    assert client.create("third", from_="twin").status == "success"
+    mine = {"qwen3:0.6b", "twin:latest", "third:latest"}
+    assert mine <= {model.model for model in client.list().models}
+    for name in mine:
+        assert client.delete(name).status == "success"
+    assert not mine & {model.model for model in client.list().models}
+
+
+def test_deleting_and_pulling_what_is_nowhere_raises(client: ollama.Client) -> None:
+    with pytest.raises(ollama.ResponseError, match="not found") as caught:
+        client.delete("nosuch")
     assert caught.value.status_code == 404
+    with pytest.raises(ollama.ResponseError, match="file does not exist"):
+        client.pull("missing")
+    with pytest.raises(ollama.ResponseError, match="file does not exist"):
+        list(client.pull("missing", stream=True))
 
 
 def test_twenty_at_once_through_the_async_client(fleet: Fleet) -> None:

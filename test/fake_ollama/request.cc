@@ -333,6 +333,13 @@ std::optional<BadRequest> read_store_request(const std::string& body, StoreReque
   out.source = text_of(root, "source");
   out.destination = text_of(root, "destination");
   out.stream = flag_of(root, "stream", true);
+  object files;
+  if (root.at_key("files").get(files) == simdjson::SUCCESS) {
+    for (const auto file : files) {
+      std::string_view digest;
+      if (file.value.get(digest) == simdjson::SUCCESS) out.files.emplace_back(digest);
+    }
+  }
   return std::nullopt;
 }
 

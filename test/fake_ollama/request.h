@@ -85,6 +85,7 @@ std::optional<BadRequest> read_wanted(Route route, const std::string& body, Want
 struct StoreRequest {
   std::string model;                // "model" or "name"
   std::string from;                 // create
+  std::vector<std::string> files;   // create: digests
   std::string source, destination;  // copy
   bool stream = true;
 };

@@ -29,16 +29,60 @@ void add_model(State& state, const std::string& name, const FakeModel* like) {
   state.options.models.push_back(std::move(model));
 }
 
-// Lines as they come, or one object at the end.
-net::Task<bool> progress(State& state, Connection& connection, bool streaming,
-                         std::vector<std::string> lines) {
-  if (streaming) connection.begin_stream(200, "application/x-ndjson");
-  for (const std::string& line : lines) {
+// What a transfer says before its end. Faults of a generation hit it too, lines counting as tokens.
+struct Talk {
+  std::string path;
+  std::string body;
+  bool streaming = true;
+  std::vector<std::string> lines;
+};
+
+// Plays a fault in place of the next line. False: the answer is over.
+net::Task<bool> play_in_talk(State& state, Connection& connection, const Talk& talk,
+                             const Fault& fault) {
+  constexpr std::string_view kText = "write blobs/sha256-0: no space left on device";
+  const std::string text = fault.text.empty() ? std::string(kText) : fault.text;
+  const std::string body = error_body(Dialect::kNative, 500, text);
+  switch (fault.kind) {
+    case FaultKind::kErrorMid:
+      if (talk.streaming) connection.end_stream(body + "\n");
+      if (!talk.streaming) connection.answer(500, kJsonType, body);
+      co_return false;
+    case FaultKind::kHangMid:
+    case FaultKind::kSlowTokens: {
+      const Instant until = fault.pause ? state.loop.now() + *fault.pause : kNever;
+      const net::WaitResult slept = co_await state.loop.sleep_until(until, &connection.gone());
+      co_return slept != net::WaitResult::kCancelled;
+    }
+    case FaultKind::kCut:
+    case FaultKind::kMissingDone:
+      connection.end_stream();
+      co_return false;
+    default:
+      connection.reset();
+      co_return false;
+  }
+}
+
+// Lines as they come, or one object at the end. False: it is over, one way or another.
+net::Task<bool> progress(State& state, Connection& connection, Talk talk) {
+  const FaultTarget target{talk.path, false, talk.body};
+  const std::optional<Fault> fault = state.faults.take_generation(target);
+  if (talk.streaming) connection.begin_stream(200, "application/x-ndjson");
+  for (std::size_t i = 0; i < talk.lines.size(); ++i) {
+    const bool each = fault && fault->kind == FaultKind::kSlowTokens;
+    if (fault && (each || i == fault->after_tokens)) {
+      const bool goes_on = co_await play_in_talk(state, connection, talk, *fault);
+      if (!goes_on) co_return false;
+    }
     const net::WaitResult slept =
         co_await state.loop.sleep_for(state.options.token_time, &connection.gone());
-    if (slept == net::WaitResult::kCancelled) co_return false;
-    if (!streaming) continue;
-    connection.chunk(line + "\n");
+    if (slept == net::WaitResult::kCancelled) {
+      state.note_cancel(talk.path, "generating", i);
+      co_return false;
+    }
+    if (!talk.streaming) continue;
+    connection.chunk(talk.lines[i] + "\n");
     const bool sent = co_await connection.drain();
     if (!sent) co_return false;
   }
@@ -54,51 +98,88 @@ void succeed(Connection& connection, bool streaming) {
   }
 }
 
-std::vector<std::string> pull_lines(const FakeModel& model) {
-  std::vector<std::string> lines = {R"({"status":"pulling manifest"})"};
+// Numbers that are zero are left out, as Go does.
+std::string part_line(std::string_view verb, const FakeModel& model, std::uint64_t completed) {
+  std::string line = fmt::format(R"({{"status":"{} {}","digest":"sha256:{}","total":{})", verb,
+                                 model.digest.substr(0, 12), model.digest, model.bytes);
+  if (completed != 0) line += fmt::format(R"(,"completed":{})", completed);
+  return line + '}';
+}
+
+std::vector<std::string> transfer_lines(Route route, const FakeModel& model) {
+  const bool pull = route == Route::kPull;
+  std::vector<std::string> lines = {pull ? R"({"status":"pulling manifest"})"
+                                         : R"({"status":"retrieving manifest"})"};
   for (int i = 0; i <= kPullSteps; ++i) {
-    lines.push_back(
-        fmt::format(R"({{"status":"pulling {}","digest":"sha256:{}","total":{},"completed":{}}})",
-                    model.digest.substr(0, 12), model.digest, model.bytes,
-                    model.bytes * static_cast<std::uint64_t>(i) / kPullSteps));
+    lines.push_back(part_line(pull ? "pulling" : "pushing", model,
+                              model.bytes * static_cast<std::uint64_t>(i) / kPullSteps));
   }
-  lines.push_back(R"({"status":"verifying sha256 digest"})");
-  lines.push_back(R"({"status":"writing manifest"})");
+  if (pull) lines.push_back(R"({"status":"verifying sha256 digest"})");
+  lines.push_back(pull ? R"({"status":"writing manifest"})" : R"({"status":"pushing manifest"})");
   return lines;
 }
 
-// pull, push and create: the same walk with other words. A name with "missing" exists nowhere.
-net::Task<void> answer_transfer(State& state, Connection& connection, StoreRequest asked,
-                                Route route) {
+// An error that is found before any progress: a line of the stream, or a status.
+void fail_transfer(Connection& connection, const StoreRequest& asked, std::string_view first,
+                   std::string_view text) {
+  if (!asked.stream) return refuse(connection, 500, text);
+  connection.begin_stream(200, "application/x-ndjson");
+  if (!first.empty()) connection.chunk(fmt::format("{{\"status\":\"{}\"}}\n", first));
+  connection.end_stream(error_body(Dialect::kNative, 500, text) + "\n");
+}
+
+constexpr std::string_view kNowhere = "pull model manifest: file does not exist";
+
+// A name with "missing" exists nowhere.
+net::Task<void> answer_pull(State& state, Connection& connection, StoreRequest asked, Talk talk) {
   const std::string& name = asked.model;
-  const FakeModel* from = route == Route::kCreate ? state.find_model(asked.from) : nullptr;
-  if (route == Route::kPush && state.find_model(name) == nullptr) {
-    refuse(connection, 404, fmt::format("model '{}' not found", name));
-    co_return;
-  }
-  if (route == Route::kPull && name.find("missing") != std::string::npos) {
-    constexpr std::string_view kMissing = "pull model manifest: file does not exist";
-    if (!asked.stream) {
-      refuse(connection, 500, kMissing);
-      co_return;
-    }
-    connection.begin_stream(200, "application/x-ndjson");
-    connection.chunk("{\"status\":\"pulling manifest\"}\n");
-    connection.end_stream(error_body(Dialect::kNative, 500, kMissing) + "\n");
+  if (name.find("missing") != std::string::npos) {
+    fail_transfer(connection, asked, "pulling manifest", kNowhere);
     co_return;
   }
   FakeModel shown;
   shown.name = name;
   shown.digest = digest_of(shown);
-  std::vector<std::string> lines = pull_lines(shown);
-  if (route == Route::kCreate) {
-    lines = {R"({"status":"parsing GGUF"})", R"({"status":"writing manifest"})"};
-  }
-  // A copy: the list of models may move while this waits.
-  const std::optional<FakeModel> like = from != nullptr ? std::optional(*from) : std::nullopt;
-  const bool done = co_await progress(state, connection, asked.stream, std::move(lines));
+  talk.lines = transfer_lines(Route::kPull, shown);
+  const bool done = co_await progress(state, connection, std::move(talk));
   if (!done) co_return;
-  if (route != Route::kPush) add_model(state, name, like ? &*like : nullptr);
+  add_model(state, name, nullptr);
+  succeed(connection, asked.stream);
+}
+
+net::Task<void> answer_push(State& state, Connection& connection, StoreRequest asked, Talk talk) {
+  const FakeModel* model = state.find_model(asked.model);
+  if (model == nullptr) {
+    fail_transfer(connection, asked, "retrieving manifest",
+                  "couldn't retrieve manifest: not found");
+    co_return;
+  }
+  talk.lines = transfer_lines(Route::kPush, *model);
+  const bool done = co_await progress(state, connection, std::move(talk));
+  if (done) succeed(connection, asked.stream);
+}
+
+// From a model that is here, one that has to be pulled for it, or blobs that were sent before.
+net::Task<void> answer_create(State& state, Connection& connection, StoreRequest asked, Talk talk) {
+  for (const std::string& digest : asked.files) {
+    if (state.blobs.contains("/api/blobs/" + digest)) continue;
+    fail_transfer(connection, asked, "parsing GGUF",
+                  fmt::format("open blobs/{}: no such file or directory", digest));
+    co_return;
+  }
+  const bool known = state.find_model(asked.from) != nullptr;
+  if (!asked.from.empty() && !known && asked.from.find("missing") != std::string::npos) {
+    fail_transfer(connection, asked, "pulling manifest", kNowhere);
+    co_return;
+  }
+  talk.lines = {asked.files.empty() ? R"({"status":"using existing layer sha256:0"})"
+                                    : R"({"status":"parsing GGUF"})",
+                R"({"status":"writing manifest"})"};
+  const bool done = co_await progress(state, connection, std::move(talk));
+  if (!done) co_return;
+  const FakeModel* from = state.find_model(asked.from);
+  const std::optional<FakeModel> like = from != nullptr ? std::optional(*from) : std::nullopt;
+  add_model(state, asked.model, like ? &*like : nullptr);
   succeed(connection, asked.stream);
 }
 
@@ -156,7 +237,10 @@ net::Task<void> answer_store(State& state, Connection& connection, const Request
   } else if (route == Route::kDelete) {
     answer_delete(state, connection, asked);
   } else {
-    co_await answer_transfer(state, connection, std::move(asked), route);
+    Talk talk{request.path, request.body, asked.stream, {}};
+    if (route == Route::kPull) co_await answer_pull(state, connection, asked, std::move(talk));
+    if (route == Route::kPush) co_await answer_push(state, connection, asked, std::move(talk));
+    if (route == Route::kCreate) co_await answer_create(state, connection, asked, std::move(talk));
   }
 }
 

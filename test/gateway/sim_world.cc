@@ -10,7 +10,6 @@
 namespace drover::simtest {
 namespace {
 
-const net::Endpoint kClientsAt = *net::Endpoint::parse("127.0.0.1:11434");
 const net::Endpoint kAdminAt = *net::Endpoint::parse("127.0.0.1:11436");
 
 std::vector<core::BackendSpec> specs(const WorldOptions& options) {
@@ -29,6 +28,24 @@ std::vector<probe::ProbeTarget> targets(std::uint32_t count) {
     all.push_back({BackendId{i}, {fmt::format("10.0.0.{}", i), 11434}});
   }
   return all;
+}
+
+// Named s0, s1, …
+jobs::Settings jobs_settings(const WorldOptions& options) {
+  jobs::Settings settings = options.jobs;
+  std::vector<std::vector<std::uint32_t>> stores = options.stores;
+  for (std::uint32_t i = 0; stores.size() < options.instances && options.stores.empty(); ++i) {
+    stores.push_back({i});
+  }
+  for (const std::vector<std::uint32_t>& members : stores) {
+    jobs::Store store{fmt::format("s{}", settings.stores.size()), {}};
+    for (const std::uint32_t i : members) {
+      store.members.push_back(
+          {BackendId{i}, fmt::format("gpu{}", i), {fmt::format("10.0.0.{}", i), 11434}});
+    }
+    settings.stores.push_back(std::move(store));
+  }
+  return settings;
 }
 
 std::string value_text(const LogField& field) {
@@ -61,15 +78,20 @@ World::World(WorldOptions options)
       engine_(std::make_unique<engine::Engine>(*loop_, options_.core, specs(options_), log_)),
       pool_(*loop_, resolver_, {}),
       port_(std::make_unique<engine::Port>(*engine_, *loop_)),
-      gateway_(std::make_unique<gateway::Gateway>(*loop_, *port_, pool_, settings_, log_)),
       probe_(std::make_unique<probe::Probe>(*loop_, resolver_, *engine_, options_.probe,
-                                            targets(options_.instances))) {
+                                            targets(options_.instances))),
+      jobs_(std::make_unique<jobs::Jobs>(
+          *engine_, resolver_, jobs_settings(options_), [this] { return probe_->look_again(); },
+          log_)),
+      gateway_(std::make_unique<gateway::Gateway>(*loop_, *port_, pool_, *jobs_, settings_, log_)) {
   engine_->on_refresh([this] { probe_->refresh(); });
   engine_->on_canary([this](const core::Canary& wanted) { probe_->canary(wanted); });
   engine_->on_load([this](const core::Load& wanted) { probe_->load(wanted); });
   engine_->on_unload([this](const core::Unload& wanted) { probe_->unload(wanted); });
   engine_->on_health([this](const core::HealthChanged& change) {
-    if (change.to == core::HealthState::kDown) pool_.forget(change.backend);
+    if (change.to != core::HealthState::kDown) return;
+    pool_.forget(change.backend);
+    jobs_->instance_down(change.backend);
   });
   gateway::AdminViews views{[] { return std::string("drover_up 1\n"); },
                             [] { return std::string("{\"status\":true}"); },
@@ -81,7 +103,7 @@ World::World(WorldOptions options)
     start_instance(i);
     if (options_.starts_frozen) freeze(i);
   }
-  auto listener = loop_->listen(kClientsAt, {});
+  auto listener = loop_->listen(*net::Endpoint::parse(options_.listen), {});
   gateway_->serve(std::move(listener).value());
   auto admin_listener = loop_->listen(kAdminAt, {});
   admin_->serve(std::move(admin_listener).value());
@@ -94,6 +116,7 @@ World::~World() { loop_->abandon(); }
 
 gateway::Settings World::gateway_settings() const {
   gateway::Settings settings = options_.gateway;
+  settings.stores = jobs_settings(options_).stores;
   for (std::uint32_t i = 0; i < options_.instances; ++i) {
     const std::string host = fmt::format("10.0.0.{}", i);
     settings.instances.push_back({BackendId{i}, fmt::format("gpu{}", i), {host, 11434}, host});
@@ -132,7 +155,7 @@ void World::restart(std::uint32_t i) {
 
 Client& World::connect() {
   Client& client = clients_.emplace_back(*loop_);
-  client.connect(kClientsAt);
+  client.connect(*net::Endpoint::parse(options_.listen));
   return client;
 }
 

@@ -46,8 +46,11 @@ struct WorldOptions {
   core::Settings core;
   gateway::Settings gateway;
   probe::ProbeSettings probe;
-  std::function<void(core::BackendSpec&)> spec;  // of every instance: supervised, its GPUs
-  bool starts_frozen = false;                    // no instance has answered anything yet
+  std::function<void(core::BackendSpec&)> spec;    // of every instance: supervised, its GPUs
+  std::vector<std::vector<std::uint32_t>> stores;  // instances of each; empty: each has its own
+  jobs::Settings jobs;                             // but for its stores
+  std::string listen = "127.0.0.1:11434";
+  bool starts_frozen = false;  // no instance has answered anything yet
 };
 
 class World {
@@ -96,6 +99,9 @@ class World {
   Client& closed(Client& client);
   Instant now() const { return loop_->now(); }
 
+  // The methods of a request without a body, and with one.
+  Client& remove(std::string_view body) { return ask(request("DELETE", "/api/delete", body)); }
+
   // --- what is known ---
   core::BackendView view(std::uint32_t i) { return engine_->view_now()->backends[i]; }
   std::uint32_t in_flight();
@@ -127,8 +133,9 @@ class World {
   std::unique_ptr<engine::Engine> engine_;
   net::UpstreamPool pool_;
   std::unique_ptr<engine::Port> port_;
-  std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<probe::Probe> probe_;
+  std::unique_ptr<jobs::Jobs> jobs_;
+  std::unique_ptr<gateway::Gateway> gateway_;
   std::unique_ptr<gateway::Admin> admin_;
   std::vector<std::unique_ptr<fake::FakeOllama>> fakes_;
   std::vector<bool> alive_;

@@ -248,7 +248,7 @@ TEST(Story, OptionsOfTheWholeServerAreAnswered) {
   Client& client = world.ask("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n");
   world.pass(1s);
   EXPECT_EQ(client.reply().status, 204);
-  EXPECT_EQ(client.reply().field("allow"), "GET, HEAD, POST, OPTIONS");
+  EXPECT_EQ(client.reply().field("allow"), "GET, HEAD, POST, DELETE, OPTIONS");
   EXPECT_EQ(world.requests_seen(), 0U);
 }
 

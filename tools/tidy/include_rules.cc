@@ -44,7 +44,7 @@ const std::vector<Grant>& table() {
       {"net", {"wire", "base"}},
       {"store", {"base"}},
       {"engine", {"core", "net", "base"}},
-      {"gateway", {"engine", "net", "wire", "store", "core", "base"}},
+      {"gateway", {"jobs", "engine", "net", "wire", "store", "core", "base"}},
       {"jobs", {"engine", "net", "wire", "store", "core", "base"}},
       {"probe", {"engine", "net", "wire", "store", "core", "base"}},
       {"export", {"engine", "core", "base"}},

@@ -1,0 +1,203 @@
+#include "jobs/jobs.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "jobs/state.h"
+
+namespace drover::jobs {
+namespace {
+
+Ending too_much(std::string_view what) {
+  return {503, "application/json; charset=utf-8",
+          "{\"error\":\"" + std::string(what) + "; try again in a moment\"}",
+          std::chrono::seconds(5)};
+}
+
+bool is_joined(const Order& running, const Order& wanted) {
+  return wanted.verb == Verb::kPull && running.verb == Verb::kPull &&
+         running.model == wanted.model && running.insecure == wanted.insecure;
+}
+
+}  // namespace
+
+// --- Watch ---
+
+Watch::Watch(Jobs& jobs, net::Loop& here, Order order)
+    : jobs_(jobs.state_), box_(std::make_shared<Jobs::Mailbox>(here)), news_(here) {
+  box_->news = &news_;
+  jobs_->home().post([state = jobs_, box = box_, order = std::move(order)]() mutable {
+    state->take(std::move(order), std::move(box));
+  });
+}
+
+Watch::~Watch() {
+  box_->news = nullptr;
+  if (!box_->ending) jobs_->home().post([state = jobs_, box = box_] { state->leave(box); });
+}
+
+std::string Watch::take() {
+  std::string lines;
+  for (const Told& told : box_->lines) {
+    lines += told.line;
+    lines += '\n';
+  }
+  box_->lines.clear();
+  news_.clear();
+  return lines;
+}
+
+const Ending* Watch::ending() const { return box_->ending ? &*box_->ending : nullptr; }
+
+// A client that reads slowly loses nothing by it: of a part only the newest line matters.
+void Jobs::Mailbox::put(Told told) {
+  if (news == nullptr) return;
+  const auto same = std::find_if(lines.begin(), lines.end(), [&](const Told& waiting) {
+    return !told.key.empty() && waiting.key == told.key;
+  });
+  if (same != lines.end()) {
+    same->line = std::move(told.line);
+  } else {
+    if (lines.size() == Watch::kMaxKept) lines.pop_front();
+    lines.push_back(std::move(told));
+  }
+  news->set();
+}
+
+// --- Jobs ---
+
+Jobs::Jobs(engine::Engine& engine, net::Resolver& resolver, Settings settings,
+           std::function<net::Task<void>()> look_again, Log& log)
+    : state_(std::make_shared<State>(engine, resolver, std::move(settings), std::move(look_again),
+                                     log)) {}
+
+Jobs::~Jobs() {
+  state_->jobs.clear();
+  state_->lines.clear();
+}
+
+void Jobs::instance_down(BackendId instance) {
+  for (const std::shared_ptr<Job>& job : state_->jobs) {
+    for (Leg& leg : job->legs) {
+      const bool there = leg.instance == instance && !leg.fared.done && leg.fared.error.empty();
+      if (there) leg.cancel.trigger(net::CancelReason::kRevoked);
+    }
+  }
+}
+
+void Jobs::Job::call_off() {
+  cancel.trigger(net::CancelReason::kClientGone);
+  for (Leg& leg : legs) leg.cancel.trigger(net::CancelReason::kClientGone);
+}
+
+// --- State: from and to watchers ---
+
+void Jobs::State::take(Order order, std::shared_ptr<Mailbox> box) {
+  const auto refuse = [&](std::string_view what) {
+    box->here.post([box, ending = too_much(what)] {
+      box->ending = ending;
+      if (box->news != nullptr) box->news->set();
+    });
+  };
+  for (const std::shared_ptr<Job>& job : jobs) {
+    const bool open = !job->over && !job->cancel.triggered();
+    if (!open || !is_joined(job->order, order)) continue;
+    if (job->watchers.size() == settings.watchers) return refuse("too many clients wait for it");
+    job->watchers.push_back(box);
+    box->here.post([box, lines = job->merge.so_far()] {
+      for (const Told& told : lines) box->put(told);
+    });
+    return;
+  }
+  if (jobs.size() >= settings.orders) return refuse("too many changes of models are under way");
+  auto job = std::make_shared<Job>(home(), std::move(order));
+  job->watchers.push_back(std::move(box));
+  job->began = home().now();
+  jobs.push_back(job);
+  engine.metrics().jobs_active.add(1);
+  stand_in_line(*job);
+  home().spawn(run(std::move(job)));
+}
+
+// The last one to leave calls off what may stop half way.
+void Jobs::State::leave(const std::shared_ptr<Mailbox>& box) {
+  for (const std::shared_ptr<Job>& job : jobs) {
+    const bool watched = std::erase(job->watchers, box) > 0;
+    const Verb verb = job->order.verb;
+    const bool brief = verb == Verb::kCopy || verb == Verb::kDelete || verb == Verb::kUnload;
+    if (watched && job->watchers.empty() && !brief) job->call_off();
+  }
+}
+
+void Jobs::State::tell(Job& job, const std::vector<Told>& lines) {
+  if (lines.empty()) return;
+  job.streamed = true;
+  for (const std::shared_ptr<Mailbox>& box : job.watchers) {
+    box->here.post([box, lines] {
+      for (const Told& told : lines) box->put(told);
+    });
+  }
+}
+
+void Jobs::State::end(Job& job, Ending ending, std::string_view result) {
+  job.over = true;
+  ending.streamed = job.streamed;
+  for (const std::shared_ptr<Mailbox>& box : job.watchers) {
+    box->here.post([box, ending] {
+      box->ending = ending;
+      if (box->news != nullptr) box->news->set();
+    });
+  }
+  engine.metrics().count_job(to_string(job.order.verb), result);
+  engine.metrics().jobs_active.add(-1);
+  std::string stores;
+  std::string errors;
+  for (const Leg& leg : job.legs) {
+    if (leg.fared.done) stores += (stores.empty() ? "" : ", ") + leg.fared.name;
+    if (leg.fared.error.empty()) continue;
+    errors += (errors.empty() ? "" : "; ") + leg.fared.name + ": " + leg.fared.error;
+  }
+  const bool well = result == "done" || result == "absent" || result == "cancelled";
+  const LogField fields[] = {{"verb", to_string(job.order.verb)},
+                             {"model", std::string_view(job.order.model.text())},
+                             {"result", result},
+                             {"done_in", std::string_view(stores)},
+                             {"errors", std::string_view(errors)},
+                             {"seconds", to_seconds(home().now() - job.began)}};
+  log.write(well ? LogLevel::kInfo : LogLevel::kWarn, "model order", fields);
+}
+
+// Its place in the line of its model, then the work, then whoever is next.
+net::Task<void> Jobs::State::run(std::shared_ptr<Job> job) {
+  const net::WaitResult turn = co_await job->turn.wait(kNever, &job->cancel);
+  if (turn == net::WaitResult::kReady) co_await carry_out(job);
+  std::vector<Fared> fared;
+  for (const Leg& leg : job->legs) fared.push_back(leg.fared);
+  const bool cancelled = job->cancel.triggered();
+  end(*job, conclude(job->order, fared), cancelled ? "cancelled" : result_of(fared));
+  leave_line(*job);
+  std::erase(jobs, job);
+}
+
+// Two that write the same model take turns; whatever is over in a moment does not wait for hours.
+void Jobs::State::stand_in_line(Job& job) {
+  const bool writes = job.order.verb == Verb::kPull || job.order.verb == Verb::kCreate;
+  if (!writes) return job.turn.set();
+  std::deque<Job*>& line = lines[job.order.model];
+  line.push_back(&job);
+  if (line.size() == 1) job.turn.set();
+}
+
+void Jobs::State::leave_line(const Job& job) {
+  const auto found = lines.find(job.order.model);
+  if (found == lines.end()) return;
+  std::deque<Job*>& line = found->second;
+  std::erase(line, &job);
+  if (line.empty()) {
+    lines.erase(found);
+  } else {
+    line.front()->turn.set();
+  }
+}
+
+}  // namespace drover::jobs
