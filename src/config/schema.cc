@@ -362,7 +362,8 @@ constexpr std::array kKeys = std::to_array<Key>({
      .fallback = "10m",
      .least = "0s",
      .most = "24h",
-     .meaning = "Longest wait; then the answer is 503 with the time to come back.",
+     .meaning = "Longest wait: who is predicted to wait longer is answered 503 at once, all others "
+                "then, with the time to come back.",
      .slot = AT(queue.wait)},
     {.path = "fairness",
      .kind = Kind::kSection,

@@ -236,5 +236,28 @@ TEST(ExpectedCompletion, TwoNamesOfTheSameWeightsAreOneModel) {
   EXPECT_TRUE(hall.loads().empty());
 }
 
+TEST(ExpectedCompletion, WhoWouldWaitTooLongIsRefusedAtOnceAndToldWhenToComeBack) {
+  Settings settings = by_cost();
+  settings.queue_wait = 20s;
+  Hall hall(1, settings);
+  hall.shows(0, {"a"});
+  std::vector<Asked> all;
+  for (int i = 0; i < 100; ++i) all.push_back(hall.ask("a"));
+  EXPECT_TRUE(all[5].waits());
+  const Asked& last = all.back();
+  ASSERT_TRUE(last.refused);
+  EXPECT_EQ(last.kind(), ErrorKind::kUnavailable);
+  EXPECT_NE(last.message().find("the longest wait is 20 s (queue.wait)"), std::string::npos)
+      << last.message();
+  ASSERT_TRUE(last.refused->retry_after);
+  EXPECT_GE(*last.refused->retry_after, 1s);
+  EXPECT_LE(*last.refused->retry_after, 60s);
+  // Who was let in is served or heard of within what it was let in for.
+  const auto waiting = std::ranges::count_if(all, [](const Asked& each) { return each.waits(); });
+  EXPECT_GT(waiting, 5);
+  hall.pass(21s);
+  for (const Asked& each : all) EXPECT_FALSE(hall.outcome(each).waits());
+}
+
 }  // namespace
 }  // namespace drover::core

@@ -271,7 +271,10 @@ double Forecasts::wait_s(ModelIndex model, std::size_t ahead, Instant now) const
     }
     pace += 1 / service_s(backend, model);
   }
-  if (pace == 0) return estimates_.load_s({BackendId{0}, model});
+  if (pace == 0) {
+    soonest = estimates_.load_s({BackendId{0}, model});
+    pace = 1 / service_s(BackendId{0}, model);
+  }
   return soonest + static_cast<double>(ahead + 1) / pace;
 }
 

@@ -232,11 +232,17 @@ Refuse refuse_no_room(const Situation& situation, Explanation why, Sizes sizes, 
 Refuse refuse_queued(const Situation& situation, Explanation why, QueueEnd cause, Duration wait) {
   const auto waited =
       std::chrono::duration_cast<std::chrono::seconds>(situation.settings.queue_wait).count();
-  const std::string what =
-      cause == QueueEnd::kFull
-          ? fmt::format("too many requests wait already ({} at most, of {} MB)",
-                        situation.settings.max_queued, situation.settings.max_queued_bytes >> 20)
-          : fmt::format("no slot was free within {} s", waited);
+  std::string what = fmt::format("no slot was free within {} s", waited);
+  if (cause == QueueEnd::kFull) {
+    what = fmt::format("too many requests wait already ({} at most, of {} MB)",
+                       situation.settings.max_queued, situation.settings.max_queued_bytes >> 20);
+  } else if (cause == QueueEnd::kTooLong) {
+    const auto expected = std::chrono::ceil<std::chrono::seconds>(wait).count();
+    what = fmt::format("it would wait about {} s, and the longest wait is {} s (queue.wait)",
+                       expected, waited);
+    // When those who are let in meanwhile still find a place.
+    wait -= std::min(wait, situation.settings.queue_wait);
+  }
   // Whoever is told an hour tries elsewhere; five minutes are enough to keep a storm away.
   constexpr Duration kLongest = std::chrono::minutes(5);
   return unavailable(

@@ -113,16 +113,27 @@ void Scheduler::State::on(const LoadDone& done) {
 
 // --- waiting ---
 
+Duration Scheduler::State::expected_wait(ModelIndex model, std::size_t ahead) const {
+  constexpr double kLongest = 1e6;  // seconds
+  const double wait = brain->forecasts.wait_s(model, ahead, now);
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(wait, kLongest)));
+}
+
 void Scheduler::State::wait_for_slot(const RequestArrived& request, Attempt attempt, Pick pick,
                                      ModelIndex model) {
   WaitQueue& queue = brain->queue;
   const std::uint64_t bytes = queue.bytes() + request.ask.body_bytes;
-  if (queue.size() >= settings.max_queued || bytes > settings.max_queued_bytes) {
-    const double wait = brain->forecasts.wait_s(model, queue.size(model), now);
-    return refuse(refuse_queued(situation(request), std::move(pick.why), QueueEnd::kFull,
-                                std::chrono::duration_cast<Duration>(
-                                    std::chrono::duration<double>(std::min(wait, 1e6)))),
-                  attempt);
+  const bool full = queue.size() >= settings.max_queued || bytes > settings.max_queued_bytes;
+  const WaitQueue::Line* line = queue.line(model);
+  const std::size_t ahead = line == nullptr ? 0 : line->ahead_of(request.ask.tenant);
+  const Duration wait = expected_wait(model, ahead);
+  // Who was let in stays in: a retry has waited before. And who waits for a load serves those who
+  // come later: without them a model that takes long to load would never be loaded.
+  const bool loaded = brain->forecasts.seating().ready_at(model) > 0;
+  if (full || (loaded && request.attempt == 0 && wait > settings.queue_wait)) {
+    const QueueEnd cause = full ? QueueEnd::kFull : QueueEnd::kTooLong;
+    return refuse(refuse_queued(situation(request), std::move(pick.why), cause, wait), attempt);
   }
   brain->forecasts.hold(model);
   brain->shares.queued(request.ask.tenant);
@@ -147,13 +158,12 @@ void Scheduler::State::serve_queue() {
   while (auto expired = queue.take_expired(now)) {
     brain->forecasts.release(expired->model);
     brain->shares.left_queue(expired->request.ask.tenant, now);
-    const double wait = brain->forecasts.wait_s(expired->model, queue.size(expired->model), now);
+    const Duration wait = expected_wait(expired->model, queue.size(expired->model));
     Pick pick = picker.pick(instances, expired->request, room, now, prices_for(expired->request));
     pick.why.waited_as = expired->position;
-    refuse(refuse_queued(situation(expired->request), std::move(pick.why), QueueEnd::kWaitOver,
-                         std::chrono::duration_cast<Duration>(
-                             std::chrono::duration<double>(std::min(wait, 1e6)))),
-           expired->attempt);
+    refuse(
+        refuse_queued(situation(expired->request), std::move(pick.why), QueueEnd::kWaitOver, wait),
+        expired->attempt);
   }
   if (brain->all_changed) {
     brain->changed.clear();

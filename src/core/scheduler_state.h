@@ -106,7 +106,7 @@ struct Scheduler::State {
 
   // --- scheduler_queue.cc; all but the first two do nothing without a brain ---
   void wait_for_slot(const RequestArrived& request, Attempt attempt, Pick pick, ModelIndex model);
-  void refuse_from_queue(WaitQueue::Waiting waiting, QueueEnd cause);
+  Duration expected_wait(ModelIndex model, std::size_t ahead) const;
   Prices prices_for(const RequestArrived& request);
   void told_of_grant(const Instance& instance, LeaseId lease, const RequestArrived& request,
                      const Pick& pick, OpenLease& open);

@@ -18,10 +18,11 @@ constexpr std::uint64_t kBytesPerToken = 4;
 // The machine was up before the traffic came: instants of core begin here.
 constexpr Duration kBefore = std::chrono::seconds(1000);
 
-core::Settings settings_for(core::PolicyName policy, std::uint64_t seed) {
+core::Settings settings_for(core::PolicyName policy, std::uint64_t seed, Duration queue_wait) {
   core::Settings settings;
   settings.policy = policy;
   settings.seed = seed;
+  settings.queue_wait = queue_wait;
   return settings;
 }
 
@@ -79,13 +80,13 @@ Words words_for(Ending ending) {
 }  // namespace
 
 CoreRouter::CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet& fleet,
-                       const Workload& workload)
+                       const Workload& workload, Duration queue_wait)
     : fleet_(fleet),
       workload_(workload),
       shown_(fleet.gpus.size()),
       residencies_(fleet.gpus.size()),
       is_silent_(fleet.gpus.size()),
-      scheduler_(settings_for(policy, seed), specs_of(fleet)) {
+      scheduler_(settings_for(policy, seed, queue_wait), specs_of(fleet)) {
   for (const Model& model : fleet.models) {
     const auto index = static_cast<ModelIndex>(names_.size());
     names_.push_back(ModelName::canonical(model.name));

@@ -13,7 +13,7 @@ namespace drover::sim {
 class CoreRouter : public Router {
  public:
   CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet& fleet,
-             const Workload& workload);
+             const Workload& workload, Duration queue_wait = core::Settings().queue_wait);
 
   void begin(Instant now, Orders& orders) override;
   void arrived(JobIndex job, Instant now, Orders& orders) override;

@@ -15,6 +15,10 @@ template <core::PolicyName policy>
 std::unique_ptr<Router> production(World& world, std::uint64_t seed) {
   return std::make_unique<CoreRouter>(policy, seed, world.fleet(), world.workload());
 }
+std::unique_ptr<Router> impatient(World& world, std::uint64_t seed) {
+  return std::make_unique<CoreRouter>(core::PolicyName::kExpectedCompletion, seed, world.fleet(),
+                                      world.workload(), std::chrono::seconds(5));
+}
 template <class Kind>
 std::unique_ptr<Router> baseline(World& world, std::uint64_t seed) {
   return std::make_unique<Kind>(world.fleet(), world.workload(), seed);
@@ -35,6 +39,8 @@ const std::vector<Policy>& policies() {
       {core::to_string(core::PolicyName::kExpectedCompletion),
        "drover's: least delay in seconds, bound when a slot is free, loads planned",
        production<core::PolicyName::kExpectedCompletion>},
+      {"expected_completion_5s", "the same with queue.wait: 5s; who would wait longer is refused",
+       impatient},
       {core::to_string(core::PolicyName::kLeastLoaded), "drover's default",
        production<core::PolicyName::kLeastLoaded>},
       {core::to_string(core::PolicyName::kRoundRobin), "drover's round robin",

@@ -15,6 +15,7 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
     {"end_p99_s", "whole answer p99, s", 2, false},
     {"gap_p99_ms", "between tokens p99, ms", 0, false},
     {"goodput", "goodput (5 s, 100 ms), %", 1, true},
+    {"goodput_of_admitted", "goodput of those not shed, %", 1, true},
     {"shed", "shed, %", 1, false},
     {"failed", "failed, %", 1, false},
     {"loads_per_1000", "loads per 1000 requests", 1, false},
@@ -116,6 +117,7 @@ class Measuring {
     at(metrics_, Metric::kVictimsP99) = quantile(victims_, 0.99);
     const double offered = std::max(1.0, offered_);
     at(metrics_, Metric::kGoodput) = 100 * good_ / offered;
+    at(metrics_, Metric::kGoodOfAdmitted) = 100 * good_ / std::max(1.0, offered_ - shed_);
     at(metrics_, Metric::kShed) = 100 * shed_ / offered;
     at(metrics_, Metric::kFailed) = 100 * failed_ / offered;
     at(metrics_, Metric::kReused) = 100 * cached_ / std::max(1.0, prompts_);

@@ -20,6 +20,7 @@ enum class Metric : std::uint8_t {
   kEndP99,
   kGapP99,
   kGoodput,
+  kGoodOfAdmitted,
   kShed,
   kFailed,
   kLoads,
@@ -31,7 +32,7 @@ enum class Metric : std::uint8_t {
   kBusy,
   kLost,
 };
-inline constexpr std::size_t kMetrics = 17;
+inline constexpr std::size_t kMetrics = 18;
 using Metrics = std::array<double, kMetrics>;
 
 struct MetricText {
