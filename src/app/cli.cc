@@ -24,6 +24,7 @@ constexpr char kIntro[] =
     "  drover status                what is it doing at the moment?\n"
     "  drover gpus                  which GPUs are there, and who uses them?\n"
     "  drover backends list         the instances, and what can be done to them\n"
+    "  drover models list           the models of the fleet, and where they are loaded\n"
     "  drover logs -f               what do the instances write?\n"
     "  drover prove                 how much faster are all of them than one?\n"
     "  drover sim --list            how would a policy do elsewhere? In a simulated fleet";
@@ -61,6 +62,16 @@ constexpr char kBackendsExamples[] =
     "A rolling restart goes on when an instance serves again, and stops at the first that does "
     "not:\n"
     "then it says what it left alone and exits with 1.";
+
+constexpr char kModelsExamples[] =
+    "Examples:\n"
+    "  drover models list\n"
+    "  drover models pull qwen3:4b        on every store\n"
+    "  drover models load qwen3:4b        on one instance, before anybody asks\n"
+    "  drover models unload qwen3:4b      out of the memory of all instances\n"
+    "  drover models rm qwen3:4b          out of memory, and off every store\n"
+    "\n"
+    "Exit code 1: something failed; the line says in which store, and the same again mends it.";
 
 constexpr char kGpusExamples[] =
     "Examples:\n"
@@ -144,6 +155,7 @@ struct Inputs {
   bool all = false;
   bool rolling = false;
   BackendsCommand backends;
+  ModelsCommand models;
   LogsCommand logs;
   ProveCommand prove;
   SimCommand sim;
@@ -289,6 +301,38 @@ void add_backends(CLI::App& app, Inputs& inputs) {
       ->check(CLI::Range(0, 86400));
 }
 
+void add_models(CLI::App& app, Inputs& inputs) {
+  using Action = ModelsCommand::Action;
+  struct Row {
+    const char* name;
+    const char* meaning;
+    Action action;
+  };
+  constexpr Row kRows[] = {{"list", "Show the models", Action::kList},
+                           {"pull", "Fetch models to every store", Action::kPull},
+                           {"rm", "Remove models from every store", Action::kRemove},
+                           {"load", "Load models on an instance", Action::kLoad},
+                           {"unload", "Take models out of memory", Action::kUnload}};
+  CLI::App* models = app.add_subcommand("models", "List, fetch, remove and load models");
+  models->require_subcommand(1);
+  models->footer(kModelsExamples);
+  for (const Row& row : kRows) {
+    CLI::App* verb = models->add_subcommand(row.name, row.meaning);
+    add_config_file(*verb, inputs.config);
+    add_admin(*verb, inputs.config);
+    add_json(*verb, inputs);
+    if (row.action != Action::kList) {
+      verb->add_option("MODEL", inputs.models.names, "The models")->required();
+    }
+    verb->callback([&inputs, action = row.action] {
+      inputs.models.action = action;
+      inputs.models.config = inputs.config;
+      inputs.models.output = inputs.output();
+      inputs.chosen = inputs.models;
+    });
+  }
+}
+
 void add_logs(CLI::App& app, Inputs& inputs) {
   CLI::App* logs = app.add_subcommand("logs", "Show what the instances that drover runs wrote");
   add_config_file(*logs, inputs.config);
@@ -408,6 +452,7 @@ void add_verbs(CLI::App& app, Inputs& inputs) {
   status->callback([&] { inputs.chosen = StatusCommand{inputs.config, inputs.output()}; });
 
   add_backends(app, inputs);
+  add_models(app, inputs);
 
   CLI::App* gpus = app.add_subcommand("gpus", "Show the GPUs, who uses them and who is pinned");
   add_config_file(*gpus, inputs.config);

@@ -56,6 +56,15 @@ struct BackendsCommand {
   std::uint32_t grace_seconds = 600;
 };
 
+// `drover models …`: what the whole fleet has, and changes of it.
+struct ModelsCommand {
+  enum class Action : std::uint8_t { kList, kPull, kRemove, kLoad, kUnload };
+  ConfigOptions config;  // only `file` and `admin` can be given
+  Output output = Output::kText;
+  Action action = Action::kList;
+  std::vector<std::string> names;  // empty with kList only
+};
+
 struct GpusCommand {
   ConfigOptions config;  // only `file` and `admin` can be given
   Output output = Output::kText;
@@ -115,8 +124,8 @@ struct CompletionCommand {
 };
 
 using Command = std::variant<ServeCommand, CheckCommand, StatusCommand, BackendsCommand,
-                             GpusCommand, LogsCommand, ProveCommand, SimCommand, VersionCommand,
-                             DemoCommand, SystemdCommand, CompletionCommand>;
+                             ModelsCommand, GpusCommand, LogsCommand, ProveCommand, SimCommand,
+                             VersionCommand, DemoCommand, SystemdCommand, CompletionCommand>;
 
 // What a verb (or a refusal, or --help) has to say. print() writes both texts and returns the code.
 struct Printed {

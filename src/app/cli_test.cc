@@ -146,6 +146,22 @@ TEST(Cli, NothingAtAllShowsTheHelp) {
   EXPECT_NE(said.err.find("serve"), std::string::npos);
 }
 
+TEST(Cli, ModelsTakesAnActionAndNames) {
+  using Action = ModelsCommand::Action;
+  EXPECT_EQ(command<ModelsCommand>({"models", "list", "--json"}).output, Output::kJson);
+  const auto pull = command<ModelsCommand>({"models", "pull", "a", "b:1", "--admin", "h:1"});
+  EXPECT_EQ(pull.action, Action::kPull);
+  EXPECT_EQ(pull.names, (std::vector<std::string>{"a", "b:1"}));
+  EXPECT_EQ(pull.config.admin, "h:1");
+  EXPECT_EQ(command<ModelsCommand>({"models", "rm", "a"}).action, Action::kRemove);
+  EXPECT_EQ(command<ModelsCommand>({"models", "load", "a"}).action, Action::kLoad);
+  EXPECT_EQ(command<ModelsCommand>({"models", "unload", "a"}).action, Action::kUnload);
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{"models"}, {"models", "rm"}, {"models", "explode", "a"}}) {
+    EXPECT_EQ(printed(wrong).exit_code, kWrongUse);
+  }
+}
+
 TEST(Cli, BackendsTakesAnActionWithItsNames) {
   using Action = BackendsCommand::Action;
   EXPECT_EQ(command<BackendsCommand>({"backends", "list", "--json"}).output, Output::kJson);

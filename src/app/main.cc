@@ -32,6 +32,9 @@ struct Runner {
   int operator()(const cli::BackendsCommand& backends) const {
     return cli::print(app::run_backends(backends, environment));
   }
+  int operator()(const cli::ModelsCommand& models) const {
+    return cli::print(app::run_models(models, environment));
+  }
   int operator()(const cli::GpusCommand& gpus) const {
     return cli::print(app::run_gpus(gpus, environment));
   }

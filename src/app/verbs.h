@@ -19,6 +19,9 @@ cli::Printed run_status(const cli::StatusCommand& command, const config::Environ
 cli::Printed run_backends(const cli::BackendsCommand& command,
                           const config::Environment& environment);
 
+// What the fleet has, and changes of it, through the address where a running drover takes clients.
+cli::Printed run_models(const cli::ModelsCommand& command, const config::Environment& environment);
+
 // The GPUs as a running drover knows them, else as they are read here. Without a GPU it says so.
 cli::Printed run_gpus(const cli::GpusCommand& command, const config::Environment& environment);
 

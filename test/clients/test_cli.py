@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import re
 import socket
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from fleet import CHAT_MODEL, Fleet, wait_until
+from fleet import CHAT_MODEL, Fleet, binary, wait_until
 
 AGENT = "ollama/0.32.15 (amd64 linux) Go/go1.24.1"
 SUCCESS = {"status": "success"}
@@ -225,3 +227,25 @@ def test_an_upload_of_64_mb_costs_no_memory(three: Fleet, cli: Cli) -> None:
 def test_a_failed_order_is_counted(three: Fleet, cli: Cli) -> None:
     cli.stream("/api/pull", transfer("missing"))
     assert three.drover.metric("drover_model_orders_total", verb="pull", result="failed") == 1
+
+
+def test_drovers_own_verbs_do_the_same(three: Fleet, cli: Cli) -> None:
+    def models(*words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [str(binary("drover")), "models", *words, "--admin",
+             f"127.0.0.1:{three.drover.admin_port}"],
+            capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    status, said = models("pull", "qwen3:4b")
+    assert status == 0 and said.endswith("qwen3:4b: pulled\n"), said
+    assert holders(three, "qwen3:4b") == [True] * 3
+    assert models("load", "qwen3:4b") == (0, "qwen3:4b: loaded\n")
+    wait_until(lambda: cli.names("/api/ps") == ["qwen3:4b"], "ps shows it")
+    status, said = models("list")
+    assert status == 0 and re.search(r"^qwen3:4b +\S+ +2.0 GB +127\.0\.0\.1:\d+$", said, re.M), said
+    assert models("unload", "qwen3:4b") == (0, "qwen3:4b: unloaded\n")
+    assert cli.names("/api/ps") == []
+    assert models("rm", "qwen3:4b") == (0, "qwen3:4b: removed\n")
+    assert holders(three, "qwen3:4b") == [False] * 3
+    assert models("rm", "qwen3:4b") == (1, "drover: qwen3:4b: model 'qwen3:4b' not found\n")
