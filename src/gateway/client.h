@@ -104,7 +104,7 @@ class Client {
   bool keep_alive_ = true;
   bool head_only_ = false;
   bool cut_short_ = false;
-  bool local_ = true;
+  bool local_ = false;
 };
 
 // Waits until the client closes, reading and dropping what it still sends: a close with unread
