@@ -324,6 +324,7 @@ std::vector<std::string> relatives() {
       get("Host: [12345::]\r\n"),
       get("Host: [fe80::1%25eth0]\r\n"),
       get("Host: [::1]x\r\n"),
+      get("Host: [::127.0.0.010]\r\n"),
       get("Host: a%41\r\n"),
       get("Host: a\r\nX: \x7f\r\n"),
       get("Host: a\r\n\r x: y\r\n"),

@@ -29,11 +29,15 @@ std::optional<unsigned> decimal(std::string_view text, std::size_t max_digits, u
   return value;
 }
 
+// No leading zeros: some take such an octet as an octal number, others as a decimal one (RFC 3986
+// 3.2.2 has none).
 bool is_ipv4(std::string_view text) {
   for (int octet = 0; octet < 4; ++octet) {
     const std::size_t dot = text.find('.');
     if ((dot == std::string_view::npos) != (octet == 3)) return false;
-    if (!decimal(text.substr(0, dot), 3, 255)) return false;
+    const std::string_view digits = text.substr(0, dot);
+    if (digits.size() > 1 && digits.starts_with('0')) return false;
+    if (!decimal(digits, 3, 255)) return false;
     if (dot != std::string_view::npos) text.remove_prefix(dot + 1);
   }
   return true;
