@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/put.h"
 #include "wire/json_bytes.h"
 
 namespace drover::app {
@@ -141,7 +142,7 @@ char* put_json_quoted(char* out, std::string_view text) {
     return std::copy(quoted.begin(), quoted.end(), out);
   }
   *out++ = '"';
-  out = std::copy(text.begin(), text.end(), out);
+  out = put(out, text);
   *out++ = '"';
   return out;
 }

@@ -1,6 +1,7 @@
 #include "app/log_sink.h"
 
 #include <fmt/format.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -234,6 +235,7 @@ struct LogSink::State {
   }
 
   void carry() {
+    have_own_descriptors();
     std::string lines;
     std::unique_lock lock(mutex);
     for (;;) {
@@ -248,6 +250,14 @@ struct LogSink::State {
       lines.clear();
       lock.lock();
     }
+  }
+
+  // Where threads share a table of descriptors, the kernel counts every use of one, atomically: 75
+  // to 150 ns for each call on a socket, of which a request has four. With one loop, this thread
+  // would be the only other one.
+  void have_own_descriptors() const {
+    if (options.descriptor > STDERR_FILENO) return;
+    ::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_UNSHARE);
   }
 
   LogOptions options;

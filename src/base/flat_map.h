@@ -3,10 +3,13 @@
 // node of std::unordered_map costs an allocation for each of them, which is most of what a look-up
 // and an entry cost together.
 //
-// Ids are counted up from one, so zero marks a free place. Linear probing; what follows a removed
-// entry moves up, so nothing is left behind by those that have gone. The order is that of the
-// hashes: no decision may depend on it. Pointers live until the next put() or erase().
+// Ids are counted up from one, so zero marks a free place. Linear probing over a hash that keeps
+// neighbours by number apart: next to each other they would be one run, all of which every look-up
+// of one that is gone and every removal walk through. What follows a removed entry moves up, so
+// nothing is left behind by those that have gone. The order is that of the hashes: no decision may
+// depend on it. Pointers live until the next put() or erase().
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -83,8 +86,11 @@ class FlatMap {
   }
   std::size_t mask() const { return slots_.size() - 1; }
   std::size_t after(std::size_t i) const { return (i + 1) & mask(); }
-  // Neighbours by number become neighbours in memory, and do not collide.
-  std::size_t home(Key key) const { return static_cast<std::size_t>(key.value) & mask(); }
+  // Fibonacci hashing (Knuth, TAOCP 6.4): the uppermost bits of the product are spread evenly for
+  // numbers that follow one another.
+  std::size_t home(Key key) const {
+    return static_cast<std::size_t>((std::uint64_t{key.value} * 0x9E3779B97F4A7C15) >> shift_);
+  }
 
   Value& place(Key key, Value value) {
     std::size_t i = home(key);
@@ -96,6 +102,7 @@ class FlatMap {
   void grow() {
     std::vector<Slot> old = std::move(slots_);
     slots_ = std::vector<Slot>(old.empty() ? 8 : old.size() * 2);
+    shift_ = 64 - std::countr_zero(slots_.size());
     for (Slot& slot : old) {
       if (slot.key.value != 0) place(slot.key, std::move(slot.value));
     }
@@ -103,6 +110,7 @@ class FlatMap {
 
   std::vector<Slot> slots_;  // as many as a power of two, at most three quarters in use
   std::size_t size_ = 0;
+  int shift_ = 64;  // of the product: what is left counts slots; set with them
 };
 
 }  // namespace drover

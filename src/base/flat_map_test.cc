@@ -16,7 +16,7 @@ TEST(FlatMap, FindsWhatWasPutAndNothingElse) {
   EXPECT_EQ(map.find(LeaseId{1}), nullptr);
   EXPECT_FALSE(map.erase(LeaseId{1}));
   map.put(LeaseId{1}, 10);
-  map.put(LeaseId{9}, 90);  // the same place, as long as there are eight
+  map.put(LeaseId{9}, 90);
   ASSERT_NE(map.find(LeaseId{9}), nullptr);
   EXPECT_EQ(*map.find(LeaseId{9}), 90);
   EXPECT_FALSE(map.contains(LeaseId{17}));

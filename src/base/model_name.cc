@@ -63,24 +63,30 @@ std::string_view without_defaults(std::string_view path) {
   return without_defaults(path.substr(before + 1));
 }
 
-// Nearly every name is canonical as it comes: "llama3.2:3b".
-bool is_canonical(std::string_view text) {
+// Nearly every name is canonical as it comes, "llama3.2:3b", or lacks nothing but the tag.
+enum class Lacks : std::uint8_t { kNothing, kTag, kPerhapsMore };
+
+Lacks lack_of(std::string_view text) {
   std::size_t colons = 0;
   for (const char c : text) {
     const bool plain =
         (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
     if (c == ':') ++colons;
-    if (!plain && c != ':') return false;
+    if (!plain && c != ':') return Lacks::kPerhapsMore;
   }
-  return colons == 1 && !text.ends_with(kLocal) && !text.ends_with(kCloud);
+  if (colons == 0 && !text.empty()) return Lacks::kTag;
+  const bool whole = colons == 1 && !text.ends_with(kLocal) && !text.ends_with(kCloud);
+  return whole ? Lacks::kNothing : Lacks::kPerhapsMore;
 }
 
 }  // namespace
 
 ModelName ModelName::canonical(std::string_view text) {
   ModelName name;
-  if (is_canonical(text)) {
+  const Lacks lack = lack_of(text);
+  if (lack != Lacks::kPerhapsMore) {
     name.text_ = text;
+    if (lack == Lacks::kTag) (name.text_ += ':') += kDefaultTag;
     return name;
   }
   std::string out(trimmed(text));

@@ -47,6 +47,8 @@ std::string Explanation::to_string(const FleetView& names) const {
     if (passed_over && chosen == candidate.backend) text += ", ";
     if (!passed_over || chosen == candidate.backend) describe(text, candidate);
   }
+  // It is kept as long as the answer takes, perhaps for minutes.
+  if (text.capacity() > text.size() + 2 * kUsual) text.shrink_to_fit();
   return text;
 }
 

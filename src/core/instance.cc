@@ -41,13 +41,13 @@ const InstalledModel* Instance::installed(const ModelName& model) const {
 
 const LoadedModel* Instance::loaded_entry(const ModelName& model) const {
   if (!residency || residency->empty()) return nullptr;
+  const auto named = std::ranges::find(*residency, model, &LoadedModel::name);
+  if (named != residency->end()) return &*named;
+  // Another name may stand for the same weights.
   const InstalledModel* entry = find(catalogue.get(), model);
-  const auto found = std::ranges::find_if(*residency, [&](const LoadedModel& loaded) {
-    const bool same_weights =
-        entry != nullptr && !loaded.digest.empty() && loaded.digest == entry->digest;
-    return loaded.name == model || same_weights;
-  });
-  return found == residency->end() ? nullptr : &*found;
+  if (entry == nullptr || entry->digest.empty()) return nullptr;
+  const auto same = std::ranges::find(*residency, entry->digest, &LoadedModel::digest);
+  return same == residency->end() ? nullptr : &*same;
 }
 
 }  // namespace drover::core

@@ -101,7 +101,8 @@ void copy_fields(const wire::RequestHead& head, Exchange& exchange) {
   exchange.explain = head.find("x-drover-explain").has_value();
 }
 
-// FNV-1a. What names a tenant may be a secret: nobody is shown more than this.
+// FNV-1a. What names a tenant may be a key, and this is all that is shown of it: too little to find
+// a random key by, enough to confirm a guess of a name.
 TenantId hash_of(std::string_view name, std::uint64_t basis) {
   std::uint64_t hash = basis;
   for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;

@@ -146,7 +146,7 @@ net::Task<engine::Lease> Gateway::find_instance(Client& client, Link& link, Exch
                          attempts.made > 0 ? &last : nullptr);
     co_return engine::Lease();
   }
-  exchange.why.assign(grant.why);  // without the room that it grew in: an answer takes minutes
+  exchange.why = std::move(grant.why);
   exchange.record.retries = attempts.made;
   exchange.instance = &settings_.instances[grant.lease.backend().value];
   co_return std::move(grant.lease);

@@ -16,9 +16,9 @@ constexpr bool kKept = true;
 
 constexpr std::size_t kStep = 16;  // what malloc rounds to
 constexpr std::size_t kLargest = 1024;
-// Enough for the requests that take turns within one turn of a loop; what a burst of thousands
-// leaves goes back.
-constexpr std::uint32_t kMost = 32;
+// Of each size. Enough for the requests that take turns within one turn of a loop; what a burst of
+// thousands leaves goes back.
+constexpr std::size_t kMostBytes = 32 * 1024;
 
 struct Ended {  // lies in a frame that nobody uses
   Ended* next;
@@ -48,8 +48,9 @@ void* allocate_frame(std::size_t bytes) {
 
 void release_frame(void* frame, std::size_t bytes) noexcept {
   if (!kKept || bytes > kLargest) return ::operator delete(frame);
-  FreeList& list = free_lists[index_of(bytes)];
-  if (list.count == kMost) return ::operator delete(frame);
+  const std::size_t index = index_of(bytes);
+  FreeList& list = free_lists[index];
+  if (list.count * index * kStep >= kMostBytes) return ::operator delete(frame);
   list.first = std::construct_at(static_cast<Ended*>(frame), list.first);
   ++list.count;
 }

@@ -88,30 +88,32 @@ struct SkippedText {
 };
 
 // Passes over the plain bytes and the escapes of two bytes in a string whose text nobody wants.
-// Long text is full of "\n": sixteen bytes are looked at once, however many escapes they have.
+// Long text is full of "\n": 32 bytes are looked at once, however many escapes they have.
 inline SkippedText skip_text(const char* p, const char* end) {
   bool had_escapes = false;
 #ifdef __SSE2__
-  for (int plain_blocks = 0; end - p > 16;) {
-    const char* next = p + 16;
-    auto special = static_cast<unsigned>(_mm_movemask_epi8(special_bytes(p)));
+  for (int plain_blocks = 0; end - p > 32;) {
+    const char* next = p + 32;
+    const auto low = static_cast<unsigned>(_mm_movemask_epi8(special_bytes(p)));
+    const auto high = static_cast<unsigned>(_mm_movemask_epi8(special_bytes(p + 16)));
+    unsigned special = low | high << 16;
     if (special != 0) {
       plain_blocks = 0;
-    } else if (++plain_blocks == 4) {  // an image, perhaps
+    } else if (++plain_blocks == 2) {  // an image, perhaps
       next = skip_plain(next, end);
     }
     while (special != 0) {
       const auto i = static_cast<unsigned>(__builtin_ctz(special));
       if (p[i] != '\\' || escaped_byte(p[i + 1]) == '\0') return {p + i, had_escapes};
       had_escapes = true;
-      if (i == 15) ++next;
+      if (i == 31) ++next;
       special &= ~(3U << i);
     }
     p = next;
   }
 #endif
   for (;;) {
-    while (p != end && is_plain_string_byte(*p)) ++p;
+    p = skip_plain(p, end);
     if (end - p < 2 || *p != '\\' || escaped_byte(p[1]) == '\0') return {p, had_escapes};
     had_escapes = true;
     p += 2;

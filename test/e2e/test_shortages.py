@@ -53,6 +53,20 @@ async def refusals(fleet: Fleet, conversation: Conversation, seconds: float) -> 
     return statuses
 
 
+def descriptors_of_threads(fleet: Fleet) -> list[int]:
+    """How many each thread of the gateway has, in ascending order."""
+    tasks = f"/proc/{fleet.drover.gateway_pid()}/task"
+    return sorted(len(os.listdir(f"{tasks}/{task}/fd")) for task in os.listdir(tasks))
+
+
+def test_the_thread_that_writes_the_log_holds_no_socket() -> None:
+    # It has a table of its own, of the standard streams: a listener left in it would be open when
+    # the gateway has closed it, and clients would wait there for ever.
+    with Fleet(1, config="loops: 1\n", **FAST) as fleet:
+        wait_until(lambda: descriptors_of_threads(fleet)[0] <= 3, "the writer keeps three at most")
+        assert descriptors_of_threads(fleet)[-1] > 3
+
+
 def test_a_full_descriptor_table_puts_no_instance_out() -> None:
     async def scenario(fleet: Fleet) -> None:
         limit(fleet, resource.RLIMIT_NOFILE, 64)
