@@ -34,7 +34,9 @@ DeviceMemory::DeviceMemory(std::span<const BackendSpec> specs) {
   };
   for (std::uint32_t i = 0; i < books_.size(); ++i) {
     for (std::uint32_t k = 0; k < books_.size(); ++k) {
-      if (i != k && share(books_[i], books_[k])) books_[i].neighbours.push_back(k);
+      if (i == k || !share(books_[i], books_[k])) continue;
+      books_[i].neighbours.push_back(k);
+      any_shared_ = true;
     }
   }
 }

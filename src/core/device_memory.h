@@ -50,6 +50,7 @@ class DeviceMemory {
   bool has_room(BackendId backend, std::uint64_t need) const;
   std::vector<ModelName> idle_models(BackendId backend) const;
   std::uint32_t users(BackendId backend) const;
+  bool any_shared() const { return any_shared_; }     // of all devices, by instances
 
  private:
   // A model that was granted. Once /api/ps has listed it, what /api/ps says holds. Before that it
@@ -82,3 +83,4 @@ class DeviceMemory {
 };
 
 }  // namespace drover::core
+  bool any_shared_ = false;

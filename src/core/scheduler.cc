@@ -172,6 +172,11 @@ void Scheduler::State::on(const LeaseSettled& settled) {
   const bool answered =
       served || settled.result == AttemptResult::kBusy || settled.result == AttemptResult::kNoModel;
   instance.hang.ended(settled.lease, answered, settled.usage, now);
+  // Where nothing more was taken, of whatever model, something may be taken now.
+  const bool was_shut = instance.in_flight + 1 >= instance.spec.max_in_flight ||
+                        instance.health.state() == HealthState::kProbation;
+  room_changed |= was_shut;
+  if (brain && was_shut) brain->all_changed = true;
   told_of_end(lease, settled);
   change_health(instance, [&] { judge(instance, lease, settled); });
   if (served) fell_back(instance, instance.fallback.answered(lease.held_as(), settled.usage, now));

@@ -191,7 +191,7 @@ void Scheduler::State::serve_line(ModelIndex model) {
     const bool above = brain->shares.above_share(next->request.ask.tenant);
     Pick pick = picker.pick(instances, next->request, room, now, {&brain->forecasts, model, above});
     if (pick.waits) {
-      if (above && who == WaitQueue::Line::Who::kAll) {
+      if (above && who == WaitQueue::Line::Who::kAll && next->request.tried.empty()) {
         who = WaitQueue::Line::Who::kWithinShare;  // a slot may be kept for these
         passed_over = 0;
         continue;

@@ -51,6 +51,8 @@ Sizes Scheduler::State::sizes(const RequestArrived& request, const Explanation& 
 void Scheduler::State::reconsider_waiting() {
   if (!room_changed) return;
   room_changed = false;
+  // Memory of shared devices is in the way of those who wait for a slot, too.
+  if (brain && room.memory().any_shared()) brain->all_changed = true;
   for (Room::Waiting& waiting : room.take_all()) {
     const Prices prices = prices_for(waiting.request);
     Pick pick = picker.pick(instances, waiting.request, room, now, prices);
