@@ -87,4 +87,10 @@ bool FairShares::above_share(TenantId id) const {
   return found->second.running * by_had_.size() > running_;
 }
 
+bool FairShares::leaves_last_slot(TenantId id) const {
+  if (!above_share(id)) return false;
+  const auto least = by_had_.begin();
+  return least->second != id || least->first >= std::next(least)->first;
+}
+
 }  // namespace drover::core

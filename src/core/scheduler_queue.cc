@@ -21,7 +21,7 @@ Prices Scheduler::State::prices_for(const RequestArrived& request) {
   if (!brain) return {};
   const auto model = brain->forecasts.model_of(instances, request.ask.model);
   if (!model) return {};
-  return {&brain->forecasts, *model, brain->shares.above_share(request.ask.tenant)};
+  return {&brain->forecasts, *model, brain->shares.leaves_last_slot(request.ask.tenant)};
 }
 
 Surroundings Scheduler::State::fleet_for_placer() {
@@ -188,7 +188,7 @@ void Scheduler::State::serve_line(ModelIndex model) {
     const WaitQueue::Waiting* next =
         line->next(brain->shares, who, static_cast<std::size_t>(passed_over));
     if (next == nullptr) return;
-    const bool above = brain->shares.above_share(next->request.ask.tenant);
+    const bool above = brain->shares.leaves_last_slot(next->request.ask.tenant);
     Pick pick = picker.pick(instances, next->request, room, now, {&brain->forecasts, model, above});
     if (pick.waits) {
       if (above && who == WaitQueue::Line::Who::kAll && next->request.tried.empty()) {

@@ -21,7 +21,7 @@ const WaitQueue::Waiting* WaitQueue::Line::next(const FairShares& shares, Who wh
       each = order_.begin();  // nothing before it has changed: the few there are looked at again
       continue;
     }
-    if (who == Who::kWithinShare && shares.above_share(each->second)) {
+    if (who == Who::kWithinShare && shares.leaves_last_slot(each->second)) {
       ++each;
       continue;
     }
