@@ -63,6 +63,8 @@ std::string state_dir(const config::Config& config, const config::Environment& e
 
 std::string log_dir(const std::string& state_dir) { return state_dir + "/logs"; }
 
+std::string store_dir(const std::string& state_dir) { return state_dir + "/store"; }
+
 Result<void> make_directory(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);

@@ -24,6 +24,9 @@ std::string state_dir(const config::Config& config, const config::Environment& e
 // Its directory of logs; the file of an instance is NAME.log.
 std::string log_dir(const std::string& state_dir);
 
+// Its directory of what outlives a restart.
+std::string store_dir(const std::string& state_dir);
+
 // Makes the directory and those above it. Errors: kSystem with path and reason.
 Result<void> make_directory(const std::string& path);
 

@@ -12,15 +12,18 @@
 #include "app/cli.h"
 #include "app/keeper_session.h"
 #include "app/log_sink.h"
+#include "app/places.h"
 #include "app/sandbox.h"
 #include "app/server.h"
 #include "config/address.h"
+#include "config/discover.h"
 #include "config/overlay.h"
 #include "keeper/gateway_process.h"
 #include "net/descriptor_limit.h"
 #include "net/sd_notify.h"
 #include "net/signals.h"
 #include "net/socket_activation.h"
+#include "store/folder.h"
 
 namespace drover::app {
 namespace {
@@ -113,7 +116,13 @@ int serve(Start start, std::vector<int> listeners, int link, const Surroundings&
   const config::Config config = complete_config(start.welcome);
   net::block_signals(kEndingSignals);
   // Before the log has its thread: what is given up is given up thread by thread.
-  const std::string sandbox = enter_sandbox(config.limits.spill_dir);
+  std::vector<std::string> writable = {config.limits.spill_dir};
+  std::optional<Result<store::Folder>> notes;
+  if (config.policy == config::Policy::kExpectedCompletion) {  // the others learn nothing
+    writable.push_back(store_dir(state_dir(config, config::process_environment())));
+    notes = store::Folder::open(writable.back());
+  }
+  const std::string sandbox = enter_sandbox(writable);
   LogSink log({.least = config.log.level, .format = line_format(config.log.format)});
   check_descriptors(config, log);
   Result<Sockets> sockets = Sockets::adopt(std::move(listeners), loop_count(config));
@@ -127,6 +136,7 @@ int serve(Start start, std::vector<int> listeners, int link, const Surroundings&
     say("drover gateway: " + server.error().message);
     return cli::kFailed;
   }
+  if (notes) (*server)->keep_notes(std::move(*notes));
   KeeperSession keeper(**server, log, start.welcome.supervised, around.keeper_path);
   if (!keeper.start(link, std::move(start.rest))) return cli::kFailed;
   announce(**server, around.notifier);

@@ -106,14 +106,17 @@ bool drop_capabilities() {
 
 enum class Files : std::uint8_t { kConfined, kNoLandlock, kRefused };
 
-Files confine_files(const std::string& spill_dir) {
+Files confine_files(const std::vector<std::string>& writable) {
   landlock_ruleset_attr handled{};
   handled.handled_access_fs = kAll;
   const int ruleset =
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0));
   if (ruleset < 0) return Files::kNoLandlock;
   // Names and resolvers, the time zone, what the allocator and the C library look up about memory.
-  bool fine = allow(ruleset, spill_dir.c_str(), kRead | kWrite);
+  bool fine = true;
+  for (const std::string& path : writable) {
+    fine = allow(ruleset, path.c_str(), kRead | kWrite) && fine;
+  }
   for (const char* path :
        {"/etc", "/run/systemd/resolve", "/usr/share/zoneinfo", "/dev/urandom", "/proc/self",
         "/proc/meminfo", "/proc/sys/vm", "/sys/devices/system/cpu"}) {
@@ -138,12 +141,12 @@ std::string_view words(Files files) {
 
 }  // namespace
 
-std::string enter_sandbox(const std::string& spill_dir) {
+std::string enter_sandbox(const std::vector<std::string>& writable) {
   if (kSanitized) return "none: built with a sanitizer";
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return "none: no_new_privs was refused";
   std::string state = "no new privileges";
   state += drop_capabilities() ? ", no capabilities" : ", capabilities kept";
-  state += words(confine_files(spill_dir));
+  state += words(confine_files(writable));
   state += forbid_calls() ? ", calls filtered" : ", calls not filtered (no seccomp)";
   return state;
 }

@@ -4,12 +4,13 @@
 // Devices are out of its reach, the GPUs' above all.
 
 #include <string>
+#include <vector>
 
 namespace drover::app {
 
 // Irrevocable, for this thread and those that it starts later; to be called before there are any.
-// `spill_dir` stays writable. Returns what holds from here on, for the log: what a kernel does not
-// offer is named, not silently left out.
-std::string enter_sandbox(const std::string& spill_dir);
+// The `writable` directories stay so. Returns what holds from here on, for the log: what a kernel
+// does not offer is named, not silently left out.
+std::string enter_sandbox(const std::vector<std::string>& writable);
 
 }  // namespace drover::app

@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "app/notebook.h"
 #include "app/translate.h"
 #include "core/drift.h"
 #include "drover_version.h"
@@ -80,6 +81,7 @@ struct Server::State {
   std::unique_ptr<probe::Probe> probe;
   std::unique_ptr<jobs::Jobs> jobs;
   std::unique_ptr<gateway::Admin> admin;
+  std::unique_ptr<Notebook> notes;
   std::vector<std::unique_ptr<net::LoopThread>> threads;
   std::function<void()> serving;
   std::size_t drained = 0;
@@ -159,6 +161,7 @@ void Server::State::wire() {
   views.metrics = [this] {
     Counter& dropped = engine->metrics().log_lines_dropped;
     dropped.add(log.dropped() - dropped.value());
+    engine->metrics().notes_age_seconds.set(notes ? notes->age_seconds() : -1);
     return exporter::metrics_text(*engine->view_now(), engine->metrics(), kVersion);
   };
   views.status = [this] {
@@ -196,6 +199,7 @@ Server::State::~State() {
   jobs.reset();
   probe.reset();
   for (IoLoop& each : io) each.resolver.reset();
+  notes.reset();
   engine.reset();
   signals.reset();
   admin_listener.reset();
@@ -250,6 +254,11 @@ void Server::drain() {
 }
 
 void Server::on_serving(std::function<void()> serving) { state_->serving = std::move(serving); }
+
+void Server::keep_notes(Result<store::Folder> store) {
+  state_->notes = std::make_unique<Notebook>(*state_->engine, std::move(store), state_->log);
+  state_->notes->read();
+}
 
 void Server::abort() {
   state_->forced = true;
@@ -347,12 +356,14 @@ Server::Ended Server::run() {
   s.home().spawn(s.open_doors());
   s.home().spawn(s.greet());
   s.home().spawn(s.watch_drift());
+  if (s.notes) s.notes->start();
   for (std::size_t i = 1; i < s.io.size(); ++i) {
     s.threads.push_back(
         std::make_unique<net::LoopThread>(*s.io[i].loop, fmt::format("drover-io-{}", i)));
   }
   s.home().run();
   s.threads.clear();
+  if (s.notes) s.notes->write_at_the_end();
   return s.forced ? Ended::kForced : Ended::kDrained;
 }
 

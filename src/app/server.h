@@ -17,6 +17,7 @@
 #include "engine/engine.h"
 #include "keeper/messages.h"
 #include "net/epoll_loop.h"
+#include "store/folder.h"
 
 namespace drover::app {
 
@@ -41,6 +42,9 @@ class Server {
   void abort();
   // Drains and ends, as a first signal does. Home loop.
   void drain();
+  // What the fleet shows is kept there, and what it showed before is known from the first request
+  // on. Before run().
+  void keep_notes(Result<store::Folder> store);
   // Called on the home loop once clients are taken. Before run().
   void on_serving(std::function<void()> serving);
 

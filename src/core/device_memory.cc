@@ -73,6 +73,13 @@ void DeviceMemory::looked(BackendId backend, const Residency& residency) {
   }
 }
 
+void DeviceMemory::remember(BackendId backend, const ModelName& model, std::uint64_t bytes) {
+  Books& books = of(backend);
+  if (bytes == 0 || books.learned.size() >= kMaxLearned) return;
+  books.learned[model] = bytes;
+  remember_largest(model);
+}
+
 void DeviceMemory::remember_largest(const ModelName& model) {
   std::uint64_t largest = 0;
   for (const Books& books : books_) {

@@ -32,6 +32,9 @@ class DeviceMemory {
   void looked(BackendId backend, const Residency& residency);
   void emptied(BackendId backend);  // its process is gone, and its memory with it
 
+  // What was seen in another life.
+  void remember(BackendId backend, const ModelName& model, std::uint64_t bytes);
+
   // --- what is granted; the model under the name that /api/ps uses, where it is loaded ---
   void granted(BackendId backend, const ModelName& model, std::uint64_t need);
   // True: nobody uses that model there any more.
@@ -42,7 +45,12 @@ class DeviceMemory {
   std::uint64_t need(BackendId backend, const ModelName& model, std::uint64_t file_bytes) const;
   // Of all its devices together; absent: not known.
   std::optional<std::uint64_t> capacity(BackendId backend) const { return of(backend).capacity; }
+  // Whole sizes of models when they were loaded there last.
+  const std::map<ModelName, std::uint64_t>& sizes(BackendId backend) const {
+    return of(backend).learned;
+  }
   bool shares(BackendId one, BackendId other) const;  // a device; false for the same instance
+  bool any_shared() const { return any_shared_; }     // of all devices, by instances
   // Loaded there, or being loaded.
   bool holds(BackendId backend, const ModelName& model) const;
   std::uint64_t held(BackendId backend) const;
@@ -50,7 +58,6 @@ class DeviceMemory {
   bool has_room(BackendId backend, std::uint64_t need) const;
   std::vector<ModelName> idle_models(BackendId backend) const;
   std::uint32_t users(BackendId backend) const;
-  bool any_shared() const { return any_shared_; }     // of all devices, by instances
 
  private:
   // A model that was granted. Once /api/ps has listed it, what /api/ps says holds. Before that it
@@ -76,6 +83,7 @@ class DeviceMemory {
   std::uint64_t share(BackendId backend, std::uint64_t bytes, std::uint64_t device_total) const;
 
   std::vector<Books> books_;  // by BackendId
+  bool any_shared_ = false;
   void remember_largest(const ModelName& model);
 
   std::map<ModelName, std::uint64_t> largest_;   // of what all instances learned of a model
@@ -83,4 +91,3 @@ class DeviceMemory {
 };
 
 }  // namespace drover::core
-  bool any_shared_ = false;

@@ -35,25 +35,31 @@ double clipped(double value, double around) {
 
 // --- Line ---
 
+Line::Line(const LearnedLine& sums) {
+  // Cauchy and Schwarz, with some room for rounding; else a slope may be anything.
+  if (sums.n > 0 && sums.n * sums.xx >= sums.x * sums.x * (1 - 1e-9)) sums_ = sums;
+}
+
 void Line::learn(double x, double y) {
-  n_ = n_ * kFading + 1;
-  x_ = x_ * kFading + x;
-  xx_ = xx_ * kFading + x * x;
-  y_ = y_ * kFading + y;
-  xy_ = xy_ * kFading + x * y;
+  sums_.n = sums_.n * kFading + 1;
+  sums_.x = sums_.x * kFading + x;
+  sums_.xx = sums_.xx * kFading + x * x;
+  sums_.y = sums_.y * kFading + y;
+  sums_.xy = sums_.xy * kFading + x * y;
 }
 
 Line::Shape Line::shape(const Shape& prior, double strength) const {
-  if (n_ == 0) return prior;
-  const double a = n_ + strength;
-  const double d = xx_ + 4 * strength;
-  const double u = y_ + strength * prior.base;
-  const double v = xy_ + 4 * strength * prior.slope;
-  const double determinant = a * d - x_ * x_;  // positive: n * xx >= x * x, and the prior on top
-  Shape shape{(u * d - v * x_) / determinant, (a * v - x_ * u) / determinant};
+  if (sums_.n == 0) return prior;
+  const double a = sums_.n + strength;
+  const double d = sums_.xx + 4 * strength;
+  const double u = sums_.y + strength * prior.base;
+  const double v = sums_.xy + 4 * strength * prior.slope;
+  // Positive: n * xx >= x * x, and the prior on top.
+  const double determinant = a * d - sums_.x * sums_.x;
+  Shape shape{(u * d - v * sums_.x) / determinant, (a * v - sums_.x * u) / determinant};
   // Noise can tilt a line so far that one end is negative; nothing takes less than no time.
   shape.slope = std::max(shape.slope, 0.0);
-  shape.base = std::max((u - shape.slope * x_) / a, 0.05 * prior.base);
+  shape.base = std::max((u - shape.slope * sums_.x) / a, 0.05 * prior.base);
   return shape;
 }
 
@@ -79,9 +85,9 @@ void Lengths::learn(double tokens) {
   constexpr auto kLengths = steps<kBins>();
   std::size_t bin = 0;
   while (bin + 1 < kBins && kLengths[bin] * kLengths[bin + 1] < tokens * tokens) ++bin;
-  for (float& each : counts_) each *= static_cast<float>(kFading);
-  counts_[bin] += 1;
-  samples_ = samples_ * kFading + 1;
+  for (float& each : known_.counts) each *= static_cast<float>(kFading);
+  known_.counts[bin] += 1;
+  known_.samples = known_.samples * kFading + 1;
 }
 
 Lengths Lengths::usual() {
@@ -95,13 +101,13 @@ double Lengths::mean(const Lengths& prior) const { return remaining(prior, 0); }
 double Lengths::remaining(const Lengths& prior, double so_far) const {
   constexpr double kPriorSamples = 3;
   constexpr auto kLengths = steps<kBins>();
-  const double scale = prior.samples_ > 0 ? kPriorSamples / prior.samples_ : 0;
+  const double scale = prior.known_.samples > 0 ? kPriorSamples / prior.known_.samples : 0;
   double weight = 0;
   double sum = 0;
   for (std::size_t bin = 0; bin < kBins; ++bin) {
     const double length = kLengths[bin];
     if (length <= so_far) continue;
-    const double count = counts_[bin] + scale * prior.counts_[bin];
+    const double count = known_.counts[bin] + scale * prior.known_.counts[bin];
     weight += count;
     sum += count * (length - so_far);
   }
@@ -235,6 +241,68 @@ void Estimates::learn_slots(Known& known, const Pair& pair, const Sample& sample
     if (++known.full_streak < known.streak_to_raise) return;
     known.full_streak = 0;
     known.slots = believed + 1;
+  }
+}
+
+// --- a notebook ---
+
+void Estimates::write_down(Learned& to, const std::vector<std::string>& instances) const {
+  to.speed = fleet_.written();
+  to.loads = fleet_loads_.sums();
+  to.lengths = fleet_lengths_.counts();
+  for (std::size_t i = 0; i < instances.size(); ++i) {
+    to.instances.push_back({instances[i], instances_[i].written(), loads_[i].sums()});
+  }
+}
+
+bool Estimates::write_down(LearnedModel& to, ModelIndex model,
+                           const std::vector<std::string>& instances) const {
+  const ModelData& data = models_[model];
+  to.bytes_per_token = data.bytes_per_token;
+  to.speed = data.speed.written();
+  to.lengths = data.lengths.counts();
+  bool any = to.lengths.samples > 0;
+  for (std::size_t i = 0; i < data.at.size(); ++i) {
+    const Known& known = data.at[i];
+    if (known.prefill.samples() + known.step.samples() == 0 && known.slots == 0) continue;
+    to.at.push_back({instances[i], known.prefill.sums(), known.step.sums(), known.slots,
+                     known.streak_to_raise});
+    any = true;
+  }
+  return any;
+}
+
+void Estimates::remember(const Learned& from, const std::vector<std::string>& instances) {
+  fleet_.remember(from.speed);
+  fleet_loads_ = Line(from.loads);
+  if (from.lengths.samples > 0) fleet_lengths_ = Lengths(from.lengths);
+  for (const LearnedInstance& each : from.instances) {
+    const auto found = std::ranges::find(instances, each.instance);
+    if (found == instances.end()) continue;
+    const auto place = static_cast<std::size_t>(found - instances.begin());
+    instances_[place].remember(each.speed);
+    loads_[place] = Line(each.loads);
+  }
+}
+
+void Estimates::remember(const LearnedModel& from, ModelIndex model,
+                         const std::vector<std::string>& instances) {
+  ModelData& data = models_[model];
+  if (from.bytes_per_token > 0) data.bytes_per_token = from.bytes_per_token;
+  data.speed.remember(from.speed);
+  data.lengths = Lengths(from.lengths);
+  if (from.lengths.samples > 0) data.mean_output = data.lengths.mean(fleet_lengths_);
+  for (const LearnedPair& each : from.at) {
+    const auto found = std::ranges::find(instances, each.instance);
+    if (found == instances.end()) continue;
+    const auto place = static_cast<std::size_t>(found - instances.begin());
+    Known& known = data.at[place];
+    known.prefill = Line(each.prefill);
+    known.step = Line(each.step);
+    known.slots = std::min(each.slots, slots_[place].most);
+    if (each.streak_to_raise > 0) {
+      known.streak_to_raise = std::min(each.streak_to_raise, kMostStreak);
+    }
   }
 }
 

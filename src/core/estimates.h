@@ -19,10 +19,12 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "core/learned.h"
 #include "core/model_table.h"
 
 namespace drover::core {
@@ -40,29 +42,35 @@ class Line {
     double slope = 0;
     double at(double x) const { return base + slope * x; }
   };
+  Line() = default;
+  // Sums that no samples can have are taken as none.
+  explicit Line(const LearnedLine& sums);
+  const LearnedLine& sums() const { return sums_; }
   void learn(double x, double y);
   // The prior counts as `strength` samples for the base and as many at x = 2 for the slope.
   Shape shape(const Shape& prior, double strength) const;
-  double samples() const { return n_; }
+  double samples() const { return sums_.n; }
 
  private:
-  double n_ = 0, x_ = 0, xx_ = 0, y_ = 0, xy_ = 0;  // sums, fading
+  LearnedLine sums_;
 };
 
 // How many tokens answers have: counts over lengths whose steps grow by half.
 class Lengths {
  public:
+  Lengths() = default;
+  explicit Lengths(const LearnedLengths& counts) : known_(counts) {}
+  const LearnedLengths& counts() const { return known_; }
   void learn(double tokens);
-  double samples() const { return samples_; }
+  double samples() const { return known_.samples; }
   double mean(const Lengths& prior) const;
   // Expected tokens still to come of an answer that has `so_far` and has not ended.
   double remaining(const Lengths& prior, double so_far) const;
   static Lengths usual();  // of a fleet that has shown nothing
 
  private:
-  static constexpr std::size_t kBins = 20;
-  std::array<float, kBins> counts_{};
-  double samples_ = 0;
+  static constexpr std::size_t kBins = std::tuple_size_v<decltype(LearnedLengths::counts)>;
+  LearnedLengths known_;
 };
 
 // What one served request showed. Seconds; zero means "not said".
@@ -98,6 +106,16 @@ class Estimates {
   // A load that nothing else was in the way of, by its whole time.
   void learn_load(Pair pair, double seconds);
 
+  // --- for a notebook; instances by their learned_name(), in the order of BackendIds ---
+  void write_down(Learned& to, const std::vector<std::string>& instances) const;
+  // False: nothing was learned about the model.
+  bool write_down(LearnedModel& to, ModelIndex model,
+                  const std::vector<std::string>& instances) const;
+  // The opposite. Who is not in `instances` is left out. Before anything is learned.
+  void remember(const Learned& from, const std::vector<std::string>& instances);
+  void remember(const LearnedModel& from, ModelIndex model,
+                const std::vector<std::string>& instances);
+
   double prompt_tokens(ModelIndex model, std::uint64_t bytes) const;
   double output_tokens(ModelIndex model) const;
   double remaining_tokens(ModelIndex model, double so_far) const;
@@ -109,15 +127,15 @@ class Estimates {
 
  private:
   // How many times the constant something is; towards 1 while there are few samples.
-  struct Factor {
-    double mean = 1;
-    double samples = 0;
+  struct Factor : LearnedFactor {
     void learn(double ratio);
     double value(double prior) const { return (prior + mean * samples) / (1 + samples); }
   };
   struct Speed {  // beside the constants
     Factor prefill;
     Factor step;
+    LearnedSpeed written() const { return {prefill, step}; }
+    void remember(const LearnedSpeed& from) { prefill = {from.prefill}, step = {from.step}; }
   };
   struct Known {  // a pair
     Line prefill;

@@ -56,6 +56,27 @@ std::optional<ModelIndex> Forecasts::model_of(std::span<const Instance> instance
   return std::nullopt;
 }
 
+void Forecasts::write_down(Learned& to, const std::vector<std::string>& instances) const {
+  estimates_.write_down(to, instances);
+  for (ModelIndex model = 0; model < models(); ++model) {
+    LearnedModel row;
+    row.key = models_.key(model);
+    row.name = models_.name(model).text();
+    row.prompt_tokens = demand_[model].prompt_tokens;
+    if (estimates_.write_down(row, model, instances)) to.models.push_back(std::move(row));
+  }
+}
+
+void Forecasts::remember(const Learned& from, const std::vector<std::string>& instances) {
+  estimates_.remember(from, instances);
+  for (const LearnedModel& row : from.models) {
+    if (models() >= ModelTable::kMaxModels) return;
+    const ModelIndex model = number(row.key, ModelName::canonical(row.name));
+    if (row.prompt_tokens > 0) demand_[model].prompt_tokens = row.prompt_tokens;
+    estimates_.remember(row, model, instances);
+  }
+}
+
 // --- what happens ---
 
 void Forecasts::arrived(ModelIndex model, Instant now) {

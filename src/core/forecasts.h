@@ -44,6 +44,10 @@ class Forecasts {
   void hold(ModelIndex model) { models_.hold(model); }
   void release(ModelIndex model) { models_.release(model); }
 
+  // What was learned, and what was learned in another life; instances as in Estimates.
+  void write_down(Learned& to, const std::vector<std::string>& instances) const;
+  void remember(const Learned& from, const std::vector<std::string>& instances);
+
   // --- what happens ---
   void arrived(ModelIndex model, Instant now);
   // `first_s`: predicted until its first token; 0: nothing was.

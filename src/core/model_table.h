@@ -27,6 +27,7 @@ class ModelTable {
   // `key`: the digest where it is known, else the name. `name` is what loads and unloads say.
   Entry of(const std::string& key, const ModelName& name);
   const ModelName& name(ModelIndex index) const { return rows_[index].name; }
+  const std::string& key(ModelIndex index) const { return rows_[index].key; }
   std::size_t size() const { return rows_.size(); }
 
   // A held model keeps its number. Precondition of release(): a hold() of it.

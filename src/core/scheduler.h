@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/events.h"
 #include "core/fleet.h"
+#include "core/learned.h"
 #include "core/settings.h"
 
 namespace drover::core {
@@ -30,6 +32,11 @@ class Scheduler {
   FleetView view() const;
   // Changes whenever view() may have changed.
   std::uint64_t generation() const;
+  // What was learned so far; none where the policy learns nothing. And what was learned in another
+  // life: before the first event.
+  std::optional<Learned> learned() const;
+  void remember(const Learned& learned);
+
 
  private:
   struct State;

@@ -258,4 +258,41 @@ Instant Scheduler::State::next_queue_change() const {
   return next;
 }
 
+// --- a notebook ---
+
+namespace {
+
+std::vector<std::string> learned_names(const std::vector<Instance>& instances) {
+  std::vector<std::string> names;
+  for (const Instance& instance : instances) names.push_back(learned_name(instance.spec));
+  return names;
+}
+
+}  // namespace
+
+std::optional<Learned> Scheduler::learned() const {
+  if (!state_->brain) return std::nullopt;
+  Learned learned;
+  const std::vector<std::string> names = learned_names(state_->instances);
+  state_->brain->forecasts.write_down(learned, names);
+  for (const Instance& instance : state_->instances) {
+    for (const auto& [model, bytes] : state_->room.memory().sizes(instance.spec.id)) {
+      learned.sizes.push_back({names[instance.spec.id.value], model.text(), bytes});
+    }
+  }
+  return learned;
+}
+
+void Scheduler::remember(const Learned& learned) {
+  if (!state_->brain) return;
+  const std::vector<std::string> names = learned_names(state_->instances);
+  state_->brain->forecasts.remember(learned, names);
+  for (const LearnedSize& each : learned.sizes) {
+    const auto found = std::ranges::find(names, each.instance);
+    if (found == names.end()) continue;
+    const auto place = static_cast<std::uint32_t>(found - names.begin());
+    state_->room.memory().remember(BackendId{place}, ModelName::canonical(each.model), each.bytes);
+  }
+}
+
 }  // namespace drover::core

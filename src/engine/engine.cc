@@ -23,6 +23,9 @@ std::shared_ptr<const core::FleetView> Engine::view_now() {
   return view();
 }
 
+std::optional<core::Learned> Engine::learned() const { return state_->scheduler.learned(); }
+void Engine::remember(const core::Learned& learned) { state_->scheduler.remember(learned); }
+
 RequestId Engine::next_request_id() {
   return {state_->last_request.fetch_add(1, std::memory_order_relaxed) + 1};
 }

@@ -140,6 +140,10 @@ class Engine {
   void load_done(core::LoadDone done);
 
   // --- home loop only, or before it runs ---
+  // What was learned so far (none: the policy learns nothing), and what was learned before this
+  // process began; that before anything is observed.
+  std::optional<core::Learned> learned() const;
+  void remember(const core::Learned& learned);
   // A snapshot of this moment.
   std::shared_ptr<const core::FleetView> view_now();
   // `refresh` is called when every catalogue shall be asked for at once; whoever sets it answers

@@ -125,6 +125,9 @@ class Metrics {
   Gauge requests_active;
   Gauge jobs_active;  // changes of models, waiting ones included
   Counter log_lines_dropped;
+  Counter notes_written;    // of what was learned, for the next start
+  Counter notes_failed;     // writes of these
+  Gauge notes_age_seconds;  // of the newest, when it was last asked for; none written: -1
 
  private:
   std::string_view label_of(const RequestRecord& record);

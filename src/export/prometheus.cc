@@ -353,3 +353,11 @@ std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& me
 }
 
 }  // namespace drover::exporter
+  out.single("notes_written_total", "counter", "Times that what was learned was written down.",
+             metrics.notes_written.value());
+  out.single("notes_failed_total", "counter", "Times that this could not be done.",
+             metrics.notes_failed.value());
+  if (metrics.notes_age_seconds.value() >= 0) {
+    out.single("notes_age_seconds", "gauge", "Since what was learned was last written down.",
+               metrics.notes_age_seconds.value());
+  }
