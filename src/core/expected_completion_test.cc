@@ -111,6 +111,23 @@ TEST(ExpectedCompletion, NoMoreRequestsThanSlotsAndTheNextInTurnWhenOneIsFree) {
   EXPECT_TRUE(hall.outcome(second).waits());
 }
 
+TEST(ExpectedCompletion, TheViewSaysWhoWaitsForWhatAndForHowLong) {
+  Hall hall(1);
+  hall.shows(0, {"a"});
+  for (int i = 0; i < 4; ++i) hall.ask("a");
+  EXPECT_TRUE(hall.fleet().lines.empty());
+  hall.ask("a");
+  const std::vector<LineView> one = hall.fleet().lines;
+  ASSERT_EQ(one.size(), 1U);
+  EXPECT_EQ(one[0].model, named("a"));
+  EXPECT_EQ(one[0].waiting, 1U);
+  EXPECT_GT(one[0].expected_wait, 0s);
+  for (int i = 0; i < 9; ++i) hall.ask("a");
+  const std::vector<LineView> ten = hall.fleet().lines;
+  EXPECT_EQ(ten[0].waiting, 10U);
+  EXPECT_GT(ten[0].expected_wait, 3 * one[0].expected_wait);
+}
+
 TEST(ExpectedCompletion, WhoLeavesTheLineLeavesNothing) {
   Hall hall(1);
   hall.shows(0, {"a"});

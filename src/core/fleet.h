@@ -75,6 +75,14 @@ struct BackendView {
   bool restarting = false;                 // from the request until the new process answers
 };
 
+// Requests that wait for one model, and how long one more would, as predicted.
+struct LineView {
+  static constexpr std::size_t kMostShown = 64;
+  ModelName model;
+  std::uint64_t waiting = 0;
+  Duration expected_wait{};
+};
+
 struct FleetView {
   std::vector<BackendView> backends;      // in configured order
   std::shared_ptr<const GpuReport> gpus;  // null: nobody reads them
@@ -82,6 +90,7 @@ struct FleetView {
   // With expected_completion: requests that wait for a slot, and how good its predictions are.
   std::uint64_t queued = 0;
   std::uint64_t queued_bytes = 0;  // of their bodies
+  std::vector<LineView> lines;     // LineView::kMostShown at most
   std::uint64_t tenants = 0;       // active ones: see fair_shares.h
   std::uint64_t predictions = 0;   // first tokens that came where the model was loaded
   double prediction_error = 0;     // |predicted - actual| / actual, mean of the last ones

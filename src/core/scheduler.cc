@@ -376,6 +376,11 @@ FleetView Scheduler::view() const {
   if (state_->brain) {
     view.queued = state_->brain->queue.size();
     view.queued_bytes = state_->brain->queue.bytes();
+    for (const auto& [model, line] : state_->brain->queue.lines()) {
+      if (view.lines.size() == LineView::kMostShown) break;
+      view.lines.push_back({state_->brain->forecasts.name(model), line.size(),
+                            state_->expected_wait(model, line.size())});
+    }
     view.tenants = state_->brain->shares.active();
     view.predictions = state_->brain->forecasts.error().samples;
     view.prediction_error = state_->brain->forecasts.error().mean;

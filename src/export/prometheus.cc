@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <initializer_list>
 #include <optional>
@@ -237,6 +238,11 @@ void write_queue(Writer& out, const core::FleetView& fleet) {
   out.single("queue_requests", "gauge", "Requests that wait for a free slot.", fleet.queued);
   out.single("queue_bytes", "gauge", "Bodies of the requests that wait for a free slot.",
              fleet.queued_bytes);
+  Duration longest{};
+  for (const core::LineView& line : fleet.lines) longest = std::max(longest, line.expected_wait);
+  out.single("queue_expected_wait_seconds", "gauge",
+             "What one more request for the model with the longest wait would wait, as predicted.",
+             to_seconds(longest));
   out.single("tenants_active", "gauge", "Tenants with requests in the last half minute.",
              fleet.tenants);
   out.single("predictions_total", "counter", "First tokens that were predicted and came.",
@@ -348,11 +354,6 @@ std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& me
              metrics.connections_evicted.value());
   out.single("log_lines_dropped_total", "counter", "Log lines lost to a slow log.",
              metrics.log_lines_dropped.value());
-  write_care(out, metrics);
-  return out.take();
-}
-
-}  // namespace drover::exporter
   out.single("notes_written_total", "counter", "Times that what was learned was written down.",
              metrics.notes_written.value());
   out.single("notes_failed_total", "counter", "Times that this could not be done.",
@@ -361,3 +362,8 @@ std::string metrics_text(const core::FleetView& fleet, const engine::Metrics& me
     out.single("notes_age_seconds", "gauge", "Since what was learned was last written down.",
                metrics.notes_age_seconds.value());
   }
+  write_care(out, metrics);
+  return out.take();
+}
+
+}  // namespace drover::exporter

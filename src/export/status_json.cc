@@ -123,6 +123,15 @@ std::string instance(const core::BackendView& backend, Instant now) {
       process(backend.process));
 }
 
+std::string queue(const core::FleetView& fleet) {
+  const auto line = [](const core::LineView& each) {
+    return fmt::format("{{\"model\":{},\"waiting\":{},\"expected_wait_seconds\":{:.3f}}}",
+                       quote(each.model.text()), each.waiting, to_seconds(each.expected_wait));
+  };
+  return fmt::format("{{\"waiting\":{},\"bytes\":{},\"lines\":{}}}", fleet.queued,
+                     fleet.queued_bytes, array(&fleet.lines, line));
+}
+
 }  // namespace
 
 std::string status_json(const core::FleetView& fleet, const StatusFacts& facts) {
@@ -136,10 +145,10 @@ std::string status_json(const core::FleetView& fleet, const StatusFacts& facts) 
   }
   return fmt::format(
       "{{\"version\":{},\"policy\":{},\"listen\":{}],\"uptime_seconds\":{:.3f},\"instances\":{},"
-      "\"gpus\":{}}}\n",
+      "\"queue\":{},\"gpus\":{}}}\n",
       quote(facts.version), quote(fleet.policy), listen, to_seconds(facts.now - facts.started),
       array(&fleet.backends, [&facts](const auto& each) { return instance(each, facts.now); }),
-      report(fleet.gpus.get(), &fleet));
+      queue(fleet), report(fleet.gpus.get(), &fleet));
 }
 
 std::string gpus_json(const GpuReport& gpus) { return report(&gpus, nullptr) + "\n"; }
