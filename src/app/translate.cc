@@ -93,6 +93,9 @@ gateway::Settings gateway_settings(const config::Config& config) {
   for (const char c : config.fairness.tenant_header.value_or("")) {
     settings.tenant_header += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
+  for (const config::Alias& alias : config.aliases) {
+    settings.aliases.emplace(ModelName::canonical(alias.name), gateway::Alias{alias.models});
+  }
   for (const std::string& network : config.trust) {
     settings.access.trust.push_back(net::Network::parse(network).value());
   }

@@ -142,6 +142,13 @@ struct LogSettings {
   friend bool operator==(const LogSettings&, const LogSettings&) = default;
 };
 
+// A name that stands for the first of these models that can be served.
+struct Alias {
+  std::string name;
+  std::vector<std::string> models;  // never empty
+  friend bool operator==(const Alias&, const Alias&) = default;
+};
+
 struct Config {
   std::vector<HostPort> listen = {{"127.0.0.1", 11434}};
   bool listen_is_default = true;  // nobody named an address: drover may choose another
@@ -153,6 +160,7 @@ struct Config {
   std::optional<std::uint32_t> loops;        // IO loops; nullopt is "auto": one per core, at most 4
   std::vector<std::string> allowed_hosts;    // beyond Ollama's own list
   std::vector<std::string> allowed_origins;  // beyond Ollama's own list
+  std::vector<Alias> aliases;                // names are unique, and no alias stands for another
   std::vector<std::string> trust;  // networks, "172.17.0.0/16": may manage models from outside
   Limits limits;
   Timeouts timeouts;

@@ -54,6 +54,9 @@ std::string type_of(const Key& key) {
     case Kind::kOrigins:
     case Kind::kNetworks:
       return list_of(R"("type": "string")");
+    case Kind::kAliases:
+      return R"("type": ["object", "null"], "additionalProperties": {"oneOf": [)"
+             R"({"type": "string"}, {"type": "array", "items": {"type": "string"}}]})";
     case Kind::kPath:
       return R"("type": "string", "pattern": "^/")";
     case Kind::kAutoPath:

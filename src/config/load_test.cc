@@ -89,6 +89,15 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"trust: [10.0.0.1/8]\n",
              "f:1:9: '10.0.0.1/8' names an address and not a network: bits behind the "
              "first 8 are set; write 10.0.0.1/32 for this address alone\n"},
+        Case{"aliases: {fast: []}\n",
+             "f:1:11: alias 'fast' stands for no model; write fast: [qwen3:4b]\n"},
+        Case{"aliases: {fast: a, Fast:latest: b}\n",
+             "f:1:20: alias 'Fast:latest' is given twice; keep one\n"},
+        Case{"aliases: {fast: quick, quick: a}\n",
+             "f:1:24: alias 'quick' is what alias 'fast' stands for; name a model there\n"},
+        Case{"aliases: [fast]\n",
+             "f:1:10: 'aliases' must be a mapping such as 'fast: [qwen3:4b, llama3.2:3b]', but is "
+             "a list\n"},
         Case{"trust: [home]\n",
              "f:1:9: 'home' is not a network; write an address and the bits that count, "
              "such as 172.17.0.0/16\n"},

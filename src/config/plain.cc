@@ -187,6 +187,15 @@ Result<std::string> read_allowed_host(std::string_view text) {
   return suffix ? "*." + *parsed : *std::move(parsed);
 }
 
+Result<std::string> read_model_name(std::string_view text) {
+  constexpr std::size_t kLongest = 350;  // Ollama's own bound
+  const bool fine =
+      !text.empty() && text.size() <= kLongest &&
+      std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c < 0x7F; });
+  if (fine) return std::string(text);
+  return refuse(fmt::format("{} is not the name of a model, such as qwen3:4b", quote(text)));
+}
+
 Result<std::string> read_network(std::string_view text) {
   const std::size_t slash = text.find('/');
   const std::string address(text.substr(0, slash));

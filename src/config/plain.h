@@ -20,6 +20,8 @@ Result<std::uint32_t> read_count(const Key& key, std::string_view text);
 // One entry of allowed_hosts or allowed_origins, lower-cased.
 Result<std::string> read_allowed_host(std::string_view text);
 Result<std::string> read_allowed_origin(std::string_view text);
+// A model as clients name it.
+Result<std::string> read_model_name(std::string_view text);
 // "172.17.0.0/16", "fd00::/8", or an address alone, which is a network of one.
 Result<std::string> read_network(std::string_view text);
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "base/model_name.h"
 #include "config/address.h"
 #include "config/draft.h"
 #include "config/plain.h"
@@ -121,6 +122,8 @@ class FileReader {
         return read_words(key, value, config_.allowed_hosts, read_allowed_host);
       case Kind::kOrigins:
         return read_words(key, value, config_.allowed_origins, read_allowed_origin);
+      case Kind::kAliases:
+        return read_aliases(key, value);
       case Kind::kNetworks:
         return read_words(key, value, config_.trust, read_network);
       case Kind::kVariables:
@@ -229,6 +232,58 @@ class FileReader {
         out.push_back(*std::move(word));
       } else {
         refuse(item.place, word.error().message);
+      }
+    }
+  }
+
+  // "fast: qwen3:4b", or a list in the order of preference.
+  void read_aliases(const Key& key, const YamlNode& value) {
+    if (value.kind == NodeKind::kNothing) return;
+    if (value.kind != NodeKind::kMapping) {
+      return refuse(value.place, fmt::format("'aliases' must be a mapping such as "
+                                             "'fast: [qwen3:4b, llama3.2:3b]', but is {}",
+                                             describe(value.kind)));
+    }
+    if (value.items.size() > kMaxListItems) {
+      return refuse(value.place, fmt::format("'aliases' has {} entries; at most {} are read",
+                                             value.items.size(), kMaxListItems));
+    }
+    for (std::size_t i = 0; i < value.items.size(); ++i) {
+      read_alias(key, value.keys[i].first, value.keys[i].second, value.items[i]);
+    }
+    for (std::size_t i = 0; i < config_.aliases.size(); ++i) {
+      check_alias(config_.aliases[i], value.keys[i].second);
+    }
+  }
+
+  void read_alias(const Key& key, const std::string& name, Place place, const YamlNode& value) {
+    Alias alias{name, {}};
+    YamlNode list = value;
+    if (value.kind == NodeKind::kScalar) {
+      list.kind = NodeKind::kList;
+      list.items = {value};
+    }
+    if (list.kind == NodeKind::kList) read_words(key, list, alias.models, read_model_name);
+    const Result<std::string> fine = read_model_name(name);
+    if (!fine) refuse(place, fine.error().message);
+    if (alias.models.empty()) {
+      refuse(place,
+             fmt::format("alias {} stands for no model; write {}: [qwen3:4b]", quote(name), name));
+    }
+    config_.aliases.push_back(std::move(alias));
+  }
+
+  void check_alias(const Alias& alias, Place place) {
+    const ModelName name = ModelName::canonical(alias.name);
+    for (const Alias& other : config_.aliases) {
+      const bool same = ModelName::canonical(other.name) == name;
+      if (same && &other < &alias) {
+        refuse(place, fmt::format("alias {} is given twice; keep one", quote(alias.name)));
+      }
+      for (const std::string& model : other.models) {
+        if (ModelName::canonical(model) != name) continue;
+        refuse(place, fmt::format("alias {} is what alias {} stands for; name a model there",
+                                  quote(alias.name), quote(other.name)));
       }
     }
   }

@@ -167,6 +167,10 @@ constexpr std::array kKeys = std::to_array<Key>({
      .kind = Kind::kOrigins,
      .meaning = "Web pages that may call besides Ollama's own list: an origin such as "
                 "https://chat.example.com, scheme://* or *."},
+    {.path = "aliases",
+     .kind = Kind::kAliases,
+     .meaning = "Names of your own for models: each stands for the first of its list that an "
+                "instance can serve."},
     {.path = "trust",
      .kind = Kind::kNetworks,
      .meaning = "Networks such as 172.17.0.0/16 whose clients may also pull, create and delete "

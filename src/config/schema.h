@@ -23,6 +23,7 @@ enum class Kind : std::uint8_t {
   kName,       // a word for people and labels
   kHosts,      // a list of host names, "*.suffix" or "*"
   kOrigins,    // a list of origins, "scheme://*" or "*"
+  kAliases,    // names, each with a model or a list of them
   kNetworks,   // a list of networks, as 172.17.0.0/16
   kPath,       // an absolute path
   kAutoPath,   // an absolute path, or "auto"

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "gateway/aliases.h"
 #include "gateway/blob_upload.h"
 #include "gateway/gateway.h"
 #include "gateway/orders.h"
@@ -39,6 +40,8 @@ jobs::Ending ending_of_look(const std::vector<jobs::Fared>& all) {
 net::Task<void> Gateway::answer_order(Client& client, Link& link, Exchange& exchange) {
   Result<jobs::Order> order = read_order(exchange);
   if (!order) co_return co_await refuse_early(client, link, exchange, std::move(order).error());
+  Result<void> named = resolve_alias(exchange, *port_.engine().view(), settings_);
+  if (!named) co_return co_await refuse_early(client, link, exchange, std::move(named).error());
   exchange.kept.reset();
   const bool streaming = exchange.ask.streaming;
   jobs::Watch watch(jobs_, loop_, *std::move(order));

@@ -85,6 +85,15 @@ std::uint64_t BodyStore::sent_bytes() const {
   return bytes;
 }
 
+void BodyStore::replace(wire::Edit edit) {
+  auto at = edits_.begin();
+  // From the edited place to the stored one: what earlier edits added or took away does not count.
+  for (; at != edits_.end() && at->offset < edit.offset; ++at) {
+    edit.offset = edit.offset + at->length - at->text.size();
+  }
+  edits_.insert(at, std::move(edit));
+}
+
 Result<std::string_view> BodyStore::read(Cursor& cursor, std::span<char> room) const {
   std::uint64_t stop = received_;
   if (cursor.edit < edits_.size()) {

@@ -62,6 +62,9 @@ class BodyStore {
   // Sorted, not overlapping, inside the body.
   void set_edits(std::vector<wire::Edit> edits) { edits_ = std::move(edits); }
 
+  // One more, of a place in the body as read() gives it; not across an edit that is there.
+  void replace(wire::Edit edit);
+
   std::uint64_t received_bytes() const { return received_; }
   std::uint64_t sent_bytes() const;  // with the edits applied: the Content-Length to announce
   bool spilled() const { return file_ >= 0; }

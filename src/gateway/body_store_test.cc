@@ -207,5 +207,26 @@ TEST(BodyStore, AFullDiskRefusesTheBody) {
   EXPECT_EQ(too_much.error().kind, ErrorKind::kUnavailable);
 }
 
+TEST(BodyStore, OneMoreEditGoesByTheBodyAsItIsRead) {
+  const std::string dir = "/tmp";
+  for (const std::size_t spill : {std::size_t{1000}, std::size_t{1}}) {
+    BodyStore store(spill, dir);
+    ASSERT_TRUE(store.append("AAAA:bb,CC:dddd").ok());
+    store.set_edits({{0, 4, "a"}, {8, 2, "cccc"}});  // a:bb,cccc:dddd
+    store.replace({2, 2, "xyz"});
+    store.replace({11, 4, "!"});
+    std::string room(64, '\0');
+    std::string text;
+    BodyStore::Cursor cursor;
+    for (;;) {
+      const std::string piece(*store.read(cursor, room));
+      if (piece.empty()) break;
+      text += piece;
+    }
+    EXPECT_EQ(text, "a:xyz,cccc:!");
+    EXPECT_EQ(store.sent_bytes(), text.size());
+  }
+}
+
 }  // namespace
 }  // namespace drover::gateway

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ids.h"
@@ -58,6 +59,11 @@ struct Instance {
   std::string host_field;  // what its Host check wants to see
 };
 
+// A name of the operator's for the first of these models that can be served.
+struct Alias {
+  std::vector<std::string> models;  // as configured, in the order of preference
+};
+
 struct Settings {
   Limits limits;
   Deadlines deadlines;
@@ -66,6 +72,7 @@ struct Settings {
   std::string tenant_header;
   std::vector<Instance> instances;  // indexed by BackendId
   std::vector<jobs::Store> stores;  // for blobs
+  std::unordered_map<ModelName, Alias> aliases;
 };
 
 }  // namespace drover::gateway

@@ -72,6 +72,18 @@ Result<ModelRequest> read_model_request(std::string_view body) {
   return request;
 }
 
+void ModelValue::feed(std::string_view piece) {
+  Event event = Event::kMore;
+  while ((event = scanner_.next(piece)) != Event::kMore && event != Event::kBad) {
+    if (event == Event::kKey) key_ = scanner_.text();
+    if (event != Event::kString || scanner_.depth() != 1 || scanner_.text().empty()) continue;
+    // The token begins behind its opening quote, and the scanner has read its closing one.
+    const Place found{scanner_.token_offset() - 1, scanner_.offset() - scanner_.token_offset() + 1};
+    if (key_ == "model") model_ = found;
+    if (key_ == "name") name_ = found;
+  }
+}
+
 bool asks_to_unload(std::string_view body) {
   JsonScanner scanner({.report_depth = 2, .max_text = 64});
   std::string key;

@@ -32,6 +32,22 @@ TEST(ModelRequest, ANameIsAShortText) {
   EXPECT_TRUE(read_model_request(R"({"from":null})").ok());
 }
 
+std::string found_in(std::string_view body, std::size_t step) {
+  ModelValue value;
+  for (std::size_t at = 0; at < body.size(); at += step) value.feed(body.substr(at, step));
+  return std::string(body.substr(value.place().offset, value.place().length));
+}
+
+TEST(ModelRequest, TheValueIsFoundHoweverTheBodyIsCut) {
+  for (std::size_t step = 1; step < 40; ++step) {
+    EXPECT_EQ(found_in(R"({"options":{"model":"x"},"model":"fa\u0073t","stream":false})", step),
+              R"("fa\u0073t")");
+    EXPECT_EQ(found_in(R"({"model":"","name":"n"})", step), R"("n")");
+    EXPECT_EQ(found_in(R"({"name":"n","model":"m"})", step), R"("m")");
+    EXPECT_EQ(found_in(R"({"messages":[{"model":"x"}]})", step), "");
+  }
+}
+
 TEST(ModelRequest, UnloadsWithZeroInAnySpellingAndNothingToAnswer) {
   for (std::string_view body :
        {R"({"model":"a","keep_alive":0})", R"({"keep_alive":"0","model":"a"})",
