@@ -96,6 +96,7 @@ gateway::Settings gateway_settings(const config::Config& config) {
   for (const config::Alias& alias : config.aliases) {
     settings.aliases.emplace(ModelName::canonical(alias.name), gateway::Alias{alias.models});
   }
+  settings.list_aliases = config.list_aliases == config::AliasListing::kAlways;
   for (const std::string& network : config.trust) {
     settings.access.trust.push_back(net::Network::parse(network).value());
   }

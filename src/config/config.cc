@@ -51,6 +51,16 @@ std::string_view to_string(Spanning spanning) {
   return "";
 }
 
+std::string_view to_string(AliasListing listing) {
+  switch (listing) {
+    case AliasListing::kNever:
+      return "never";
+    case AliasListing::kAlways:
+      return "always";
+  }
+  return "";
+}
+
 std::string_view to_string(LogLevel level) {
   switch (level) {
     case LogLevel::kDebug:

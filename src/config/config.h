@@ -149,6 +149,10 @@ struct Alias {
   friend bool operator==(const Alias&, const Alias&) = default;
 };
 
+// Do lists of models show aliases?
+enum class AliasListing : std::uint8_t { kNever, kAlways };
+std::string_view to_string(AliasListing listing);  // "never", "always"
+
 struct Config {
   std::vector<HostPort> listen = {{"127.0.0.1", 11434}};
   bool listen_is_default = true;  // nobody named an address: drover may choose another
@@ -161,6 +165,7 @@ struct Config {
   std::vector<std::string> allowed_hosts;    // beyond Ollama's own list
   std::vector<std::string> allowed_origins;  // beyond Ollama's own list
   std::vector<Alias> aliases;                // names are unique, and no alias stands for another
+  AliasListing list_aliases = AliasListing::kNever;
   std::vector<std::string> trust;  // networks, "172.17.0.0/16": may manage models from outside
   Limits limits;
   Timeouts timeouts;

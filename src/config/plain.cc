@@ -130,6 +130,9 @@ struct Setter {
   Result<void> operator()(Spanning& (*slot)(Config&)) const {
     return set_choice(slot(config), key, text, {Spanning::kAuto, Spanning::kNever});
   }
+  Result<void> operator()(AliasListing& (*slot)(Config&)) const {
+    return set_choice(slot(config), key, text, {AliasListing::kNever, AliasListing::kAlways});
+  }
   Result<void> operator()(Policy& (*slot)(Config&)) const {
     return set_choice(slot(config), key, text,
                       {Policy::kRoundRobin, Policy::kLeastLoaded, Policy::kExpectedCompletion});

@@ -171,6 +171,12 @@ constexpr std::array kKeys = std::to_array<Key>({
      .kind = Kind::kAliases,
      .meaning = "Names of your own for models: each stands for the first of its list that an "
                 "instance can serve."},
+    {.path = "list_aliases",
+     .kind = Kind::kChoice,
+     .fallback = "never",
+     .choices = "never|always",
+     .meaning = "Whether lists of models show aliases too, each as the model that serves it now.",
+     .slot = AT(list_aliases)},
     {.path = "trust",
      .kind = Kind::kNetworks,
      .meaning = "Networks such as 172.17.0.0/16 whose clients may also pull, create and delete "

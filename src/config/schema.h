@@ -51,6 +51,7 @@ using Slot = std::variant<std::monostate,                              //
                           Policy& (*)(Config&),                        // kChoice, and the rest
                           Supervise& (*)(Config&),                     //
                           Spanning& (*)(Config&),                      //
+                          AliasListing& (*)(Config&),                  //
                           LogLevel& (*)(Config&),                      //
                           LogFormat& (*)(Config&)>;
 

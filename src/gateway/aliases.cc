@@ -5,16 +5,18 @@
 #include <algorithm>
 
 #include "jobs/stores.h"
+#include "wire/catalogue.h"
 #include "wire/dialect.h"
 #include "wire/model_request.h"
 
 namespace drover::gateway {
 namespace {
 
-bool holds(const core::BackendView& instance, const ModelName& model) {
-  if (!instance.catalogue) return false;
-  return std::any_of(instance.catalogue->begin(), instance.catalogue->end(),
-                     [&](const InstalledModel& each) { return each.name == model; });
+// Null: it does not have it, or is not known.
+const InstalledModel* installed(const core::BackendView& instance, const ModelName& model) {
+  if (!instance.catalogue) return nullptr;
+  const auto found = std::ranges::find(*instance.catalogue, model, &InstalledModel::name);
+  return found == instance.catalogue->end() ? nullptr : &*found;
 }
 
 // Where the model stands in the body as it was received.
@@ -46,11 +48,26 @@ const std::string& chosen_model(const Alias& alias, const core::FleetView& fleet
       const ModelName name = ModelName::canonical(model);
       for (const core::BackendView& instance : fleet.backends) {
         if (answering && !jobs::answers(instance)) continue;
-        if (holds(instance, name)) return model;
+        if (installed(instance, name) != nullptr) return model;
       }
     }
   }
   return alias.models.front();
+}
+
+core::Catalogue listed_aliases(const core::FleetView& fleet, const Settings& settings) {
+  core::Catalogue listed;
+  if (!settings.list_aliases) return listed;
+  for (const auto& [name, alias] : settings.aliases) {
+    const ModelName model = ModelName::canonical(chosen_model(alias, fleet));
+    for (const core::BackendView& instance : fleet.backends) {
+      const InstalledModel* found = installed(instance, model);
+      if (found == nullptr) continue;
+      listed.push_back(wire::renamed(*found, name));
+      break;
+    }
+  }
+  return listed;
 }
 
 Result<void> resolve_alias(Exchange& exchange, const core::FleetView& fleet,

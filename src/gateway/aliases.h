@@ -13,6 +13,10 @@ namespace drover::gateway {
 // that somebody has, else the first.
 const std::string& chosen_model(const Alias& alias, const core::FleetView& fleet);
 
+// The aliases as lists show them, each as the model that serves now; none where they are not to be
+// listed, and none for which nobody has a model.
+core::Catalogue listed_aliases(const core::FleetView& fleet, const Settings& settings);
+
 // Puts the chosen model in place of an alias, in the exchange and in its kept body. Nothing happens
 // to a request for any other model. Errors: kMalformed where an alias can not stand, in a form or
 // as what an order changes; kSystem when the body could not be read back.

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "gateway/aliases.h"
 #include "wire/catalogue.h"
 #include "wire/dialect.h"
 
@@ -51,13 +52,16 @@ Result<FleetAnswer> version_of(const core::FleetView& fleet) {
 
 }  // namespace
 
-Result<FleetAnswer> answer_for_fleet(Treatment treatment, const core::FleetView& fleet) {
+Result<FleetAnswer> answer_for_fleet(Treatment treatment, const core::FleetView& fleet,
+                                     const Settings& settings) {
   if (treatment == Treatment::kAlive) {
     return FleetAnswer{"text/plain; charset=utf-8", "Ollama is running"};
   }
   if (treatment == Treatment::kVersion) return version_of(fleet);
-  const std::vector<const core::Catalogue*> stores = known_catalogues(fleet);
+  std::vector<const core::Catalogue*> stores = known_catalogues(fleet);
   if (stores.empty()) return nothing_known();
+  const core::Catalogue aliases = listed_aliases(fleet, settings);
+  stores.push_back(&aliases);
   switch (treatment) {
     case Treatment::kTags:
       return FleetAnswer{kJson, wire::merge_tags(stores)};

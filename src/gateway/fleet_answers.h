@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "core/fleet.h"
 #include "gateway/routes.h"
+#include "gateway/settings.h"
 
 namespace drover::gateway {
 
@@ -16,7 +17,8 @@ struct FleetAnswer {
 };
 
 // Errors: kUnavailable when nothing is known yet of any instance: an empty list would be a lie that
-// makes clients download models.
-Result<FleetAnswer> answer_for_fleet(Treatment treatment, const core::FleetView& fleet);
+// makes clients download models. Of the settings only aliases matter.
+Result<FleetAnswer> answer_for_fleet(Treatment treatment, const core::FleetView& fleet,
+                                     const Settings& settings);
 
 }  // namespace drover::gateway

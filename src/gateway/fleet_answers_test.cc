@@ -60,14 +60,14 @@ TEST(FleetAnswers, AnUnknownFleetIsUnavailableAndNotEmpty) {
   fleet.backends.push_back(backend("a", HealthState::kUnknown));
   for (const Treatment treatment :
        {Treatment::kVersion, Treatment::kTags, Treatment::kModels, Treatment::kPs}) {
-    const Result<FleetAnswer> answer = answer_for_fleet(treatment, fleet);
+    const Result<FleetAnswer> answer = answer_for_fleet(treatment, fleet, {});
     ASSERT_FALSE(answer.ok());
     EXPECT_EQ(answer.error().kind, ErrorKind::kUnavailable);
   }
 }
 
 TEST(FleetAnswers, DroverIsAliveWithoutAnyInstance) {
-  const Result<FleetAnswer> answer = answer_for_fleet(Treatment::kAlive, {});
+  const Result<FleetAnswer> answer = answer_for_fleet(Treatment::kAlive, {}, {});
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->body, "Ollama is running");
 }
@@ -78,10 +78,10 @@ TEST(FleetAnswers, TagsAndModelsAreTheUnionOfWhatIsKnown) {
                     backend("c", HealthState::kUnknown)};
   fleet.backends[0].catalogue = has({"one", "both"});
   fleet.backends[1].catalogue = has({"two", "both:latest"});
-  const Result<FleetAnswer> tags = answer_for_fleet(Treatment::kTags, fleet);
+  const Result<FleetAnswer> tags = answer_for_fleet(Treatment::kTags, fleet, {});
   ASSERT_TRUE(tags.ok());
   EXPECT_EQ(names_of(tags->body).size(), 3U) << tags->body;
-  const Result<FleetAnswer> models = answer_for_fleet(Treatment::kModels, fleet);
+  const Result<FleetAnswer> models = answer_for_fleet(Treatment::kModels, fleet, {});
   ASSERT_TRUE(models.ok());
   for (std::string_view name : {"one", "two", "both"}) {
     EXPECT_NE(models->body.find("\"id\":\"" + std::string(name)), std::string::npos) << name;
@@ -92,7 +92,7 @@ TEST(FleetAnswers, TheModelsOfADeadInstanceStayListed) {
   core::FleetView fleet;
   fleet.backends = {backend("a", HealthState::kDown)};
   fleet.backends[0].catalogue = has({"one"});
-  const Result<FleetAnswer> tags = answer_for_fleet(Treatment::kTags, fleet);
+  const Result<FleetAnswer> tags = answer_for_fleet(Treatment::kTags, fleet, {});
   ASSERT_TRUE(tags.ok());
   EXPECT_EQ(names_of(tags->body), std::vector<std::string>{"one"});
 }
@@ -101,7 +101,7 @@ TEST(FleetAnswers, AnEmptyStoreIsAnEmptyList) {
   core::FleetView fleet;
   fleet.backends = {backend("a", HealthState::kUp)};
   fleet.backends[0].catalogue = has({});
-  EXPECT_EQ(answer_for_fleet(Treatment::kTags, fleet)->body, R"({"models":[]})");
+  EXPECT_EQ(answer_for_fleet(Treatment::kTags, fleet, {})->body, R"({"models":[]})");
 }
 
 TEST(FleetAnswers, OnlyInstancesThatAnswerHaveModelsLoaded) {
@@ -115,7 +115,7 @@ TEST(FleetAnswers, OnlyInstancesThatAnswerHaveModelsLoaded) {
     fleet.backends = {backend("gpu0", health)};
     fleet.backends[0].catalogue = has({"one"});
     fleet.backends[0].residency = runs("one");
-    const Result<FleetAnswer> ps = answer_for_fleet(Treatment::kPs, fleet);
+    const Result<FleetAnswer> ps = answer_for_fleet(Treatment::kPs, fleet, {});
     ASSERT_TRUE(ps.ok());
     EXPECT_EQ(ps->body.find("\"one\"") != std::string::npos, shown) << ps->body;
     EXPECT_EQ(ps->body.find("gpu0") != std::string::npos, shown) << ps->body;
@@ -128,7 +128,7 @@ TEST(FleetAnswers, TheVersionIsTheLowest) {
                     backend("c", HealthState::kUnknown)};
   fleet.backends[0].version = "0.30.0";
   fleet.backends[1].version = "0.9.1";
-  const Result<FleetAnswer> answer = answer_for_fleet(Treatment::kVersion, fleet);
+  const Result<FleetAnswer> answer = answer_for_fleet(Treatment::kVersion, fleet, {});
   ASSERT_TRUE(answer.ok());
   EXPECT_EQ(answer->body, R"({"version":"0.9.1","drover":true})");
 }

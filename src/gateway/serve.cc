@@ -214,7 +214,7 @@ net::Task<void> Gateway::answer_own(Client& client, Link& link, Exchange& exchan
     co_return;
   }
   const std::shared_ptr<const core::FleetView> fleet = port_.engine().view();
-  Result<FleetAnswer> own = answer_for_fleet(exchange.route->treatment, *fleet);
+  Result<FleetAnswer> own = answer_for_fleet(exchange.route->treatment, *fleet, settings_);
   if (!own) {
     co_return co_await refuse(client, exchange, std::move(own).error(), std::chrono::seconds(1),
                               stall, &link.cancel);

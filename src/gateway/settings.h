@@ -73,6 +73,7 @@ struct Settings {
   std::vector<Instance> instances;  // indexed by BackendId
   std::vector<jobs::Store> stores;  // for blobs
   std::unordered_map<ModelName, Alias> aliases;
+  bool list_aliases = false;  // among the models
 };
 
 }  // namespace drover::gateway

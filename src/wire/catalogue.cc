@@ -274,6 +274,30 @@ std::string merge_tags(std::span<const std::vector<InstalledModel>* const> store
   return std::move(list).close();
 }
 
+InstalledModel renamed(const InstalledModel& model, const ModelName& name) {
+  InstalledModel out = model;
+  out.name = name;
+  out.shown_name = name.text();
+  out.json.clear();
+  const std::string quoted = json_quote(name.text());
+  const std::string_view text = model.json;
+  JsonScanner scanner({.report_depth = 1, .max_text = 64});
+  std::string_view rest = text;
+  std::size_t kept = 0;  // of `text`, in `out`
+  bool named = false;
+  Event event = Event::kMore;
+  while ((event = scanner.next(rest)) != Event::kMore && event != Event::kBad) {
+    if (event == Event::kKey) named = scanner.text() == "name" || scanner.text() == "model";
+    if (!named || event != Event::kString || scanner.depth() != 1) continue;
+    // Behind the opening quote the token begins; the scanner has read the closing one.
+    out.json += text.substr(kept, scanner.token_offset() - 1 - kept);
+    out.json += quoted;
+    kept = scanner.offset();
+  }
+  out.json += text.substr(kept);
+  return out;
+}
+
 std::string merge_ps(std::span<const InstanceModels> lists) {
   JsonList list("{\"models\":[");
   for (const InstanceModels& of : lists) {

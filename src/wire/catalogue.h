@@ -40,6 +40,9 @@ std::string models_list(std::span<const std::vector<InstalledModel>* const> stor
 std::optional<std::string> model_entry(std::span<const std::vector<InstalledModel>* const> stores,
                                        const ModelName& name);
 
+// The same model as if it were called `name`, its text of /api/tags included.
+InstalledModel renamed(const InstalledModel& model, const ModelName& name);
+
 // The lower of two version texts by numeric parts ("0.9.1" < "0.30.0"; pre-releases lower).
 std::string_view lower_version(std::string_view a, std::string_view b);
 

@@ -67,6 +67,27 @@ TEST(Alias, OfALargeBodyTooAndNothingElseChanges) {
             std::string::npos);
 }
 
+TEST(Alias, IsListedWhereAskedFor) {
+  World hidden(with_alias({"big", "small"}));
+  WorldOptions options = with_alias({"big", "small"});
+  options.gateway.list_aliases = true;
+  World world(std::move(options));
+  const auto digest_in_tags = [](World& of) {
+    const Reply reply = of.done(of.get("/api/tags")).reply();
+    const std::size_t at = reply.body.find(R"("name":"fast:latest","model":"fast:latest")");
+    const std::size_t digest = reply.body.find(R"("digest":")", at);
+    return at == std::string::npos ? "" : reply.body.substr(digest, 30);
+  };
+  EXPECT_EQ(digest_in_tags(hidden), "");
+  const std::string big = digest_in_tags(world);
+  EXPECT_NE(big, "");
+  const Reply models = world.done(world.get("/v1/models")).reply();
+  EXPECT_NE(models.body.find(R"("id":"fast:latest")"), std::string::npos) << models.body;
+  world.kill(0);
+  world.pass(5s);
+  EXPECT_NE(digest_in_tags(world), big);
+}
+
 TEST(Alias, IsNotChangedByOrders) {
   World world(with_alias({"small"}));
   const Reply reply = world.done(world.post("/api/pull", R"({"model":"fast"})")).reply();
