@@ -30,6 +30,28 @@ core::PolicyName to_core(config::Policy policy) {
   return core::PolicyName::kLeastLoaded;
 }
 
+core::OptionsRule to_core(config::NumCtxRule rule) {
+  switch (rule) {
+    case config::NumCtxRule::kNormalise:
+      return core::OptionsRule::kNormalise;
+    case config::NumCtxRule::kPass:
+      return core::OptionsRule::kPass;
+    case config::NumCtxRule::kRefuse:
+      return core::OptionsRule::kRefuse;
+  }
+  return core::OptionsRule::kNormalise;
+}
+
+core::VariantRules variant_rules(const config::Config& config) {
+  core::VariantRules rules;
+  rules.rule = to_core(config.num_ctx.rule);
+  rules.steps.assign(config.num_ctx.steps.begin(), config.num_ctx.steps.end());
+  for (const config::Model& model : config.models) {
+    if (model.num_ctx) rules.models[ModelName::canonical(model.name)] = to_core(*model.num_ctx);
+  }
+  return rules;
+}
+
 }  // namespace
 
 core::Settings core_settings(const config::Config& config, std::uint64_t seed) {
@@ -44,6 +66,7 @@ core::Settings core_settings(const config::Config& config, std::uint64_t seed) {
   settings.check_interval = config.timeouts.check_interval;
   settings.refresh_wait = config.timeouts.check_timeout;
   settings.drain_grace = config.timeouts.drain;
+  settings.variants = variant_rules(config);
   settings.hang.token_gap = config.timeouts.token_gap;
   settings.hang.document = config.timeouts.document;
   settings.hang.prefill_max = config.timeouts.first_token;

@@ -28,10 +28,14 @@ struct Ask {
   ModelName model;            // canonical
   std::string model_as_sent;  // for messages: a client recognises its own spelling
   Dialect dialect = Dialect::kNative;
-  bool streaming = false;                // the answer was asked for as a stream
-  std::optional<std::uint64_t> num_ctx;  // of its options; absent: the instance's default
-  std::uint64_t body_bytes = 0;          // size of the request body as received
-  TenantId tenant;                       // zero: all alike
+  bool streaming = false;  // the answer was asked for as a stream
+  // Load-time options, which are a loaded model's rather than a request's. Only native routes take
+  // any: others leave these as they are.
+  bool takes_runner_options = false;
+  std::uint32_t other_runner_options = 0;  // a hash of those but num_ctx; 0: none is named
+  std::optional<std::uint64_t> num_ctx;    // tokens; absent: the instance's default
+  std::uint64_t body_bytes = 0;            // size of the request body as received
+  TenantId tenant;                         // zero: all alike
 };
 
 // What a finished answer reported about itself. Zero means "not said".

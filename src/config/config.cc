@@ -61,6 +61,18 @@ std::string_view to_string(AliasListing listing) {
   return "";
 }
 
+std::string_view to_string(NumCtxRule rule) {
+  switch (rule) {
+    case NumCtxRule::kNormalise:
+      return "normalise";
+    case NumCtxRule::kPass:
+      return "pass";
+    case NumCtxRule::kRefuse:
+      return "refuse";
+  }
+  return "";
+}
+
 std::string_view to_string(LogLevel level) {
   switch (level) {
     case LogLevel::kDebug:

@@ -149,6 +149,23 @@ struct Alias {
   friend bool operator==(const Alias&, const Alias&) = default;
 };
 
+// What becomes of load-time options that a client names?
+enum class NumCtxRule : std::uint8_t { kNormalise, kPass, kRefuse };
+std::string_view to_string(NumCtxRule rule);  // "normalise", "pass", "refuse"
+
+struct NumCtx {
+  NumCtxRule rule = NumCtxRule::kNormalise;
+  std::vector<std::uint32_t> steps = {4096, 8192, 16384, 32768, 65536, 131072, 262144};
+  friend bool operator==(const NumCtx&, const NumCtx&) = default;
+};
+
+// What is special about a model.
+struct Model {
+  std::string name;
+  std::optional<NumCtxRule> num_ctx;  // none: the rule for all
+  friend bool operator==(const Model&, const Model&) = default;
+};
+
 // Do lists of models show aliases?
 enum class AliasListing : std::uint8_t { kNever, kAlways };
 std::string_view to_string(AliasListing listing);  // "never", "always"
@@ -166,6 +183,8 @@ struct Config {
   std::vector<std::string> allowed_origins;  // beyond Ollama's own list
   std::vector<Alias> aliases;                // names are unique, and no alias stands for another
   AliasListing list_aliases = AliasListing::kNever;
+  NumCtx num_ctx;
+  std::vector<Model> models;       // each at most once
   std::vector<std::string> trust;  // networks, "172.17.0.0/16": may manage models from outside
   Limits limits;
   Timeouts timeouts;

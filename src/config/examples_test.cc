@@ -56,6 +56,8 @@ TEST(Examples, TheCompleteOneIsTheDefaultsAndTwoInstances) {
   EXPECT_EQ(config.ollama.instances[0],
             (SupervisedInstance{{"0"}, "big", 11450, {"OLLAMA_KEEP_ALIVE=1h"}}));
   config.ollama.instances.clear();
+  EXPECT_EQ(config.models, (std::vector<Model>{{"qwen3:4b", NumCtxRule::kPass}}));
+  config.models.clear();
   EXPECT_FALSE(config.listen_is_default) << "it is written, if only to show it";
   config.listen_is_default = true;
   EXPECT_EQ(config, Config{});

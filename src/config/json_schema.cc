@@ -39,6 +39,7 @@ std::string type_of(const Key& key) {
     case Kind::kSection:
     case Kind::kBackends:
     case Kind::kInstances:
+    case Kind::kModels:
       return "";  // written by the caller, with what they hold
     case Kind::kAddresses:
       return fmt::format(R"("oneOf": [{{{0}}}, {{"type": "array", "minItems": 1, "maxItems": 256, )"
@@ -57,6 +58,10 @@ std::string type_of(const Key& key) {
     case Kind::kAliases:
       return R"("type": ["object", "null"], "additionalProperties": {"oneOf": [)"
              R"({"type": "string"}, {"type": "array", "items": {"type": "string"}}]})";
+    case Kind::kSteps:
+      return list_of(R"("type": "integer", "minimum": 1)");
+    case Kind::kModelName:
+      return R"("type": "string", "minLength": 1)";
     case Kind::kPath:
       return R"("type": "string", "pattern": "^/")";
     case Kind::kAutoPath:
@@ -87,7 +92,10 @@ std::string type_of(const Key& key) {
   return fmt::format(R"("enum": [{}])", words);
 }
 
-bool is_number(const Key& key) { return key.kind == Kind::kCount || key.kind == Kind::kShare; }
+// Of a default: written as it is.
+bool is_bare(const Key& key) {
+  return key.kind == Kind::kCount || key.kind == Kind::kShare || key.kind == Kind::kSteps;
+}
 
 std::string description(const Key& key) {
   std::string text(key.meaning);
@@ -105,7 +113,7 @@ void append_key(std::string& out, const Key& key, std::size_t indent) {
                  json_text(key.name()), pad, description(key));
   if (const std::string type = type_of(key); !type.empty()) out += ",\n" + pad + "  " + type;
   if (!key.fallback.empty()) {
-    const std::string value = is_number(key) ? std::string(key.fallback) : json_text(key.fallback);
+    const std::string value = is_bare(key) ? std::string(key.fallback) : json_text(key.fallback);
     out += ",\n" + pad + "  \"default\": " + value;
   }
   if (key.kind == Kind::kSection) {
@@ -122,12 +130,12 @@ void append_key(std::string& out, const Key& key, std::size_t indent) {
     append_properties(out, "backends[]", indent + 8);
     fmt::format_to(std::back_inserter(out), "\n{0}      }}\n{0}    ]\n{0}  }}", pad);
   }
-  if (key.kind == Kind::kInstances) {
+  if (key.kind == Kind::kInstances || key.kind == Kind::kModels) {
     fmt::format_to(std::back_inserter(out),
                    ",\n{0}  \"type\": [\"array\", \"null\"],\n{0}  \"maxItems\": 256,\n"
                    "{0}  \"items\": {{\n{0}    \"type\": \"object\",\n",
                    pad);
-    append_properties(out, "ollama.instances[]", indent + 4);
+    append_properties(out, std::string(key.path) + "[]", indent + 4);
     fmt::format_to(std::back_inserter(out), "\n{0}  }}", pad);
   }
   out += "\n" + pad + "}";

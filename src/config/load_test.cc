@@ -98,6 +98,20 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"aliases: [fast]\n",
              "f:1:10: 'aliases' must be a mapping such as 'fast: [qwen3:4b, llama3.2:3b]', but is "
              "a list\n"},
+        Case{"num_ctx: {steps: [8192, 4096]}\n",
+             "f:1:25: 'steps' must be whole numbers from 1 to 16777216, each larger than the one "
+             "before, and '4096' is not\n"},
+        Case{"num_ctx: {rule: keep}\n",
+             "f:1:17: 'rule' must be normalise, pass or refuse, not 'keep'\n"},
+        Case{"models: [{name: a}, {name: A:latest}]\n",
+             "f:1:21: model 'A:latest' is given twice; keep one\n"},
+        Case{"models: [{num_ctx: pass}]\n",
+             "f:1:10: this model has no name; add one such as 'name: qwen3:4b'\n"},
+        Case{"models: [{name: a, num_ctx: 4096}]\n",
+             "f:1:29: 'num_ctx' must be normalise, pass or refuse, not '4096'\n"},
+        Case{"models: [a]\n",
+             "f:1:10: a model must be a mapping such as 'name: qwen3:4b', but this is a plain "
+             "value\n"},
         Case{"trust: [home]\n",
              "f:1:9: 'home' is not a network; write an address and the bits that count, "
              "such as 172.17.0.0/16\n"},

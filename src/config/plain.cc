@@ -133,6 +133,9 @@ struct Setter {
   Result<void> operator()(AliasListing& (*slot)(Config&)) const {
     return set_choice(slot(config), key, text, {AliasListing::kNever, AliasListing::kAlways});
   }
+  Result<void> operator()(NumCtxRule& (*slot)(Config&)) const {
+    return assign(slot(config), read_num_ctx_rule(key, text));
+  }
   Result<void> operator()(Policy& (*slot)(Config&)) const {
     return set_choice(slot(config), key, text,
                       {Policy::kRoundRobin, Policy::kLeastLoaded, Policy::kExpectedCompletion});
@@ -165,6 +168,14 @@ bool is_scheme(std::string_view text) {
 
 Result<void> set_plain(Config& config, const Key& key, std::string_view text) {
   return std::visit(Setter{config, key, text}, key.slot);
+}
+
+Result<NumCtxRule> read_num_ctx_rule(const Key& key, std::string_view text) {
+  NumCtxRule rule{};
+  const Result<void> done =
+      set_choice(rule, key, text, {NumCtxRule::kNormalise, NumCtxRule::kPass, NumCtxRule::kRefuse});
+  if (!done) return done.error();
+  return rule;
 }
 
 Result<std::uint32_t> read_count(const Key& key, std::string_view text) {

@@ -17,6 +17,9 @@ Result<void> set_plain(Config& config, const Key& key, std::string_view text);
 // A whole number within the range of `key` (for values that live outside the table's slots).
 Result<std::uint32_t> read_count(const Key& key, std::string_view text);
 
+// A word of the choices of `key`.
+Result<NumCtxRule> read_num_ctx_rule(const Key& key, std::string_view text);
+
 // One entry of allowed_hosts or allowed_origins, lower-cased.
 Result<std::string> read_allowed_host(std::string_view text);
 Result<std::string> read_allowed_origin(std::string_view text);

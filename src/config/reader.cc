@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "config/draft.h"
 #include "config/plain.h"
 #include "config/schema.h"
+#include "config/values.h"
 #include "config/words.h"
 #include "config/yaml_tree.h"
 
@@ -124,6 +126,10 @@ class FileReader {
         return read_words(key, value, config_.allowed_origins, read_allowed_origin);
       case Kind::kAliases:
         return read_aliases(key, value);
+      case Kind::kSteps:
+        return read_steps(key, value);
+      case Kind::kModels:
+        return read_models(key, value);
       case Kind::kNetworks:
         return read_words(key, value, config_.trust, read_network);
       case Kind::kVariables:
@@ -286,6 +292,70 @@ class FileReader {
                                   quote(alias.name), quote(other.name)));
       }
     }
+  }
+
+  void read_steps(const Key& key, const YamlNode& value) {
+    if (!is_list(key, value)) return;
+    constexpr std::uint64_t kMost = 16'777'216;  // as of ollama.context_length
+    std::vector<std::uint32_t> steps;
+    for (const YamlNode& item : value.items) {
+      const std::string* text = text_of(key, item);
+      if (text == nullptr) return;
+      const Result<std::uint64_t> step = parse_count(*text);
+      const bool fine =
+          step && *step >= 1 && *step <= kMost && (steps.empty() || *step > steps.back());
+      if (!fine) {
+        return refuse(item.place,
+                      fmt::format("'steps' must be whole numbers from 1 to {}, each larger than "
+                                  "the one before, and {} is not",
+                                  kMost, quote(*text)));
+      }
+      steps.push_back(static_cast<std::uint32_t>(*step));
+    }
+    config_.num_ctx.steps = std::move(steps);
+  }
+
+  void read_models(const Key& key, const YamlNode& value) {
+    if (!is_list(key, value)) return;
+    for (const YamlNode& item : value.items) read_model(item);
+  }
+
+  void read_model(const YamlNode& item) {
+    if (item.kind != NodeKind::kMapping) {
+      return refuse(item.place, fmt::format("a model must be a mapping such as 'name: qwen3:4b', "
+                                            "but this is {}",
+                                            describe(item.kind)));
+    }
+    Model model;
+    const std::size_t before = draft_.errors.size();
+    each_key(item, "models[]",
+             [&](const Key& inner, const YamlNode& v) { read_model_key(inner, v, model); });
+    if (draft_.errors.size() != before) return;
+    if (model.name.empty()) {
+      return refuse(item.place, "this model has no name; add one such as 'name: qwen3:4b'");
+    }
+    const auto same = [&](const Model& other) {
+      return ModelName::canonical(other.name) == ModelName::canonical(model.name);
+    };
+    if (std::ranges::any_of(config_.models, same)) {
+      return refuse(item.place,
+                    fmt::format("model {} is given twice; keep one", quote(model.name)));
+    }
+    config_.models.push_back(std::move(model));
+  }
+
+  void read_model_key(const Key& key, const YamlNode& value, Model& model) {
+    const std::string* text = text_of(key, value);
+    if (text == nullptr) return;
+    if (key.kind == Kind::kModelName) {
+      Result<std::string> name = read_model_name(*text);
+      if (!name) return refuse(value.place, name.error().message);
+      model.name = *std::move(name);
+      return;
+    }
+    const Result<NumCtxRule> rule = read_num_ctx_rule(key, *text);
+    if (!rule) return refuse(value.place, key, rule.error());
+    model.num_ctx = *rule;
   }
 
   void read_backends(const Key& key, const YamlNode& value) {

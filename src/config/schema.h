@@ -24,6 +24,9 @@ enum class Kind : std::uint8_t {
   kHosts,      // a list of host names, "*.suffix" or "*"
   kOrigins,    // a list of origins, "scheme://*" or "*"
   kAliases,    // names, each with a model or a list of them
+  kSteps,      // a list of whole numbers, ascending
+  kModels,     // a list of models
+  kModelName,  // a model as clients name it
   kNetworks,   // a list of networks, as 172.17.0.0/16
   kPath,       // an absolute path
   kAutoPath,   // an absolute path, or "auto"
@@ -52,6 +55,7 @@ using Slot = std::variant<std::monostate,                              //
                           Supervise& (*)(Config&),                     //
                           Spanning& (*)(Config&),                      //
                           AliasListing& (*)(Config&),                  //
+                          NumCtxRule& (*)(Config&),                    //
                           LogLevel& (*)(Config&),                      //
                           LogFormat& (*)(Config&)>;
 

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "core/fleet.h"
+#include "core/variants.h"
 
 namespace drover::core {
 
@@ -56,6 +57,7 @@ struct Explanation {
   std::uint32_t waited_as = 0;
   // Every holder that answers is put out: one request a second is let through all the same.
   bool last_resort = false;
+  std::optional<Reload> reload;                         // that it causes where it goes
   std::string to_string(const FleetView& names) const;  // one line for people
 };
 
@@ -173,6 +175,7 @@ struct Grant {
   LeaseId lease;
   BackendId backend;
   bool model_loaded = false;
+  VariantOrder variant;
   Explanation why;
 };
 struct Refuse {

@@ -38,6 +38,10 @@ std::string Explanation::to_string(const FleetView& names) const {
   }
   if (waited_as > 0)
     fmt::format_to(std::back_inserter(text), " after waiting as number {}", waited_as);
+  if (reload) {
+    fmt::format_to(std::back_inserter(text), ", which loads the model anew ({}: {} to {} tokens)",
+                   core::to_string(reload->cause), reload->from, reload->to);
+  }
   for (const Candidate& candidate : candidates) {
     text += "; ";
     text += name_of(names, candidate.backend);

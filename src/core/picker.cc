@@ -145,7 +145,7 @@ Pick Picker::pick(std::span<const Instance> instances, const RequestArrived& req
     const Filtered memory = room.verdict(instances, instance, request.ask.model);
     const Filtered reason = filter({instance, request, memory});
     pick.why.candidates.push_back(
-        {instance.spec.id, reason, instance.has_loaded(request.ask.model), instance.in_flight});
+        {instance.spec.id, reason, is_ready(instance, request.ask), instance.in_flight});
     any_eligible |= reason == Filtered::kNot;
   }
   if (any_eligible && prices.forecasts != nullptr) {
@@ -177,6 +177,13 @@ Pick Picker::pick(std::span<const Instance> instances, const RequestArrived& req
   pick.why.chosen = pick.backend;
   pick.why.last_resort = pick.backend && !any_eligible;
   return pick;
+}
+
+// It has the model loaded, and so that the request causes no other load.
+bool Picker::is_ready(const Instance& instance, const Ask& ask) const {
+  const LoadedModel* loaded = instance.loaded_entry(ask.model);
+  if (loaded == nullptr || variants_ == nullptr) return loaded != nullptr;
+  return variants_->fits({instance.spec.id, loaded->name, false, loaded->context_length}, ask);
 }
 
 void Picker::cheapest(std::span<const Instance> instances, const RequestArrived& request,

@@ -89,7 +89,9 @@ struct Prices {
 
 class Picker {
  public:
-  Picker(PolicyName policy, std::size_t instances) : policy_(policy), rotation_(instances) {}
+  // `variants` outlives the picker; null: what is loaded fits every request.
+  Picker(PolicyName policy, std::size_t instances, const Variants* variants = nullptr)
+      : policy_(policy), variants_(variants), rotation_(instances) {}
 
   // Changes nothing.
   Pick pick(std::span<const Instance> instances, const RequestArrived& request, const Room& room,
@@ -101,8 +103,10 @@ class Picker {
  private:
   void cheapest(std::span<const Instance> instances, const RequestArrived& request, Prices prices,
                 Pick& pick) const;
+  bool is_ready(const Instance& instance, const Ask& ask) const;
 
   PolicyName policy_;
+  const Variants* variants_;
   std::uint64_t grants_ = 0;
   Rotation rotation_;
 };

@@ -31,7 +31,8 @@ std::string sentence(const LeaseSettled& settled) {
 Scheduler::State::State(Settings chosen, std::vector<BackendSpec> backends)
     : settings(chosen),
       rng(chosen.seed),
-      picker(chosen.policy, backends.size()),
+      variants(chosen.variants),
+      picker(chosen.policy, backends.size(), &variants),
       budget(chosen),
       room(backends) {
   if (settings.policy == PolicyName::kExpectedCompletion) brain = std::make_unique<Brain>(backends);
@@ -45,6 +46,11 @@ Scheduler::State::State(Settings chosen, std::vector<BackendSpec> backends)
 // --- requests ---
 
 void Scheduler::State::on(const RequestArrived& arrived) {
+  Result<void> fine = variants.check(arrived.ask);
+  if (!fine) {
+    out->push_back(Refuse{arrived.request, std::move(fine).error(), std::nullopt, {}});
+    return;
+  }
   const Attempt attempt = classify(arrived);
   if (arrived.attempt > settings.max_retries) {
     out->push_back(refuse_retries_spent(situation(arrived)));
@@ -115,12 +121,33 @@ void Scheduler::State::grant(const RequestArrived& request, Attempt attempt, Pic
   const bool renamed = loaded != nullptr && loaded->name != model;
   auto listed_as = renamed ? std::make_unique<ModelName>(loaded->name) : nullptr;
   OpenLease open{instance.spec.id, model, std::move(listed_as), attempt, instance.health.term()};
+  const VariantOrder variant = choose_variant(instance, lease, request, open.held_as(), pick.why);
   room.memory().granted(instance.spec.id, open.held_as(), room.need(instance, model));
-  instance.hang.granted(lease, request.ask, now);
   told_of_grant(instance, lease, request, pick, open);
   leases.emplace(lease, std::move(open));
-  out->push_back(
-      Grant{request.request, lease, instance.spec.id, pick.model_loaded, std::move(pick.why)});
+  out->push_back(Grant{request.request, lease, instance.spec.id, pick.model_loaded, variant,
+                       std::move(pick.why)});
+}
+
+// Which load-time options it is sent on with.
+VariantOrder Scheduler::State::choose_variant(Instance& instance, LeaseId lease,
+                                              const RequestArrived& request,
+                                              const ModelName& held_as, Explanation& why) {
+  const BackendId backend = instance.spec.id;
+  const LoadedModel* loaded = instance.loaded_entry(request.ask.model);
+  const bool in_use = room.memory().holds(backend, held_as);
+  const std::uint64_t context = loaded == nullptr ? 0 : loaded->context_length;
+  const Variants::Choice choice =
+      variants.granted({backend, held_as, in_use, context}, request.ask, now);
+  why.reload = choice.reload;
+  if (choice.num_ctx == request.ask.num_ctx) {
+    instance.hang.granted(lease, request.ask, now);
+  } else {
+    Ask sent = request.ask;
+    sent.num_ctx = choice.num_ctx;
+    instance.hang.granted(lease, sent, now);
+  }
+  return choice.order;
 }
 
 void Scheduler::State::refuse(Refuse refusal, Attempt attempt) {
@@ -256,6 +283,10 @@ void Scheduler::State::look(Instance& instance, const Observed& observed) {
     case Observed::Kind::kResidency:
       instance.residency = observed.residency;
       room.memory().looked(instance.spec.id, *observed.residency);
+      variants.looked(
+          instance.spec.id, *observed.residency,
+          [&](const ModelName& model) { return room.memory().holds(instance.spec.id, model); },
+          now);
       room_changed = true;
       told_of_residency(instance);
       return instance.health.heard_residency(now);

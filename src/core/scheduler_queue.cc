@@ -101,6 +101,7 @@ void Scheduler::State::forget_residency(BackendId backend) {
 void Scheduler::State::on(const LoadDone& done) {
   if (!brain) return;
   const Instance& instance = instance_of(done.backend);
+  if (done.loaded) variants.loaded_without_options(done.backend, done.model);
   const auto model = brain->forecasts.model_of(instances, done.model);
   if (room.memory().holds(done.backend, done.model)) {
     room_changed |= room.memory().ended(done.backend, done.model);

@@ -77,6 +77,8 @@ struct Scheduler::State {
   void decide_last(const std::vector<Miss>& misses_due);
   bool listed(const RequestArrived& request) const;
   void grant(const RequestArrived& request, Attempt attempt, Pick pick);
+  VariantOrder choose_variant(Instance& instance, LeaseId lease, const RequestArrived& request,
+                              const ModelName& held_as, Explanation& why);
   void refuse(Refuse refusal, Attempt attempt);
 
   void judge(Instance& instance, const OpenLease& lease, const LeaseSettled& settled);
@@ -136,6 +138,7 @@ struct Scheduler::State {
   Rng rng;
   std::vector<Instance> instances;
   std::shared_ptr<const GpuReport> gpus;  // null: nobody reads them
+  Variants variants;
   Picker picker;
   RetryBudget budget;
   MissQueue misses;
@@ -166,6 +169,7 @@ void Scheduler::State::change_health(Instance& instance, Change change) {
   instance.in_flight_of_term = 0;
   // What was loaded there died with the process, or is not to be relied on.
   instance.residency = nullptr;
+  variants.emptied(instance.spec.id);
   forget_residency(instance.spec.id);
   // Where it still answers, and nobody else has the model, they stay: they have nothing to win, and
   // two bad requests must not throw out everybody's on a lone instance.

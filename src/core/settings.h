@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/time.h"
+#include "core/variants.h"
 
 namespace drover::core {
 
@@ -73,6 +74,7 @@ struct Settings {
   Duration queue_wait = std::chrono::minutes(10);
 
   HangRules hang;
+  VariantRules variants;
 
   std::uint64_t seed = 1;
 };

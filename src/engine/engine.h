@@ -77,8 +77,10 @@ class Lease {
 
 struct Grant {
   Lease lease;
-  std::string why;                   // of a lease: the decision in one line
-  std::uint32_t waited_as = 0;       // its place in the line when it came; 0: it did not wait
+  std::string why;              // of a lease: the decision in one line
+  std::uint32_t waited_as = 0;  // its place in the line when it came; 0: it did not wait
+  core::VariantOrder variant;   // what its load-time options shall say
+  std::optional<core::Reload> reload;
   std::unique_ptr<Refusal> refused;  // set: no lease
 };
 
@@ -99,6 +101,8 @@ class Port {
   void record(RequestRecord record);
   // Counts bytes that did not become a request; `reason` is a literal.
   void count_malformed(std::string_view reason);
+  // Counts a model that a client's options make an instance load anew; `cause` is a literal.
+  void count_reload(std::string model, std::string_view cause, std::string client);
 
   net::Loop& loop() { return here_; }
   Engine& engine() { return engine_; }

@@ -80,6 +80,14 @@ void Metrics::count_job(std::string_view verb, std::string_view result) {
   ++jobs_[{std::string(verb), std::string(result)}];
 }
 
+void Metrics::count_reload(std::string_view model, std::string_view cause,
+                           std::string_view client) {
+  Reloads::key_type key{std::string(model), std::string(cause), std::string(client)};
+  const bool counted = reloads_.size() < kMaxReloads || reloads_.contains(key);
+  if (!counted) key = {"other", std::string(cause), "other"};
+  ++reloads_[key];
+}
+
 void Metrics::count_unload(std::string_view backend, std::string_view reason) {
   ++unloads_[{std::string(backend), std::string(reason)}];
 }

@@ -56,6 +56,7 @@ struct RequestRecord : RequestTally {
 class Metrics {
  public:
   static constexpr std::size_t kMaxModels = 200;
+  static constexpr std::size_t kMaxReloads = 1000;  // of {model, cause, client}
 
   struct RequestKey {
     std::string route, model, backend;
@@ -81,6 +82,8 @@ class Metrics {
   using Routes = std::map<std::string, PerRoute, std::less<>>;
   using ByPair = std::map<std::pair<std::string, std::string>, std::uint64_t>;
 
+  using Reloads = std::map<std::array<std::string, 3>, std::uint64_t>;
+
   // --- home loop: counting ---
   void record(const RequestRecord& record);
   void count_malformed(std::string_view reason);  // before a request existed
@@ -94,6 +97,8 @@ class Metrics {
   void count_fallback(std::string_view backend);
   // A change of models is over; both are literals of closed lists.
   void count_job(std::string_view verb, std::string_view result);
+  // Beyond kMaxReloads the rest is counted as of "other" models and clients.
+  void count_reload(std::string_view model, std::string_view cause, std::string_view client);
 
   // --- home loop: reading ---
   const Requests& requests() const { return requests_; }
@@ -108,6 +113,7 @@ class Metrics {
   const ByPair& unloads() const { return unloads_; }                // {instance, reason}
   const ByPair& loads() const { return loads_; }                    // {instance, reason}
   const ByPair& jobs() const { return jobs_; }                      // {verb, result}
+  const Reloads& reloads() const { return reloads_; }               // {model, cause, client}
   const ByName& canaries() const { return canaries_; }              // these three by instance
   const ByName& hangs() const { return hangs_; }
   const ByName& fallbacks() const { return fallbacks_; }
@@ -144,6 +150,7 @@ class Metrics {
   ByPair unloads_;
   ByPair loads_;
   ByPair jobs_;
+  Reloads reloads_;
   ByName canaries_;
   ByName hangs_;
   ByName fallbacks_;

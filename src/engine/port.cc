@@ -16,6 +16,8 @@ Grant cancelled(net::CancelReason reason) {
   return {.lease = {},
           .why = {},
           .waited_as = 0,
+          .variant = {},
+          .reload = {},
           .refused = std::make_unique<Refusal>(std::move(refusal))};
 }
 
@@ -101,6 +103,8 @@ net::Task<Grant> Port::acquire(core::RequestArrived request, net::Cancel& cancel
   out.lease = Lease(*this, grant);
   out.why = grant.why.to_string(*engine_.view());
   out.waited_as = grant.why.waited_as;
+  out.variant = grant.variant;
+  out.reload = grant.why.reload;
   co_return out;
 }
 
@@ -111,6 +115,11 @@ void Port::record(RequestRecord record) {
 
 void Port::count_malformed(std::string_view reason) {
   state_->tell([reason](Engine::State& engine) { engine.metrics.count_malformed(reason); });
+}
+
+void Port::count_reload(std::string model, std::string_view cause, std::string client) {
+  state_->tell([model = std::move(model), cause, client = std::move(client)](
+                   Engine::State& engine) { engine.metrics.count_reload(model, cause, client); });
 }
 
 // --- Port::State ---

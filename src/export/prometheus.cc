@@ -311,6 +311,11 @@ void write_orders(Writer& out, const core::FleetView& fleet, const engine::Metri
   }
   out.family("model_orders_active", "gauge", "Of these, under way or waiting.");
   out.sample({}, metrics.jobs_active.value());
+  out.family("model_reloads_total", "counter",
+             "Models loaded anew because of a client's load-time options.");
+  for (const auto& [key, count] : metrics.reloads()) {
+    out.sample({{"model", key[0]}, {"cause", key[1]}, {"client", key[2]}}, count);
+  }
   out.family("model_drift", "gauge", "Model names that stand for different models here and there.");
   out.sample({}, core::drifted_models(fleet).size());
 }

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 namespace drover::gateway {
@@ -38,6 +39,7 @@ BodyStore::~BodyStore() { release(); }
 void BodyStore::release() {
   leave_memory();
   edits_ = {};
+  below_ = {};
   if (file_ >= 0) ::close(std::exchange(file_, -1));
 }
 
@@ -92,6 +94,15 @@ void BodyStore::replace(wire::Edit edit) {
     edit.offset = edit.offset + at->length - at->text.size();
   }
   edits_.insert(at, std::move(edit));
+}
+
+void BodyStore::overlay(std::vector<wire::Edit> edits) {
+  if (!overlaid_ && edits.empty()) return;
+  if (!overlaid_) below_ = std::move(edits_);
+  overlaid_ = true;
+  edits_.clear();
+  std::ranges::merge(below_, edits, std::back_inserter(edits_), {}, &wire::Edit::offset,
+                     &wire::Edit::offset);
 }
 
 Result<std::string_view> BodyStore::read(Cursor& cursor, std::span<char> room) const {

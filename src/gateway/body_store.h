@@ -65,6 +65,9 @@ class BodyStore {
   // One more, of a place in the body as read() gives it; not across an edit that is there.
   void replace(wire::Edit edit);
 
+  // On top of these, until the next call: of stored bytes that no other edit touches, sorted.
+  void overlay(std::vector<wire::Edit> edits);
+
   std::uint64_t received_bytes() const { return received_; }
   std::uint64_t sent_bytes() const;  // with the edits applied: the Content-Length to announce
   bool spilled() const { return file_ >= 0; }
@@ -93,6 +96,8 @@ class BodyStore {
   int file_ = -1;
   std::uint64_t received_ = 0;
   std::vector<wire::Edit> edits_;
+  std::vector<wire::Edit> below_;  // while there is an overlay: the edits without it
+  bool overlaid_ = false;
 };
 
 }  // namespace drover::gateway

@@ -207,6 +207,24 @@ TEST(BodyStore, AFullDiskRefusesTheBody) {
   EXPECT_EQ(too_much.error().kind, ErrorKind::kUnavailable);
 }
 
+TEST(BodyStore, AnOverlayIsReplacedByTheNext) {
+  const std::string dir = "/tmp";
+  BodyStore store(1000, dir);
+  ASSERT_TRUE(store.append("AAAA:bb,CC:dddd").ok());
+  store.set_edits({{0, 4, "a"}, {8, 2, "cccc"}});
+  const auto text_with = [&store](std::vector<wire::Edit> overlay) {
+    store.overlay(std::move(overlay));
+    std::string room(64, '\0');
+    std::string text;
+    BodyStore::Cursor cursor;
+    while (text.size() < store.sent_bytes()) text += *store.read(cursor, room);
+    return text;
+  };
+  EXPECT_EQ(text_with({{5, 2, "null"}}), "a:null,cccc:dddd");
+  EXPECT_EQ(text_with({{5, 0, "x"}, {11, 4, ""}}), "a:xbb,cccc:");
+  EXPECT_EQ(text_with({}), "a:bb,cccc:dddd");
+}
+
 TEST(BodyStore, OneMoreEditGoesByTheBodyAsItIsRead) {
   const std::string dir = "/tmp";
   for (const std::size_t spill : {std::size_t{1000}, std::size_t{1}}) {

@@ -24,6 +24,7 @@ struct KeptRequest {
   std::string target;          // canonical
   std::string forward_fields;  // complete lines, filtered
   std::string form_boundary;   // of a route that takes a form
+  wire::OptionPlaces options;  // of a native request that generates
   BodyStore body;
 };
 

@@ -73,6 +73,7 @@ class Gateway {
                                          const Attempts& attempts, Relayed& last);
   net::Task<engine::Grant> ask_fleet(Link& link, const Exchange& exchange,
                                      const Attempts& attempts);
+  void note_reload(const Client& client, const Exchange& exchange, const core::Reload& reload);
   bool is_over(const Link& link) const;
   static void note_attempt(Exchange& exchange, engine::Lease& lease, const Relayed& last);
   net::Task<void> refuse_early(Client& client, Link& link, Exchange& exchange, Error error);

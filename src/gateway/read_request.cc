@@ -197,7 +197,13 @@ class BodyIntake {
     exchange_.kept->body.set_edits(std::move(facts->edits));
     ask.streaming = exchange_.route->shape != StreamShape::kNone &&
                     facts->stream.value_or(exchange_.route->streams_by_default);
-    ask.num_ctx = facts->num_ctx;
+    ask.takes_runner_options =
+        exchange_.route->inference && exchange_.route->dialect == Dialect::kNative;
+    if (ask.takes_runner_options) {
+      ask.num_ctx = facts->num_ctx;
+      ask.other_runner_options = facts->other_runner_options;
+      exchange_.kept->options = std::move(facts->places);
+    }
     exchange_.empty_prompt = facts->empty_prompt;
     if (exchange_.route->treatment == Treatment::kOrder) return {};  // orders.h reads the names
     return set_model(facts->model.value_or(""));

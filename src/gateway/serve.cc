@@ -10,6 +10,7 @@
 #include "gateway/read_request.h"
 #include "gateway/refusal.h"
 #include "gateway/relay.h"
+#include "gateway/runner_options.h"
 
 namespace drover::gateway {
 namespace {
@@ -151,7 +152,24 @@ net::Task<engine::Lease> Gateway::find_instance(Client& client, Link& link, Exch
   exchange.why = std::move(grant.why);
   exchange.record.retries = attempts.made;
   exchange.instance = &settings_.instances[grant.lease.backend().value];
+  set_runner_options(*exchange.kept, grant.variant);
+  if (grant.reload) note_reload(client, exchange, *grant.reload);
   co_return std::move(grant.lease);
+}
+
+// Who makes everybody wait for a load that his options cause.
+void Gateway::note_reload(const Client& client, const Exchange& exchange,
+                          const core::Reload& reload) {
+  const LogField fields[] = {{"id", std::string_view(exchange.id_text)},
+                             {"client", std::string_view(client.peer())},
+                             {"model", std::string_view(exchange.ask.model.text())},
+                             {"instance", std::string_view(exchange.instance->name)},
+                             {"cause", to_string(reload.cause)},
+                             {"from_tokens", reload.from},
+                             {"to_tokens", reload.to}};
+  log_.write(LogLevel::kInfo, "model reload", fields);
+  port_.count_reload(exchange.ask.model.text(), to_string(reload.cause),
+                     std::string(client.peer()));
 }
 
 // Nobody is there to be answered any more, or nothing new may begin.

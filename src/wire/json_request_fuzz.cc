@@ -45,6 +45,16 @@ std::string show(const Result<RequestFacts>& result) {
   out += result->has_tools ? 't' : '-';
   out += result->empty_prompt ? 'e' : '-';
   out += std::to_string(result->num_ctx.value_or(0));
+  const auto& places = result->places;
+  out += '~' + std::to_string(places.document) + '~' + std::to_string(result->other_runner_options);
+  out += '~' + std::to_string(static_cast<int>(places.options));
+  if (static_cast<int>(places.options) != 0) {
+    out += '@' + std::to_string(places.at.offset) + '+' + std::to_string(places.at.length);
+  }
+  for (const auto& place : places.others) {
+    out += '@' + std::to_string(place.offset) + '+' + std::to_string(place.length);
+  }
+  out += '@' + std::to_string(places.num_ctx.offset) + '+' + std::to_string(places.num_ctx.length);
   for (const Edit& edit : result->edits) {
     out += '/' + std::to_string(edit.offset) + '+' + std::to_string(edit.length) + edit.text;
   }

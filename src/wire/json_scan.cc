@@ -9,6 +9,7 @@
 #include "wire/json_scanner.h"
 #include "wire/plain_request.h"
 #include "wire/request_keys.h"
+#include "wire/runner_options.h"
 
 namespace drover::wire {
 namespace {
@@ -20,6 +21,8 @@ using Key = RequestKey;
 constexpr std::size_t kMaxKeys = 256;
 // Containers whose insides are reported: the document, and `options`, `messages` and so on.
 constexpr std::uint32_t kReportDepth = 2;
+constexpr std::string_view kNull = "null";
+constexpr std::size_t kNumberKept = 48;  // of a number's text, by the scanner
 
 // As Go's encoding/json folds a key before it looks for the field: of all characters outside ASCII
 // only two fold into it, the long s and the Kelvin sign.
@@ -87,6 +90,8 @@ struct RequestInspector::State {
   void known_key(std::size_t index);
   void spell(std::string_view canonical);
   void value(Event event);
+  void options_value(Event event);
+  void runner_value(Event event);
   void name_value(Event event, std::optional<std::string>& into, std::string_view key_name);
   void inner_value(Event event);
   void refuse(std::string_view what, std::uint64_t at);
@@ -106,6 +111,7 @@ struct RequestInspector::State {
   Key current = Key::kOther;
   bool inner_is_usage = false;
   bool inner_is_num_ctx = false;
+  std::size_t inner_runner = kRunnerOptions.size();
 };
 
 RequestInspector::RequestInspector(JsonLimits limits) : limits_(limits) {}
@@ -171,6 +177,7 @@ void RequestInspector::State::take(Event event) {
   if (event == Event::kBad) {
     refuse("the request body is not valid JSON: " + std::string(scanner.what()), scanner.offset());
   } else if (depth == 0) {
+    if (event == Event::kBeginObject) facts.places.document = scanner.token_offset();
     const bool object = event == Event::kBeginObject || event == Event::kEndObject;
     if (!object) refuse("the request body must be a JSON object", scanner.token_offset());
   } else if (event == Event::kKey && depth == 1) {
@@ -231,11 +238,17 @@ void RequestInspector::State::inner_key() {
   // a map, in which it looks for the exact name: "NUM_CTX" is no option and must not become one.
   inner_is_usage = current == Key::kStreamOptions && key == kIncludeUsage;
   inner_is_num_ctx = current == Key::kOptions && key_text() == kNumCtx;
+  inner_runner = kRunnerOptions.size();
+  if (current == Key::kOptions) {
+    inner_runner = runner_option(key_text());
+    facts.places.options = OptionPlaces::Options::kFilled;
+  }
   if (inner_is_usage) spell(kIncludeUsage);
   if (inner_is_num_ctx) spell(kNumCtx);
 }
 
 void RequestInspector::State::value(Event event) {
+  if (current == Key::kOptions) options_value(event);
   const bool end = event == Event::kEndObject || event == Event::kEndArray;
   const bool null = event == Event::kNull;
   if (end || null) return;
@@ -266,6 +279,28 @@ void RequestInspector::State::value(Event event) {
     default:
       return;
   }
+}
+
+void RequestInspector::State::options_value(Event event) {
+  using Options = OptionPlaces::Options;
+  OptionPlaces& places = facts.places;
+  if (event == Event::kEndObject || event == Event::kEndArray) return;
+  places.at = {scanner.token_offset(), 0};
+  places.options = Options::kOther;
+  if (event == Event::kBeginObject) places.options = Options::kEmpty;
+  if (event != Event::kNull) return;
+  places.options = Options::kNull;
+  places.at.length = kNull.size();
+}
+
+// A value that Ollama takes for a load-time option; of others it says itself what is wrong.
+void RequestInspector::State::runner_value(Event event) {
+  const bool truth = event == Event::kTrue || event == Event::kFalse;
+  if (!truth && event != Event::kNumber) return;
+  const std::string_view text = truth ? (event == Event::kTrue ? "true" : "false") : scanner.text();
+  if (text.size() >= kNumberKept) return;  // there may be more of it
+  note_option(facts, inner_is_num_ctx ? kNumCtx : kRunnerOptions[inner_runner], text,
+              scanner.token_offset());
 }
 
 void RequestInspector::State::name_value(Event event, std::optional<std::string>& into,
@@ -300,8 +335,9 @@ void RequestInspector::State::inner_value(Event event) {
       inner_is_usage = false;
       return;
     case Key::kOptions:
-      if (inner_is_num_ctx && event == Event::kNumber) facts.num_ctx = context_of(scanner.text());
+      if (inner_is_num_ctx || inner_runner < kRunnerOptions.size()) runner_value(event);
       inner_is_num_ctx = false;
+      inner_runner = kRunnerOptions.size();
       return;
     default:
       return;

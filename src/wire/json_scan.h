@@ -28,15 +28,32 @@ struct Edit {
   std::string text;
 };
 
+// Where the options of a request stand, so that those which belong to a loaded model can be
+// changed.
+struct OptionPlaces {
+  struct Place {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;  // 0: not there
+  };
+  enum class Options : std::uint8_t { kMissing, kNull, kEmpty, kFilled, kOther };
+  Options options = Options::kMissing;  // the object
+  Place at;                             // of it; only its offset where it is an object
+  std::uint64_t document = 0;           // the brace that begins the body
+  Place num_ctx;                        // the number
+  std::vector<Place> others;            // values of num_batch, num_gpu, …
+};
+
 // What a request body says at its top level, as far as routing cares.
 struct RequestFacts {
   std::optional<std::string> model;  // unescaped; from "model", or "name" when there is no "model"
   std::optional<bool> stream;
   bool include_usage = false;  // stream_options.include_usage is true
   bool has_tools = false;      // "tools" non-empty array, or "format" present: slow tokens
-  // options.num_ctx, when it is a number of 1 or more: a load-time option, so a request of drover's
-  // own has to repeat it, or it would make the instance load the model anew.
+  // Of "options", those that are a loaded model's rather than a request's (another value makes the
+  // instance load it anew): num_ctx, when it is a number of 1 or more, and all others.
   std::optional<std::uint64_t> num_ctx;
+  std::uint32_t other_runner_options = 0;  // a hash of names and values; 0: none
+  OptionPlaces places;
   bool empty_prompt = true;  // no or empty "prompt" and no or empty "messages": load/unload
   std::vector<Edit> edits;   // known keys in another spelling, spelled canonically; sorted
 };

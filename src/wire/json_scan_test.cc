@@ -37,6 +37,13 @@ std::string show(const Result<RequestFacts>& result) {
   out += " tools=" + std::to_string(static_cast<int>(f.has_tools));
   out += " empty=" + std::to_string(static_cast<int>(f.empty_prompt));
   if (f.num_ctx) out += " num_ctx=" + std::to_string(*f.num_ctx);
+  if (f.places.num_ctx.length > 0) out += "@" + std::to_string(f.places.num_ctx.offset);
+  for (const OptionPlaces::Place& place : f.places.others) {
+    out += " option@" + std::to_string(place.offset) + "+" + std::to_string(place.length);
+  }
+  if (f.places.options > OptionPlaces::Options::kMissing) {
+    out += " options@" + std::to_string(f.places.at.offset);
+  }
   for (const Edit& edit : f.edits) {
     out += " " + std::to_string(edit.offset) + "+" + std::to_string(edit.length) + ":" + edit.text;
   }

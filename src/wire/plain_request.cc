@@ -4,6 +4,7 @@
 
 #include "wire/plain_json.h"
 #include "wire/request_keys.h"
+#include "wire/runner_options.h"
 
 namespace drover::wire {
 namespace {
@@ -48,6 +49,7 @@ bool read_members(std::string_view object, Take take) {
 }
 
 struct Reader {
+  std::string_view body;
   const JsonLimits& limits;
   RequestFacts facts;
   std::string_view model;
@@ -57,11 +59,15 @@ struct Reader {
   bool take_name(std::string_view& into, const PlainValue& value) const;
   bool take_options(const PlainValue& value);
   bool take_stream_options(const PlainValue& value);
+  std::uint64_t offset_of(const PlainValue& value) const {
+    return static_cast<std::uint64_t>(value.text.data() - body.data());
+  }
 };
 
 // False: give up.
 bool Reader::take(std::string_view key, const PlainValue& value) {
   const std::size_t index = known_index(key);
+  if (index == static_cast<std::size_t>(Key::kOptions)) return take_options(value);
   if (index >= static_cast<std::size_t>(Key::kOther) || value.kind == Kind::kNull) return true;
   const bool empty_text = value.is_text() && value.text.empty();
   switch (static_cast<Key>(index)) {
@@ -84,10 +90,9 @@ bool Reader::take(std::string_view key, const PlainValue& value) {
     case Key::kFormat:
       if (!empty_text) facts.has_tools = true;
       return true;
-    case Key::kOptions:
-      return take_options(value);
     case Key::kStreamOptions:
       return take_stream_options(value);
+    case Key::kOptions:
     case Key::kOther:
       break;
   }
@@ -100,10 +105,18 @@ bool Reader::take_name(std::string_view& into, const PlainValue& value) const {
 }
 
 bool Reader::take_options(const PlainValue& value) {
+  using Options = OptionPlaces::Options;
+  OptionPlaces& places = facts.places;
+  const bool null = value.kind == Kind::kNull;
+  places.at = {offset_of(value), null ? value.text.size() : 0};
+  places.options = null ? Options::kNull : Options::kOther;
   if (value.kind != Kind::kObject) return true;
+  places.options = is_empty(value) ? Options::kEmpty : Options::kFilled;
   return read_members(value.text, [this](std::string_view key, const PlainValue& option) {
-    const bool named = key == kNumCtx && option.kind == Kind::kNumber;
-    if (named) facts.num_ctx = context_of(option.text);
+    const bool truth = option.kind == Kind::kTrue || option.kind == Kind::kFalse;
+    if (!truth && option.kind != Kind::kNumber) return true;
+    const bool named = key == kNumCtx || runner_option(key) < kRunnerOptions.size();
+    if (named) note_option(facts, key, option.text, offset_of(option));
     return true;
   });
 }
@@ -119,7 +132,8 @@ bool Reader::take_stream_options(const PlainValue& value) {
 }  // namespace
 
 std::optional<RequestFacts> read_plain_request(std::string_view body, const JsonLimits& limits) {
-  Reader reader{limits, {}, {}, {}};
+  Reader reader{body, limits, {}, {}, {}};
+  reader.facts.places.document = body.find_first_not_of(" \t\r\n");
   const bool read = read_members(body, [&reader](std::string_view key, const PlainValue& value) {
     return reader.take(key, value);
   });

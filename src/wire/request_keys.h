@@ -52,6 +52,26 @@ inline constexpr std::array<std::string_view, 22> kKnownKeys = {"model",
 
 inline constexpr std::string_view kIncludeUsage = "include_usage";
 inline constexpr std::string_view kNumCtx = "num_ctx";
+// The other load-time options of Ollama (its struct Runner).
+inline constexpr std::array<std::string_view, 6> kRunnerOptions = {
+    "num_batch", "num_gpu", "main_gpu", "use_mmap", "num_thread", "draft_num_predict"};
+
+// Its place in kRunnerOptions, or its size.
+inline std::size_t runner_option(std::string_view name) {
+  const auto* const found = std::find(kRunnerOptions.begin(), kRunnerOptions.end(), name);
+  return static_cast<std::size_t>(found - kRunnerOptions.begin());
+}
+
+// Of several, the same in any order: the options are a map. Never 0.
+inline std::uint32_t with_option(std::uint32_t so_far, std::string_view name,
+                                 std::string_view value) {
+  std::uint32_t hash = 2166136261U;  // FNV-1a
+  for (const std::string_view part : {name, value}) {
+    for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  }
+  const std::uint32_t sum = so_far + (hash | 1U);
+  return sum == 0 ? 1 : sum;
+}
 
 // Most keys are their own folded form.
 inline bool is_folded(std::string_view text) {
