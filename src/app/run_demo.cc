@@ -89,7 +89,7 @@ void serve(const config::Config& config) {
   LogSink log({.least = LogLevel::kError, .format = LineFormat::kText});
   Result<Sockets> sockets = Sockets::bind(config, 1);
   Result<std::unique_ptr<Server>> server =
-      sockets ? Server::create(config, std::move(*sockets), {}, log)
+      sockets ? Server::create(config, std::move(*sockets), {}, {}, log)
               : Result<std::unique_ptr<Server>>(sockets.error());
   if (!server) {
     std::fprintf(stderr, "drover: %s\n", server.error().message.c_str());

@@ -116,22 +116,25 @@ int serve(Start start, std::vector<int> listeners, int link, const Surroundings&
   const config::Config config = complete_config(start.welcome);
   net::block_signals(kEndingSignals);
   // Before the log has its thread: what is given up is given up thread by thread.
-  std::vector<std::string> writable = {config.limits.spill_dir};
+  const std::string folder = store_dir(state_dir(config, config::process_environment()));
+  const Result<void> made = make_directory(folder);
   std::optional<Result<store::Folder>> notes;
-  if (config.policy == config::Policy::kExpectedCompletion) {  // the others learn nothing
-    writable.push_back(store_dir(state_dir(config, config::process_environment())));
-    notes = store::Folder::open(writable.back());
-  }
+  // The other policies learn nothing.
+  if (config.policy == config::Policy::kExpectedCompletion) notes = store::Folder::open(folder);
+  std::vector<std::string> writable = {config.limits.spill_dir};
+  if (made) writable.push_back(folder);
   const std::string sandbox = enter_sandbox(writable);
   LogSink log({.least = config.log.level, .format = line_format(config.log.format)});
+  if (!made)
+    log.warn("nothing outlives a restart", {{"why", std::string_view(made.error().message)}});
   check_descriptors(config, log);
   Result<Sockets> sockets = Sockets::adopt(std::move(listeners), loop_count(config));
   if (!sockets) {
     say("drover gateway: " + sockets.error().message);
     return cli::kFailed;
   }
-  Result<std::unique_ptr<Server>> server =
-      Server::create(config, std::move(*sockets), start.welcome.supervised, log);
+  Result<std::unique_ptr<Server>> server = Server::create(
+      config, std::move(*sockets), start.welcome.supervised, made ? folder : std::string(), log);
   if (!server) {
     say("drover gateway: " + server.error().message);
     return cli::kFailed;

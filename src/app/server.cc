@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "app/notebook.h"
+#include "app/orders_file.h"
 #include "app/translate.h"
 #include "core/drift.h"
 #include "drover_version.h"
@@ -18,6 +19,7 @@
 #include "gateway/admin.h"
 #include "gateway/admin_page.h"
 #include "gateway/gateway.h"
+#include "jobs/journal.h"
 #include "net/cares_resolver.h"
 #include "net/epoll_loop.h"
 #include "net/loop_thread.h"
@@ -59,6 +61,7 @@ struct Server::State {
 
   Result<void> adopt(Sockets sockets);
   void wire();
+  void keep_orders(jobs::Settings& orders);
   net::Task<void> open_doors();
   net::Task<void> greet();
   net::Task<void> stop_after(Duration time);
@@ -79,6 +82,7 @@ struct Server::State {
   std::unique_ptr<net::Signals> signals;
   std::unique_ptr<engine::Engine> engine;
   std::unique_ptr<probe::Probe> probe;
+  std::unique_ptr<OrdersFile> orders_file;  // null: orders end with drover
   std::unique_ptr<jobs::Jobs> jobs;
   std::unique_ptr<gateway::Admin> admin;
   std::unique_ptr<Notebook> notes;
@@ -96,10 +100,14 @@ Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Server::~Server() = default;
 
 Result<std::unique_ptr<Server>> Server::create(const config::Config& config, Sockets sockets,
-                                               const Supervised& supervised, Log& log) {
+                                               const Supervised& supervised,
+                                               const std::string& store, Log& log) {
   auto state = std::make_unique<State>(config, supervised, log);
   Result<void> adopted = state->adopt(std::move(sockets));
   if (!adopted) return std::move(adopted).error();
+  if (!store.empty()) {
+    state->orders_file = OrdersFile::open(state->home(), store, log);
+  }
   state->wire();
   return std::unique_ptr<Server>(new Server(std::move(state)));  // tidy: allow(new) private ctor
 }
@@ -134,6 +142,7 @@ void Server::State::wire() {
                                          probe_settings(config, chance()), probe_targets(config));
   jobs::Settings orders = jobs_settings(config, supervised);
   settings.stores = orders.stores;
+  keep_orders(orders);
   jobs = std::make_unique<jobs::Jobs>(
       *engine, *io.front().resolver, std::move(orders), [this] { return probe->look_again(); },
       log);
@@ -175,6 +184,21 @@ void Server::State::wire() {
   admin = std::make_unique<gateway::Admin>(home(), *engine, settings, std::move(views));
 }
 
+// What the drover before did not come to an end with.
+void Server::State::keep_orders(jobs::Settings& orders) {
+  if (orders_file == nullptr) return;
+  const std::string text = orders_file->read(jobs::kMaxJournal);
+  if (!text.empty()) {
+    Result<std::vector<jobs::Order>> left = jobs::read_journal(text);
+    if (left) {
+      orders.left = *std::move(left);
+    } else {
+      orders_file->set_aside(left.error().message);
+    }
+  }
+  orders.keep = [this](std::string journal) { orders_file->write(std::move(journal)); };
+}
+
 std::string Server::State::listen_text() const {
   std::string text;
   for (const net::Endpoint& endpoint : bound) {
@@ -197,6 +221,7 @@ Server::State::~State() {
     each.listeners.clear();
   }
   jobs.reset();
+  orders_file.reset();
   probe.reset();
   for (IoLoop& each : io) each.resolver.reset();
   notes.reset();
@@ -220,6 +245,7 @@ void Server::State::on_signal(int number) {
 void Server::State::drain() {
   draining = true;
   admin->set_draining();
+  jobs->drain();
   for (IoLoop& each : io) {
     gateway::Gateway* gateway = each.gateway.get();
     net::Loop* home_loop = &home();

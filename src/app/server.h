@@ -29,10 +29,12 @@ using Supervised = std::vector<keeper::SupervisedInstance>;
 
 class Server {
  public:
-  // Takes the sockets over. Errors (kSystem): the kernel refuses them.
+  // Takes the sockets over. `store` is the directory of what outlives a restart; empty: nothing
+  // does. Errors (kSystem): the kernel refuses the sockets.
   // Precondition: config.backends is not empty; its last ones are `supervised`.
   static Result<std::unique_ptr<Server>> create(const config::Config& config, Sockets sockets,
-                                                const Supervised& supervised, Log& log);
+                                                const Supervised& supervised,
+                                                const std::string& store, Log& log);
   ~Server();
 
   // For the link to the keeper: both live on the home loop.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "jobs/journal.h"
 #include "jobs/state.h"
 
 namespace drover::jobs {
@@ -69,7 +70,9 @@ void Jobs::Mailbox::put(Told told) {
 Jobs::Jobs(engine::Engine& engine, net::Resolver& resolver, Settings settings,
            std::function<net::Task<void>()> look_again, Log& log)
     : state_(std::make_shared<State>(engine, resolver, std::move(settings), std::move(look_again),
-                                     log)) {}
+                                     log)) {
+  if (!state_->settings.left.empty()) state_->home().spawn(state_->go_on_with_left());
+}
 
 Jobs::~Jobs() {
   state_->jobs.clear();
@@ -84,6 +87,8 @@ void Jobs::instance_down(BackendId instance) {
     }
   }
 }
+
+void Jobs::drain() { state_->draining = true; }
 
 void Jobs::Job::call_off() {
   cancel.trigger(net::CancelReason::kClientGone);
@@ -110,13 +115,47 @@ void Jobs::State::take(Order order, std::shared_ptr<Mailbox> box) {
     return;
   }
   if (jobs.size() >= settings.orders) return refuse("too many changes of models are under way");
+  begin(std::move(order), std::move(box));
+}
+
+void Jobs::State::begin(Order order, std::shared_ptr<Mailbox> box) {
   auto job = std::make_shared<Job>(home(), std::move(order));
-  job->watchers.push_back(std::move(box));
+  if (box != nullptr) job->watchers.push_back(std::move(box));
   job->began = home().now();
   jobs.push_back(job);
   engine.metrics().jobs_active.add(1);
+  if (is_kept(job->order.verb)) keep();
   stand_in_line(*job);
   home().spawn(run(std::move(job)));
+}
+
+void Jobs::State::keep() const {
+  if (!settings.keep) return;
+  std::vector<const Order*> open;
+  for (const Order& order : settings.left) open.push_back(&order);
+  for (const std::shared_ptr<Job>& job : jobs) {
+    const bool wanted = !job->over && !job->cancel.triggered();
+    if (wanted && is_kept(job->order.verb)) open.push_back(&job->order);
+  }
+  settings.keep(journal_text(open));
+}
+
+bool Jobs::State::all_stores_answer() const {
+  const std::shared_ptr<const core::FleetView> fleet = engine.view();
+  return std::ranges::all_of(
+      settings.stores, [&](const Store& store) { return writer_of(store, *fleet, {}) != nullptr; });
+}
+
+// Clients that ask for the same meanwhile join it, or have it behind them.
+net::Task<void> Jobs::State::go_on_with_left() {
+  constexpr Duration kLook = std::chrono::milliseconds(500);
+  const Instant patience = home().now() + settings.resume_patience;
+  while (!all_stores_answer() && home().now() < patience) co_await home().sleep_for(kLook);
+  for (Order& order : std::exchange(settings.left, {})) {
+    log.info("model order goes on",
+             {{"verb", to_string(order.verb)}, {"model", std::string_view(order.model.text())}});
+    begin(std::move(order), nullptr);
+  }
 }
 
 // The last one to leave calls off what may stop half way.
@@ -125,7 +164,8 @@ void Jobs::State::leave(const std::shared_ptr<Mailbox>& box) {
     const bool watched = std::erase(job->watchers, box) > 0;
     const Verb verb = job->order.verb;
     const bool brief = verb == Verb::kCopy || verb == Verb::kDelete || verb == Verb::kUnload;
-    if (watched && job->watchers.empty() && !brief) job->call_off();
+    const bool stays = brief || (draining && is_kept(verb) && settings.keep);
+    if (watched && job->watchers.empty() && !stays) job->call_off();
   }
 }
 
@@ -177,6 +217,7 @@ net::Task<void> Jobs::State::run(std::shared_ptr<Job> job) {
   end(*job, conclude(job->order, fared), cancelled ? "cancelled" : result_of(fared));
   leave_line(*job);
   std::erase(jobs, job);
+  if (is_kept(job->order.verb)) keep();
 }
 
 // Two that write the same model take turns; whatever is over in a moment does not wait for hours.

@@ -7,8 +7,8 @@
 // round, as Ollama's download does. What is short and must not stop half way (copy, delete, unload)
 // is carried to its end whoever watches.
 //
-// An order does not survive the end of drover: a pull that was cut goes on where it stopped when it
-// is asked for again, since Ollama keeps what it has.
+// What can be done twice survives the end of drover (journal.h): the next one goes on with it, and
+// Ollama keeps what it has.
 
 #include <chrono>
 #include <cstddef>
@@ -34,6 +34,13 @@ struct Settings {
   Duration silence = std::chrono::hours(1);
   std::size_t orders = 64;     // at once, waiting ones included; more are answered 503
   std::size_t watchers = 256;  // of one order
+
+  // What the drover before left in the middle, and how long instances may take to answer until it
+  // is gone on with: the keeper may be starting them.
+  std::vector<Order> left;
+  Duration resume_patience = std::chrono::minutes(5);
+  // Home loop: the journal, whenever it changed. Null: nobody keeps it.
+  std::function<void(std::string)> keep;
 };
 
 class Jobs {
@@ -49,6 +56,10 @@ class Jobs {
 
   // Home loop: what is under way there goes on with another member of its store, or fails.
   void instance_down(BackendId instance);
+
+  // Home loop, once: drover ends. Clients leave because they are sent away; what they wanted and is
+  // in the journal is for the next drover.
+  void drain();
 
  private:
   friend class Watch;

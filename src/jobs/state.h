@@ -64,6 +64,10 @@ struct Jobs::State : std::enable_shared_from_this<Jobs::State> {
 
   // --- jobs.cc: from and to watchers ---
   void take(Order order, std::shared_ptr<Mailbox> box);
+  void begin(Order order, std::shared_ptr<Mailbox> box);  // null: nobody watches
+  net::Task<void> go_on_with_left();
+  bool all_stores_answer() const;
+  void keep() const;  // writes the journal
   void leave(const std::shared_ptr<Mailbox>& box);
   void tell(Job& job, const std::vector<Told>& lines);
   void end(Job& job, Ending ending, std::string_view result);
@@ -93,6 +97,7 @@ struct Jobs::State : std::enable_shared_from_this<Jobs::State> {
   std::function<net::Task<void>()> look_again;
   Log& log;
   std::list<std::shared_ptr<Job>> jobs;
+  bool draining = false;
   std::map<ModelName, std::deque<Job*>> lines;  // of a model's pulls and creates: the first works
 };
 

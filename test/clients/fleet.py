@@ -235,7 +235,10 @@ class Drover(Child):
 
     def __init__(self, arguments: Sequence[str],
                  environment: dict[str, str] | None = None) -> None:
-        super().__init__([str(binary("drover")), "serve", *arguments], environment)
+        # What outlives one drover of a test must not reach the next.
+        self._state = tempfile.TemporaryDirectory(prefix="drover-state-")
+        super().__init__([str(binary("drover")), "serve", *arguments],
+                         {"STATE_DIRECTORY": self._state.name, **(environment or {})})
         try:
             self.port = int(self.wait_line(r"^listening on 127\.0\.0\.1:(\d+)")[1])
             self.admin_port = int(self.wait_line(r"^admin on 127\.0\.0\.1:(\d+)")[1])
@@ -267,6 +270,10 @@ class Drover(Child):
             drover.stop()
             raise
         return drover
+
+    def stop(self) -> None:
+        super().stop()
+        self._state.cleanup()
 
     def crashed(self) -> str:
         """The keeper hides a gateway that crashes from clients; tests shall see it."""

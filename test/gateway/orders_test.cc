@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "gateway/sim_world.h"
+#include "jobs/journal.h"
 
 namespace drover::simtest {
 namespace {
@@ -124,6 +125,49 @@ TEST(Pull, AFullDiskIsToldByStoreAndARepeatMendsIt) {
   world.done(world.post("/api/pull", R"({"model":"new"})"));
   EXPECT_EQ(holders(world, "new:latest"), "xxx");
   world.expect_nothing_left();
+}
+
+TEST(Pull, ThatWasCutByADeathGoesOnInTheNextDrover) {
+  std::string journal;
+  WorldOptions options = three();
+  options.fake.token_time = 1s;
+  options.jobs.keep = [&journal](std::string text) { journal = std::move(text); };
+  {
+    World world(options);
+    world.post("/api/pull", R"({"model":"new"})");
+    world.pass(2500ms);
+    EXPECT_EQ(holders(world, "new:latest"), "---");
+  }
+  options.jobs.left = *jobs::read_journal(journal);
+  ASSERT_EQ(options.jobs.left.size(), 1U);
+  options.starts_frozen = true;
+  World world(options);
+  world.pass(30s);
+  EXPECT_EQ(jobs::read_journal(journal)->size(), 1U) << "it is not forgotten while it waits";
+  for (std::uint32_t i = 0; i < 3; ++i) world.thaw(i);
+  world.pass(5s);
+  // Who asks for the same joins it.
+  const Reply reply = world.done(world.post("/api/pull", R"({"model":"new"})")).reply();
+  EXPECT_EQ(lines_of(reply).back(), kSuccess);
+  EXPECT_EQ(holders(world, "new:latest"), "xxx");
+  EXPECT_EQ(std::ranges::count(world.log().events, "model order goes on"), 1);
+  EXPECT_EQ(world.metrics().jobs().at({"pull", "done"}), 1U);
+  EXPECT_TRUE(jobs::read_journal(journal)->empty());
+  world.expect_nothing_left();
+}
+
+TEST(Pull, ThatNobodyWantsAnyMoreIsNotGoneOnWith) {
+  std::string journal;
+  WorldOptions options = three();
+  options.fake.token_time = 1s;
+  options.jobs.keep = [&journal](std::string text) { journal = std::move(text); };
+  World world(options);
+  Client& client = world.post("/api/pull", R"({"model":"new"})");
+  world.pass(2500ms);
+  EXPECT_EQ(jobs::read_journal(journal)->size(), 1U);
+  client.leave();
+  world.pass(1s);
+  EXPECT_TRUE(jobs::read_journal(journal)->empty());
 }
 
 TEST(Pull, ASecondClientJoinsTheFirst) {
