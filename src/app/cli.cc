@@ -67,6 +67,7 @@ constexpr char kModelsExamples[] =
     "Examples:\n"
     "  drover models list\n"
     "  drover models pull qwen3:4b        on every store\n"
+    "  drover models sync                 what 'models' in the configuration says, now\n"
     "  drover models load qwen3:4b        on one instance, before anybody asks\n"
     "  drover models unload qwen3:4b      out of the memory of all instances\n"
     "  drover models rm qwen3:4b          out of memory, and off every store\n"
@@ -312,6 +313,7 @@ void add_models(CLI::App& app, Inputs& inputs) {
   constexpr Row kRows[] = {{"list", "Show the models", Action::kList},
                            {"pull", "Fetch models to every store", Action::kPull},
                            {"rm", "Remove models from every store", Action::kRemove},
+                           {"sync", "Fetch and load what the configuration says", Action::kSync},
                            {"load", "Load models on an instance", Action::kLoad},
                            {"unload", "Take models out of memory", Action::kUnload}};
   CLI::App* models = app.add_subcommand("models", "List, fetch, remove and load models");
@@ -322,7 +324,7 @@ void add_models(CLI::App& app, Inputs& inputs) {
     add_config_file(*verb, inputs.config);
     add_admin(*verb, inputs.config);
     add_json(*verb, inputs);
-    if (row.action != Action::kList) {
+    if (row.action != Action::kList && row.action != Action::kSync) {
       verb->add_option("MODEL", inputs.models.names, "The models")->required();
     }
     verb->callback([&inputs, action = row.action] {

@@ -58,11 +58,11 @@ struct BackendsCommand {
 
 // `drover models …`: what the whole fleet has, and changes of it.
 struct ModelsCommand {
-  enum class Action : std::uint8_t { kList, kPull, kRemove, kLoad, kUnload };
+  enum class Action : std::uint8_t { kList, kPull, kRemove, kSync, kLoad, kUnload };
   ConfigOptions config;  // only `file` and `admin` can be given
   Output output = Output::kText;
   Action action = Action::kList;
-  std::vector<std::string> names;  // empty with kList only
+  std::vector<std::string> names;  // empty with kList and kSync only
 };
 
 struct GpusCommand {

@@ -63,11 +63,12 @@ class Work {
 
   cli::Printed list() const;
   cli::Printed for_each_name();
+  cli::Printed sync();
 
  private:
   Result<std::string> fetch(std::string_view path) const;
   // Nothing, or why not.
-  std::string act(const std::string& name);
+  std::string act(Action action, const std::string& name);
   void show_progress(const wire::ProgressLine& line);
   bool text() const { return command_.output == cli::Output::kText; }
 
@@ -126,7 +127,7 @@ void Work::show_progress(const wire::ProgressLine& line) {
   side_.say(said + "\n");
 }
 
-std::string Work::act(const std::string& name) {
+std::string Work::act(Action action, const std::string& name) {
   const std::string model = json_quoted(name);
   std::string error;
   std::string last;
@@ -138,7 +139,7 @@ std::string Work::act(const std::string& name) {
     show_progress(*read);
   };
   Result<int> status = 0;
-  switch (command_.action) {
+  switch (action) {
     case Action::kPull:
       status = side_.ask("POST", "/api/pull", fmt::format("{{\"model\":{}}}", model), hear);
       break;
@@ -158,7 +159,7 @@ std::string Work::act(const std::string& name) {
   if (!status) return side_.silence(status.error());
   if (!error.empty()) return error;
   if (*status != 200) return fmt::format("status {}", *status);
-  const bool cut = command_.action == Action::kPull && last != "success";
+  const bool cut = action == Action::kPull && last != "success";
   return cut ? "the answer ended before success" : "";
 }
 
@@ -166,7 +167,7 @@ std::string Work::act(const std::string& name) {
 cli::Printed Work::for_each_name() {
   std::string done;
   for (const std::string& name : command_.names) {
-    const std::string why_not = act(name);
+    const std::string why_not = act(command_.action, name);
     if (!why_not.empty()) {
       cli::Printed printed = failure(fmt::format("{}: {}", text_words(name), text_words(why_not)));
       if (!text()) {
@@ -184,6 +185,64 @@ cli::Printed Work::for_each_name() {
   }
   if (text()) return {};
   return {cli::kDone, fmt::format("{{\"done\":[{}]}}\n", done), ""};
+}
+
+struct Gap {
+  std::string name;
+  std::uint64_t stores = 0;  // that lack it
+  std::uint64_t loads = 0;   // instances that shall have it loaded and have not
+};
+
+Result<std::vector<Gap>> read_gaps(std::string_view text) {
+  simdjson::dom::parser parser;
+  simdjson::dom::array list;
+  std::vector<Gap> gaps;
+  if (parser.parse(text.data(), text.size())["models"].get(list) != simdjson::SUCCESS) {
+    return Error{ErrorKind::kUpstream, Origin::kInstance, Retry::kNever,
+                 "its list of wanted models cannot be read"};
+  }
+  for (const element each : list) {
+    const auto lacks = [&each](const char* what) -> std::uint64_t {
+      std::uint64_t wanted = 0;
+      std::uint64_t have = 0;
+      const bool said = each[what]["wanted"].get(wanted) == simdjson::SUCCESS &&
+                        each[what]["have"].get(have) == simdjson::SUCCESS;
+      return said && wanted > have ? wanted - have : 0;
+    };
+    std::string_view name;
+    if (each["name"].get(name) != simdjson::SUCCESS) continue;
+    gaps.push_back({std::string(name), lacks("stores"), lacks("loaded")});
+  }
+  return gaps;
+}
+
+// What drover would do by itself in a while, now and watched.
+cli::Printed Work::sync() {
+  Result<std::string> wanted = side_.wanted();
+  if (!wanted) return failure(wanted.error().message);
+  Result<std::vector<Gap>> gaps = read_gaps(*wanted);
+  if (!gaps) return failure(gaps.error().message);
+  std::string rows;
+  for (const Gap& gap : *gaps) {
+    std::string why_not;
+    std::string_view word = "is as it shall be";
+    if (gap.stores > 0) {
+      why_not = act(Action::kPull, gap.name);
+      word = "pulled";
+    }
+    if (why_not.empty() && gap.loads > 0) {
+      why_not = act(Action::kLoad, gap.name);
+      word = "loaded";
+    }
+    if (!why_not.empty()) {
+      return failure(fmt::format("{}: {}", text_words(gap.name), text_words(why_not)));
+    }
+    rows += (rows.empty() ? "" : ",") + json_quoted(gap.name);
+    if (text()) side_.say(fmt::format("{}: {}\n", text_words(gap.name), word));
+  }
+  if (!text()) return {cli::kDone, fmt::format("{{\"done\":[{}]}}\n", rows), ""};
+  if (gaps->empty()) side_.say("the configuration says nothing of models that shall be there\n");
+  return {};
 }
 
 // --- the real side ---
@@ -256,7 +315,8 @@ Result<net::HostPort> client_address(const config::HostPort& admin) {
 
 cli::Printed work_on_models(const cli::ModelsCommand& command, const ModelsSide& side) {
   Work work(command, side);
-  return command.action == Action::kList ? work.list() : work.for_each_name();
+  if (command.action == Action::kList) return work.list();
+  return command.action == Action::kSync ? work.sync() : work.for_each_name();
 }
 
 cli::Printed run_models(const cli::ModelsCommand& command, const config::Environment& environment) {
@@ -268,6 +328,11 @@ cli::Printed run_models(const cli::ModelsCommand& command, const config::Environ
   side.ask = [&at](std::string_view method, std::string_view path, std::string_view body,
                    const std::function<void(std::string_view)>& on_line) {
     return ask(*at, method, path, body, on_line);
+  };
+  side.wanted = [&where]() -> Result<std::string> {
+    Result<Answer> answer = http_get(where->admin, "/api/v1/models", kAdminPatience);
+    if (!answer) return std::move(answer).error();
+    return std::move(answer->body);
   };
   side.say = [](std::string_view line) {
     std::fwrite(line.data(), 1, line.size(), stdout);

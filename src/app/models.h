@@ -16,6 +16,7 @@ struct ModelsSide {
   std::function<Result<int>(std::string_view method, std::string_view path, std::string_view body,
                             const std::function<void(std::string_view)>& on_line)>
       ask;
+  std::function<Result<std::string>()> wanted;       // what drover shall keep true, as JSON
   std::function<void(std::string_view)> say;         // a line for people, at once
   std::function<std::string(const Error&)> silence;  // words for a request without an answer
 };

@@ -61,6 +61,28 @@ TEST(Models, TheListSaysWhatIsLoadedWhere) {
             "b:latest  ff                 3 MB  -\n");
 }
 
+TEST(Models, SyncDoesWhatIsMissingAndNothingElse) {
+  Played played;
+  played.answers["POST /api/pull"] = {200, {R"({"status":"success"})"}};
+  played.answers["POST /api/generate"] = {200, {R"({"done":true})"}};
+  ModelsSide side = played.side();
+  side.wanted = []() -> Result<std::string> {
+    return std::string(R"({"models":[{"name":"a","stores":{"wanted":2,"have":2},)"
+                       R"("loaded":{"wanted":0,"have":0}},{"name":"b","stores":{"wanted":2,)"
+                       R"("have":1},"loaded":{"wanted":1,"have":0}},{"name":"c","stores":null,)"
+                       R"("loaded":{"wanted":1,"have":0}}]})");
+  };
+  const cli::Printed printed = work_on_models(command(Action::kSync, {}), side);
+  EXPECT_EQ(printed.exit_code, cli::kDone);
+  EXPECT_EQ(played.asked,
+            (std::vector<std::string>{R"(POST /api/pull {"model":"b"})",
+                                      R"(POST /api/generate {"model":"b","stream":false})",
+                                      R"(POST /api/generate {"model":"c","stream":false})"}));
+  EXPECT_EQ(played.said, "a: is as it shall be\nsuccess\nb: loaded\nc: loaded\n");
+  side.wanted = []() -> Result<std::string> { return std::string("rubbish"); };
+  EXPECT_EQ(work_on_models(command(Action::kSync, {}), side).exit_code, cli::kFailed);
+}
+
 TEST(Models, APullShowsPhasesAndTenths) {
   Played played;
   played.answers["POST /api/pull"] = {

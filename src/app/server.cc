@@ -8,10 +8,10 @@
 #include <random>
 #include <thread>
 
+#include "app/drift_watch.h"
 #include "app/notebook.h"
 #include "app/orders_file.h"
 #include "app/translate.h"
-#include "core/drift.h"
 #include "drover_version.h"
 #include "engine/engine.h"
 #include "export/prometheus.h"
@@ -142,6 +142,15 @@ void Server::State::wire() {
                                          probe_settings(config, chance()), probe_targets(config));
   jobs::Settings orders = jobs_settings(config, supervised);
   settings.stores = orders.stores;
+  if (config.identity && !settings.identity) {
+    log.warn("the instance with the account is not there",
+             {{"identity", std::string_view(*config.identity)},
+              {"remedy", std::string_view("see drover status")}});
+  }
+  for (const std::string& pin : vain_pins(config)) {
+    log.warn("a model is pinned to an instance that there is not",
+             {{"pin", std::string_view(pin)}, {"remedy", std::string_view("see drover status")}});
+  }
   keep_orders(orders);
   jobs = std::make_unique<jobs::Jobs>(
       *engine, *io.front().resolver, std::move(orders), [this] { return probe->look_again(); },
@@ -181,6 +190,7 @@ void Server::State::wire() {
     return gateway::admin_page(*engine->view_now(), {kVersion, listen_text(), home().now(),
                                                      engine->metrics().requests_active.value()});
   };
+  views.models = [this] { return jobs->wanted(); };
   admin = std::make_unique<gateway::Admin>(home(), *engine, settings, std::move(views));
 }
 
@@ -349,23 +359,12 @@ net::Task<void> Server::State::greet() {
   std::fflush(stdout);
 }
 
-// Says once that a name stands for different models, and again when other names do.
 net::Task<void> Server::State::watch_drift() {
   constexpr Duration kInterval = std::chrono::seconds(30);
-  std::vector<ModelName> known;
+  DriftWatch watch(log);
   for (;;) {
     co_await home().sleep_for(kInterval);
-    std::vector<ModelName> drifted = core::drifted_models(*engine->view());
-    if (drifted == known) continue;
-    known = std::move(drifted);
-    if (known.empty()) {
-      log.info("models agree again", {});
-      continue;
-    }
-    log.warn("models differ between instances",
-             {{"models", std::uint64_t{known.size()}},
-              {"first", std::string_view(known.front().text())},
-              {"remedy", std::string_view("pull it again, see docs/models.md")}});
+    watch.look(*engine->view());
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <map>
 
@@ -127,8 +128,38 @@ gateway::Settings gateway_settings(const config::Config& config) {
     const BackendId id{static_cast<std::uint32_t>(settings.instances.size())};
     const net::HostPort address = to_net(backend.address);
     settings.instances.push_back({id, backend.name, address, address.to_string()});
+    if (config.identity == backend.name) settings.identity = id;
   }
   return settings;
+}
+
+std::vector<jobs::Wanted> wanted_models(const config::Config& config) {
+  std::vector<jobs::Wanted> all;
+  for (const config::Model& model : config.models) {
+    if (!model.copies && model.preload == 0 && model.pin.empty()) continue;
+    jobs::Wanted& wanted = all.emplace_back();
+    wanted.shown = model.name;
+    wanted.model = ModelName::canonical(model.name);
+    wanted.stores = model.copies;
+    wanted.loaded = model.preload;
+    for (std::size_t i = 0; i < config.backends.size(); ++i) {
+      if (std::ranges::find(model.pin, config.backends[i].name) == model.pin.end()) continue;
+      wanted.pinned.push_back(BackendId{static_cast<std::uint32_t>(i)});
+    }
+  }
+  return all;
+}
+
+std::vector<std::string> vain_pins(const config::Config& config) {
+  std::vector<std::string> vain;
+  for (const config::Model& model : config.models) {
+    for (const std::string& name : model.pin) {
+      const bool there =
+          std::ranges::find(config.backends, name, &config::Backend::name) != config.backends.end();
+      if (!there) vain.push_back(model.name + " on " + name);
+    }
+  }
+  return vain;
 }
 
 jobs::Settings jobs_settings(const config::Config& config,
@@ -136,6 +167,7 @@ jobs::Settings jobs_settings(const config::Config& config,
   jobs::Settings settings;
   settings.connect = config.timeouts.connect;
   settings.silence = config.timeouts.document;
+  settings.wanted = wanted_models(config);
   const std::size_t foreign = config.backends.size() - supervised.size();
   std::map<std::string, std::size_t> shared;  // place in settings.stores, by the store's name
   for (std::size_t i = 0; i < config.backends.size(); ++i) {

@@ -22,6 +22,11 @@ std::vector<core::BackendSpec> backend_specs(
 gateway::Settings gateway_settings(const config::Config& config);
 // Which instances share a model directory: those that drover runs do (the store "own"), configured
 // ones do by their `store`, everybody else has one of its own.
+// What the configuration says of models; a pin to an instance that there is not is left out.
+std::vector<jobs::Wanted> wanted_models(const config::Config& config);
+// Such pins, as "model on instance".
+std::vector<std::string> vain_pins(const config::Config& config);
+
 jobs::Settings jobs_settings(const config::Config& config,
                              const std::vector<keeper::SupervisedInstance>& supervised);
 net::PoolLimits pool_limits(const config::Config& config);

@@ -36,6 +36,7 @@ struct Ask {
   std::optional<std::uint64_t> num_ctx;    // tokens; absent: the instance's default
   std::uint64_t body_bytes = 0;            // size of the request body as received
   TenantId tenant;                         // zero: all alike
+  std::optional<BackendId> only;           // it may go nowhere else
 };
 
 // What a finished answer reported about itself. Zero means "not said".

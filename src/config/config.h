@@ -161,8 +161,13 @@ struct NumCtx {
 
 // What is special about a model.
 struct Model {
+  static constexpr std::uint32_t kAllStores = UINT32_MAX;
   std::string name;
   std::optional<NumCtxRule> num_ctx;  // none: the rule for all
+  // Stores that shall have it; none: it is not fetched. `all` is the largest number.
+  std::optional<std::uint32_t> copies;
+  std::uint32_t preload = 0;     // instances that shall have it loaded
+  std::vector<std::string> pin;  // names of instances that shall have it loaded at any rate
   friend bool operator==(const Model&, const Model&) = default;
 };
 
@@ -183,6 +188,7 @@ struct Config {
   std::vector<std::string> allowed_origins;  // beyond Ollama's own list
   std::vector<Alias> aliases;                // names are unique, and no alias stands for another
   AliasListing list_aliases = AliasListing::kNever;
+  std::optional<std::string> identity;  // the instance with the account at ollama.com
   NumCtx num_ctx;
   std::vector<Model> models;       // each at most once
   std::vector<std::string> trust;  // networks, "172.17.0.0/16": may manage models from outside

@@ -56,7 +56,10 @@ TEST(Examples, TheCompleteOneIsTheDefaultsAndTwoInstances) {
   EXPECT_EQ(config.ollama.instances[0],
             (SupervisedInstance{{"0"}, "big", 11450, {"OLLAMA_KEEP_ALIVE=1h"}}));
   config.ollama.instances.clear();
-  EXPECT_EQ(config.models, (std::vector<Model>{{"qwen3:4b", NumCtxRule::kPass}}));
+  EXPECT_EQ(config.identity, "gpu0");
+  config.identity.reset();
+  EXPECT_EQ(config.models,
+            (std::vector<Model>{{"qwen3:4b", NumCtxRule::kPass, Model::kAllStores, 1, {"gpu0"}}}));
   config.models.clear();
   EXPECT_FALSE(config.listen_is_default) << "it is written, if only to show it";
   config.listen_is_default = true;

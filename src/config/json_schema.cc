@@ -60,6 +60,10 @@ std::string type_of(const Key& key) {
              R"({"type": "string"}, {"type": "array", "items": {"type": "string"}}]})";
     case Kind::kSteps:
       return list_of(R"("type": "integer", "minimum": 1)");
+    case Kind::kCopies:
+      return fmt::format(R"("oneOf": [{{"const": "all"}}, {{{}}}])", number_type(key));
+    case Kind::kNames:
+      return list_of(R"("type": "string", "pattern": "^[A-Za-z0-9._:\\[\\]-]{1,64}$")");
     case Kind::kModelName:
       return R"("type": "string", "minLength": 1)";
     case Kind::kPath:

@@ -109,6 +109,8 @@ INSTANTIATE_TEST_SUITE_P(
              "f:1:10: this model has no name; add one such as 'name: qwen3:4b'\n"},
         Case{"models: [{name: a, num_ctx: 4096}]\n",
              "f:1:29: 'num_ctx' must be normalise, pass or refuse, not '4096'\n"},
+        Case{"models: [{name: a, copies: none}]\n",
+             "f:1:28: 'copies' must be a whole number, not 'none'\n"},
         Case{"models: [a]\n",
              "f:1:10: a model must be a mapping such as 'name: qwen3:4b', but this is a plain "
              "value\n"},

@@ -126,6 +126,8 @@ class FileReader {
         return read_words(key, value, config_.allowed_origins, read_allowed_origin);
       case Kind::kAliases:
         return read_aliases(key, value);
+      case Kind::kName:
+        return read_identity(key, value);
       case Kind::kSteps:
         return read_steps(key, value);
       case Kind::kModels:
@@ -294,6 +296,14 @@ class FileReader {
     }
   }
 
+  void read_identity(const Key& key, const YamlNode& value) {
+    const std::string* text = text_of(key, value);
+    if (text == nullptr) return;
+    Result<std::string> name = read_name(*text);
+    if (!name) return refuse(value.place, key, name.error());
+    config_.identity = *std::move(name);
+  }
+
   void read_steps(const Key& key, const YamlNode& value) {
     if (!is_list(key, value)) return;
     constexpr std::uint64_t kMost = 16'777'216;  // as of ollama.context_length
@@ -345,8 +355,20 @@ class FileReader {
   }
 
   void read_model_key(const Key& key, const YamlNode& value, Model& model) {
+    if (key.kind == Kind::kNames) return read_words(key, value, model.pin, read_name);
     const std::string* text = text_of(key, value);
     if (text == nullptr) return;
+    if (key.kind == Kind::kCopies && *text == "all") {
+      model.copies = Model::kAllStores;
+      return;
+    }
+    if (key.kind == Kind::kCopies || key.kind == Kind::kCount) {
+      const Result<std::uint32_t> count = read_count(key, *text);
+      if (!count) return refuse(value.place, key, count.error());
+      if (key.kind == Kind::kCount) model.preload = *count;
+      if (key.kind == Kind::kCopies) model.copies = *count;
+      return;
+    }
     if (key.kind == Kind::kModelName) {
       Result<std::string> name = read_model_name(*text);
       if (!name) return refuse(value.place, name.error().message);

@@ -177,6 +177,11 @@ constexpr std::array kKeys = std::to_array<Key>({
      .choices = "never|always",
      .meaning = "Whether lists of models show aliases too, each as the model that serves it now.",
      .slot = AT(list_aliases)},
+    {.path = "identity",
+     .kind = Kind::kName,
+     .meaning =
+         "Name of the instance whose account at ollama.com serves models in the cloud and the "
+         "routes of accounts; left out, these are refused."},
     {.path = "num_ctx",
      .kind = Kind::kSection,
      .meaning = "What becomes of load-time options that clients name, such as num_ctx."},
@@ -203,6 +208,23 @@ constexpr std::array kKeys = std::to_array<Key>({
      .kind = Kind::kChoice,
      .choices = "normalise|pass|refuse",
      .meaning = "For this model instead of num_ctx.rule."},
+    {.path = "models[].copies",
+     .kind = Kind::kCopies,
+     .least = "1",
+     .most = "256",
+     .meaning = "In how many stores it shall be, or all; drover fetches what is missing. Left out, "
+                "it is not fetched."},
+    {.path = "models[].preload",
+     .kind = Kind::kCount,
+     .fallback = "0",
+     .least = "0",
+     .most = "256",
+     .meaning = "On how many instances it shall be loaded before anybody asks, and stay loaded."},
+    {.path = "models[].pin",
+     .kind = Kind::kNames,
+     .meaning =
+         "Names of instances on which it shall be loaded and stay loaded; others may load it "
+         "too."},
     {.path = "trust",
      .kind = Kind::kNetworks,
      .meaning = "Networks such as 172.17.0.0/16 whose clients may also pull, create and delete "

@@ -27,6 +27,8 @@ enum class Kind : std::uint8_t {
   kSteps,      // a list of whole numbers, ascending
   kModels,     // a list of models
   kModelName,  // a model as clients name it
+  kCopies,     // a whole number, or "all"
+  kNames,      // a list of words for people and labels
   kNetworks,   // a list of networks, as 172.17.0.0/16
   kPath,       // an absolute path
   kAutoPath,   // an absolute path, or "auto"

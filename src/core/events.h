@@ -34,6 +34,7 @@ enum class Filtered : std::uint8_t {
   kTried,      // this request failed there already
   kTooLarge,   // the model is larger than all memory of its GPUs
   kReserved,   // spans GPUs for models that fit on no single one; this one does
+  kNotTheOne,  // the request may go to another one only
   kCrowded,    // memory of its GPUs has to be made free first, or is being made free for another
 };
 std::string_view to_string(Filtered reason);

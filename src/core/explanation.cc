@@ -78,6 +78,8 @@ std::string_view to_string(Filtered reason) {
       return "its GPUs are too small for the model";
     case Filtered::kReserved:
       return "kept for models that fit on no single GPU";
+    case Filtered::kNotTheOne:
+      return "does not have the account that the model needs";
     case Filtered::kCrowded:
       return "its GPU memory is in use by another instance";
   }

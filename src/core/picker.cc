@@ -21,6 +21,9 @@ bool unknown(const Question& q) {
 bool has_no_model(const Question& q) { return !q.instance.lists(q.request.ask.model); }
 bool too_large(const Question& q) { return q.memory == Filtered::kTooLarge; }
 bool reserved(const Question& q) { return q.memory == Filtered::kReserved; }
+bool not_the_one(const Question& q) {
+  return q.request.ask.only && *q.request.ask.only != q.instance.spec.id;
+}
 bool tried(const Question& q) {
   return std::ranges::find(q.request.tried, q.instance.spec.id) != q.request.tried.end();
 }
@@ -39,11 +42,12 @@ struct Filter {
 
 // The first that rejects is the reason shown, so the lasting reasons stand before the passing ones.
 constexpr Filter kFilters[] = {
-    {Filtered::kUnknown, unknown},    {Filtered::kNoModel, has_no_model},
-    {Filtered::kTooLarge, too_large}, {Filtered::kReserved, reserved},
-    {Filtered::kTried, tried},        {Filtered::kDraining, draining},
-    {Filtered::kDown, down},          {Filtered::kProbation, probation_taken},
-    {Filtered::kFull, full},          {Filtered::kCrowded, crowded},
+    {Filtered::kUnknown, unknown},           {Filtered::kNoModel, has_no_model},
+    {Filtered::kNotTheOne, not_the_one},     {Filtered::kTooLarge, too_large},
+    {Filtered::kReserved, reserved},         {Filtered::kTried, tried},
+    {Filtered::kDraining, draining},         {Filtered::kDown, down},
+    {Filtered::kProbation, probation_taken}, {Filtered::kFull, full},
+    {Filtered::kCrowded, crowded},
 };
 
 Filtered filter(const Question& question) {
@@ -104,6 +108,7 @@ bool stands_aside(const Instance& instance, Filtered reason) {
     case Filtered::kDraining:
     case Filtered::kTooLarge:
     case Filtered::kReserved:
+    case Filtered::kNotTheOne:
       return true;
     case Filtered::kDown:
       return instance.health.cause() != DownCause::kRequests;

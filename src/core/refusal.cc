@@ -59,6 +59,8 @@ std::string trouble(const Instance& instance, Filtered reason) {
       return fmt::format("{} is drained by an operator", name);
     case Filtered::kProbation:
       return fmt::format("{} is being tried out again", name);
+    case Filtered::kNotTheOne:
+      return fmt::format("{} does not have the account that it needs", name);
     case Filtered::kFull:
       return fmt::format("{} has {} requests under way", name, instance.in_flight);
     case Filtered::kTried:

@@ -82,6 +82,17 @@ bool configured_origin(std::string_view origin, const AccessPolicy& policy) {
   return false;
 }
 
+std::string_view denied(Scope scope) {
+  switch (scope) {
+    case Scope::kIdentity:
+      return "the fleet's account may not";
+    case Scope::kExperimental:
+      return "experimental routes may not";
+    default:
+      return "not changed";
+  }
+}
+
 }  // namespace
 
 Result<void> check_host(std::string_view authority, const AccessPolicy& policy) {
@@ -130,9 +141,9 @@ Result<void> check_scope(Scope scope, const WhoAsks& asker, const AccessPolicy& 
   if (address.starts_with(kMapped)) address.erase(0, kMapped.size());
   const int bits = address.find(':') == std::string::npos ? 32 : 128;
   return Error{ErrorKind::kForbidden, Origin::kClient, Retry::kNever,
-               fmt::format("from {} models may be used and not changed; to grant it, write into "
-                           "drover's configuration: trust: [{}/{}]",
-                           address, address, bits)};
+               fmt::format("from {} models may be used and {}; to grant it, write into drover's "
+                           "configuration: trust: [{}/{}]",
+                           address, denied(scope), address, bits)};
 }
 
 Result<void> check_own_page(const Asker& asker, std::string_view authority) {

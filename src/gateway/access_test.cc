@@ -151,6 +151,15 @@ TEST(CheckScope, ThroughAnyOtherOnlyTrustedNetworksMay) {
   }
 }
 
+TEST(CheckScope, AccountsAndExperimentsAreDeniedAlike) {
+  for (const Scope scope : {Scope::kIdentity, Scope::kExperimental}) {
+    EXPECT_TRUE(check_scope(scope, from("127.0.0.1", true), {}).ok());
+    const Result<void> denied = check_scope(scope, from("10.1.2.3"), {});
+    ASSERT_FALSE(denied);
+    EXPECT_NE(denied.error().message.find("may not; to grant it"), std::string::npos);
+  }
+}
+
 TEST(CheckScope, TheRefusalSaysWhichLineGrantsIt) {
   const Error error = check_scope(Scope::kManage, from("::ffff:10.1.2.3"), {}).error();
   EXPECT_EQ(error.kind, ErrorKind::kForbidden);

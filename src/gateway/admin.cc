@@ -96,10 +96,11 @@ AdminPage Admin::render(const wire::RequestHead& head) const {
   if (head.path == "/readyz") return readiness();
   if (head.path == "/metrics") return {200, kPrometheus, views_.metrics()};
   if (head.path == "/api/v1/status") return {200, kJson, views_.status()};
+  if (head.path == "/api/v1/models") return {200, kJson, views_.models()};
   if (head.path == "/") return {200, kHtml, views_.page()};
   return problem_page(404,
                       "known here: /, /livez, /readyz, /metrics, /api/v1/status, "
-                      "/api/v1/instances");
+                      "/api/v1/instances, /api/v1/models");
 }
 
 }  // namespace drover::gateway

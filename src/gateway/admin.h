@@ -20,6 +20,7 @@ struct AdminViews {
   std::function<std::string()> metrics;  // Prometheus text
   std::function<std::string()> status;   // JSON
   std::function<std::string()> page;     // HTML
+  std::function<std::string()> models;   // JSON: what is wanted, and what there is
 };
 
 class Admin {

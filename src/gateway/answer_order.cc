@@ -7,9 +7,9 @@
 #include <array>
 
 #include "gateway/aliases.h"
-#include "gateway/blob_upload.h"
 #include "gateway/gateway.h"
 #include "gateway/orders.h"
+#include "gateway/passage.h"
 #include "gateway/refusal.h"
 
 namespace drover::gateway {
@@ -60,7 +60,7 @@ net::Task<void> Gateway::answer_order(Client& client, Link& link, Exchange& exch
 // A blob: its body is never kept here.
 net::Task<void> Gateway::answer_blob(Client& client, Link& link, Exchange& exchange) {
   const bool look = exchange.method == wire::Method::kHead;
-  BlobUpload upload(client, exchange, means_.pool, settings_, link.cancel);
+  Passage upload(client, exchange, means_.pool, settings_, link.cancel);
   const Duration stall = settings_.deadlines.write_stall;
   Result<void> carried;
   if (exchange.expect_continue && client.buffered().empty()) {

@@ -45,6 +45,7 @@ struct Exchange {
   wire::Framing framing = wire::Framing::kNone;
   std::uint64_t content_length = 0;
   bool expect_continue = false;
+  bool zstd = false;          // its body is compressed
   bool explain = false;       // the client asked for the decision in a header
   bool body_unread = false;   // bytes of it may still be on their way
   bool empty_prompt = false;  // its JSON has nothing to answer: it loads, or unloads

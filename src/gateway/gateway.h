@@ -64,6 +64,7 @@ class Gateway {
   net::Task<void> prepare(Client& client, Link& link, Exchange& exchange, bool& ready);
   net::Task<void> answer_own(Client& client, Link& link, Exchange& exchange);
   net::Task<void> answer_order(Client& client, Link& link, Exchange& exchange);
+  net::Task<void> answer_account(Client& client, Link& link, Exchange& exchange);
   net::Task<void> answer_blob(Client& client, Link& link, Exchange& exchange);
   net::Task<void> show_progress(Client& client, Link& link, Exchange& exchange, jobs::Watch& watch);
   net::Task<void> show_ending(Client& client, Link& link, Exchange& exchange,

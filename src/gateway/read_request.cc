@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "gateway/access.h"
 #include "gateway/cors.h"
 #include "wire/http_body.h"
 #include "wire/multipart.h"
+#include "wire/zstd_body.h"
 
 namespace drover::gateway {
 namespace {
@@ -119,12 +121,23 @@ TenantId tenant_of(const wire::RequestHead& head, std::string_view peer, const S
   return hash_of(peer, kByAddress);
 }
 
-Result<void> check_body_head(const wire::RequestHead& head, const Settings& settings) {
+// Where Ollama reads compressed bodies itself.
+bool takes_zstd(const Route& route) {
+  return route.treatment == Treatment::kJsonBody && route.dialect != Dialect::kNative;
+}
+
+Result<void> check_body_head(const wire::RequestHead& head, Exchange& exchange,
+                             const Settings& settings) {
   for (const wire::Field& field : head.fields) {
     if (!wire::field_is(field.name, "content-encoding")) continue;
     if (wire::field_is(field.value, "identity")) continue;
-    return client_error(ErrorKind::kMediaType,
-                        "compressed request bodies are not read; send the body as it is");
+    const bool zstd = wire::field_is(field.value, "zstd") && takes_zstd(*exchange.route);
+    if (!zstd || exchange.zstd) {
+      return client_error(ErrorKind::kMediaType,
+                          "of compressed request bodies only zstd is read, once, and only on /v1 "
+                          "routes with JSON; send the body as it is");
+    }
+    exchange.zstd = true;
   }
   if (head.framing == wire::Framing::kLength && head.content_length > settings.limits.body_bytes) {
     return client_error(ErrorKind::kTooLarge,
@@ -152,7 +165,9 @@ class BodyIntake {
       : exchange_(exchange),
         settings_(settings),
         decoder_(exchange.framing, exchange.content_length, Origin::kClient),
-        inspector_(settings.limits.json) {}
+        inspector_(settings.limits.json) {
+    if (exchange.zstd) zstd_.emplace();
+  }
 
   // Bytes of `input` that belong to the body.
   Result<std::size_t> take(std::string_view input) {
@@ -163,7 +178,7 @@ class BodyIntake {
       if (!step) return std::move(step).error();
       used += step->consumed;
       if (step->data.empty()) continue;
-      Result<void> kept = keep(step->data);
+      Result<void> kept = zstd_ ? unpack(step->data) : keep(step->data);
       if (!kept) return std::move(kept).error();
     }
     return used;
@@ -191,6 +206,10 @@ class BodyIntake {
       }
       return set_model(std::move(*model));
     }
+    if (zstd_) {
+      Result<void> whole = zstd_->end();
+      if (!whole) return whole;
+    }
     if (ask.body_bytes == 0) return client_error(ErrorKind::kMalformed, "missing request body");
     Result<wire::RequestFacts> facts = inspector_.finish();
     if (!facts) return std::move(facts).error();
@@ -210,6 +229,17 @@ class BodyIntake {
   }
 
  private:
+  Result<void> unpack(std::string_view packed) {
+    for (;;) {
+      Result<wire::ZstdBody::Step> step = zstd_->next(packed);
+      if (!step) return std::move(step).error();
+      packed.remove_prefix(step->consumed);
+      if (step->data.empty() && packed.empty()) return {};
+      Result<void> kept = keep(step->data);
+      if (!kept) return kept;
+    }
+  }
+
   Result<void> keep(std::string_view data) {
     if (exchange_.kept->body.received_bytes() + data.size() > settings_.limits.body_bytes) {
       return client_error(ErrorKind::kTooLarge,
@@ -223,7 +253,7 @@ class BodyIntake {
   }
 
   Result<void> inspect(std::string_view data) {
-    const bool whole = exchange_.kept->body.received_bytes() == 0 && decoder_.done();
+    const bool whole = exchange_.kept->body.received_bytes() == 0 && decoder_.done() && !zstd_;
     if (whole && inspector_.take_whole(data)) return {};
     return inspector_.feed(data);
   }
@@ -240,6 +270,7 @@ class BodyIntake {
   wire::BodyDecoder decoder_;
   wire::RequestInspector inspector_;
   wire::MultipartModel multipart_;
+  std::optional<wire::ZstdBody> zstd_;
 };
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -286,6 +317,7 @@ Result<void> judge_head(const wire::RequestHead& head, const WhoAsks& asker, Exc
   exchange.kept->target = match->route->path;
   Result<void> allowed = check_scope(match->route->scope, asker, settings.access);
   if (!allowed) return allowed;
+  if (match->route->treatment == Treatment::kIdentity) exchange.kept->target = head.path;
   if (match->route->treatment == Treatment::kBlob) {
     exchange.kept->target = head.path;
     return check_digest(match->segment);
@@ -297,7 +329,7 @@ Result<void> judge_head(const wire::RequestHead& head, const WhoAsks& asker, Exc
     exchange.ask.model = ModelName::canonical(*model);
     exchange.ask.model_as_sent = std::move(*model);
   }
-  Result<void> body = check_body_head(head, settings);
+  Result<void> body = check_body_head(head, exchange, settings);
   if (!body || match->route->treatment != Treatment::kMultipart) return body;
   return read_form_type(head, exchange);
 }
@@ -368,7 +400,7 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
     co_return Result<void>();
   }
   BodyIntake intake(exchange, settings);
-  if (exchange.framing == wire::Framing::kLength)
+  if (exchange.framing == wire::Framing::kLength && !exchange.zstd)
     exchange.kept->body.expect(exchange.content_length);
   if (exchange.expect_continue && client.buffered().empty() && !intake.done()) {
     Result<void> sent =

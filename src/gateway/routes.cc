@@ -2,6 +2,7 @@
 
 #include <array>
 #include <string>
+#include <utility>
 
 namespace drover::gateway {
 namespace {
@@ -29,6 +30,11 @@ constexpr Route own(std::string_view path, Treatment treatment,
 constexpr Route order(std::string_view path, StreamShape shape = StreamShape::kNone) {
   return {path,  Treatment::kOrder, Dialect::kNative, shape, shape != StreamShape::kNone,
           false, Scope::kManage};
+}
+
+// A route that concerns an account.
+constexpr Route account(std::string_view path, Scope scope) {
+  return {path, Treatment::kIdentity, Dialect::kNative, StreamShape::kNone, false, false, scope};
 }
 
 // A route that generates and can stream.
@@ -66,6 +72,12 @@ constexpr std::array kRoutes = {
     Entry{order("/api/create", StreamShape::kNdjson), kPost},
     Entry{order("/api/copy"), kPost},
     Entry{order("/api/delete"), kDelete},
+    Entry{Route{"/api/status", Treatment::kIdentity, Dialect::kNative}, kGet},
+    Entry{account("/api/me", Scope::kIdentity), kPost},
+    Entry{account("/api/signout", Scope::kIdentity), kPost},
+    Entry{account("/api/experimental/web_search", Scope::kExperimental), kPost},
+    Entry{account("/api/experimental/web_fetch", Scope::kExperimental), kPost},
+    Entry{account("/api/experimental/model-recommendations", Scope::kExperimental), kGet},
 };
 
 constexpr std::string_view kModelPrefix = "/v1/models/";
@@ -76,6 +88,9 @@ constexpr std::string_view kBlobPrefix = "/api/blobs/";
 constexpr Entry kBlobEntry{Route{"/api/blobs/:digest", Treatment::kBlob, Dialect::kNative,
                                  StreamShape::kNone, false, false, Scope::kManage},
                            kHeadPost};
+
+constexpr std::string_view kKeyPrefix = "/api/user/keys/";
+constexpr Entry kKeyEntry{account("/api/user/keys/:key", Scope::kIdentity), kDelete};
 
 bool allows(const Entry& entry, Method method) {
   switch (method) {
@@ -110,12 +125,15 @@ Found find_entry(std::string_view path) {
   for (const Entry& entry : kRoutes) {
     if (entry.route.path == path) return {&entry, {}};
   }
-  const Entry* const entry = path.starts_with(kBlobPrefix) ? &kBlobEntry : &kModelEntry;
-  const std::string_view prefix = entry == &kBlobEntry ? kBlobPrefix : kModelPrefix;
-  if (!path.starts_with(prefix)) return {};
-  const std::string_view segment = path.substr(prefix.size());
-  const bool one = !segment.empty() && segment.find('/') == std::string_view::npos;
-  return one ? Found{entry, segment} : Found{};
+  constexpr std::array<std::pair<std::string_view, const Entry*>, 3> kWithSegment = {
+      {{kBlobPrefix, &kBlobEntry}, {kModelPrefix, &kModelEntry}, {kKeyPrefix, &kKeyEntry}}};
+  for (const auto& [prefix, entry] : kWithSegment) {
+    if (!path.starts_with(prefix)) continue;
+    const std::string_view segment = path.substr(prefix.size());
+    const bool one = !segment.empty() && segment.find('/') == std::string_view::npos;
+    if (one) return {entry, segment};
+  }
+  return {};
 }
 
 }  // namespace
@@ -130,6 +148,11 @@ Result<Match> match_route(const wire::RequestHead& head) {
   Result<std::string_view> path = wire::canonical_path(head.path);
   if (!path) return std::move(path).error();
   const Found found = find_entry(*path);
+  if (found.entry == nullptr && *path == "/v1/messages/count_tokens") {
+    return Error{ErrorKind::kNotFound, Origin::kClient, Retry::kNever,
+                 "tokens are not counted before a request, because Ollama cannot; each answer says "
+                 "in its usage how many there were"};
+  }
   if (found.entry == nullptr) {
     return Error{ErrorKind::kNotFound, Origin::kClient, Retry::kNever, "404 page not found"};
   }

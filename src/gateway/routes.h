@@ -23,12 +23,15 @@ enum class Treatment : std::uint8_t {
   kPathModel,  // relayed; the model is the last segment of the path
   kOrder,      // by drover, for the whole fleet; the models are named in the JSON body
   kBlob,       // streamed unread to every store; the digest is the last segment of the path
+  kIdentity,   // streamed unread to the instance that has the account
 };
 
 // What one has to be allowed to do for it.
 enum class Scope : std::uint8_t {
-  kUse,     // run models and see which there are
-  kManage,  // change the stores
+  kUse,           // run models and see which there are
+  kManage,        // change the stores
+  kIdentity,      // the account of an instance at ollama.com
+  kExperimental,  // what Ollama itself calls so
 };
 
 struct Route {

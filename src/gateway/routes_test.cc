@@ -157,8 +157,22 @@ TEST(Routes, WhatChangesAStoreHasAScopeOfItsOwn) {
   for (const Row& row : kTable) {
     const bool manages = row.treatment == Treatment::kOrder || row.treatment == Treatment::kBlob;
     const Scope scope = match(allowed_by(row), row.path)->route->scope;
+    if (row.treatment == Treatment::kIdentity) continue;
     EXPECT_EQ(scope, manages ? Scope::kManage : Scope::kUse) << row.path;
   }
+}
+
+TEST(Routes, AccountsHaveAScopeOfTheirOwn) {
+  const auto scope_of = [](Method method, std::string_view path) {
+    return match(method, path)->route->scope;
+  };
+  EXPECT_EQ(scope_of(Method::kPost, "/api/me"), Scope::kIdentity);
+  EXPECT_EQ(scope_of(Method::kPost, "/api/signout"), Scope::kIdentity);
+  EXPECT_EQ(scope_of(Method::kDelete, "/api/user/keys/abc"), Scope::kIdentity);
+  EXPECT_EQ(scope_of(Method::kPost, "/api/experimental/web_fetch"), Scope::kExperimental);
+  EXPECT_EQ(scope_of(Method::kGet, "/api/status"), Scope::kUse);
+  EXPECT_FALSE(match(Method::kDelete, "/api/user/keys/"));
+  EXPECT_FALSE(match(Method::kGet, "/api/me"));
 }
 
 TEST(Routes, TheModelOfAPathStaysEncoded) {

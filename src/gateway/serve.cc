@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "gateway/account.h"
 #include "gateway/aliases.h"
 #include "gateway/fleet_answers.h"
 #include "gateway/gateway.h"
@@ -83,10 +84,14 @@ net::Task<void> Gateway::prepare(Client& client, Link& link, Exchange& exchange,
     if (exchange.route->treatment == Treatment::kBlob) {
       co_return co_await answer_blob(client, link, exchange);
     }
+    if (exchange.route->treatment == Treatment::kIdentity) {
+      co_return co_await answer_account(client, link, exchange);
+    }
     // What it asks for: the whole body, kept for as long as it may have to be sent again.
     told = co_await read_body(client, exchange, settings_, &link.cancel);
   }
   if (told) told = resolve_alias(exchange, *port_.engine().view(), settings_);
+  if (told) told = keep_to_account(exchange.ask, settings_);
   if (!told) co_return co_await refuse_early(client, link, exchange, std::move(told).error());
   exchange.for_jobs = is_order(exchange);
   ready = true;

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -70,8 +71,9 @@ struct Settings {
   AccessPolicy access;
   // In lower case; names who a request is counted for. Empty: its client's address does.
   std::string tenant_header;
-  std::vector<Instance> instances;  // indexed by BackendId
-  std::vector<jobs::Store> stores;  // for blobs
+  std::vector<Instance> instances;    // indexed by BackendId
+  std::vector<jobs::Store> stores;    // for blobs
+  std::optional<BackendId> identity;  // the instance that has the account
   std::unordered_map<ModelName, Alias> aliases;
   bool list_aliases = false;  // among the models
 };

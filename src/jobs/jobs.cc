@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "jobs/journal.h"
 #include "jobs/state.h"
+#include "wire/dialect.h"
 
 namespace drover::jobs {
 namespace {
@@ -72,6 +73,7 @@ Jobs::Jobs(engine::Engine& engine, net::Resolver& resolver, Settings settings,
     : state_(std::make_shared<State>(engine, resolver, std::move(settings), std::move(look_again),
                                      log)) {
   if (!state_->settings.left.empty()) state_->home().spawn(state_->go_on_with_left());
+  if (!state_->settings.wanted.empty()) state_->home().spawn(state_->keep_wanted());
 }
 
 Jobs::~Jobs() {
@@ -86,6 +88,10 @@ void Jobs::instance_down(BackendId instance) {
       if (there) leg.cancel.trigger(net::CancelReason::kRevoked);
     }
   }
+}
+
+std::string Jobs::wanted() const {
+  return wanted_json(state_->settings.wanted, state_->settings.stores, *state_->engine.view());
 }
 
 void Jobs::drain() { state_->draining = true; }
@@ -146,6 +152,45 @@ bool Jobs::State::all_stores_answer() const {
       settings.stores, [&](const Store& store) { return writer_of(store, *fleet, {}) != nullptr; });
 }
 
+net::Task<void> Jobs::State::keep_wanted() {
+  for (;;) {
+    co_await home().sleep_for(settings.wanted_interval);
+    if (draining) co_return;
+    const std::shared_ptr<const core::FleetView> fleet = engine.view();
+    for (const Lack& lack : lacking(settings.wanted, settings.stores, *fleet)) order_lack(lack);
+  }
+}
+
+// Each once, and again after a pause: what fails now fails in a moment, too, and what somebody
+// takes out of memory was in his way.
+void Jobs::State::order_lack(const Lack& lack) {
+  constexpr Duration kFirstPause = std::chrono::minutes(1);
+  constexpr Duration kLongestPause = std::chrono::hours(1);
+  const std::uint32_t place = lack.load_on ? lack.load_on->value : UINT32_MAX;
+  Pause& pause = pauses[{lack.wanted->model, place}];
+  if (pause.until > home().now() || jobs.size() >= settings.orders) return;
+  if (home().now() - pause.until > kLongestPause) pause.next = kFirstPause;
+  pause.until = home().now() + pause.next;
+  pause.next = std::min(2 * pause.next, kLongestPause);
+  Order order;
+  order.model = lack.wanted->model;
+  order.shown = lack.wanted->shown;
+  order.verb = lack.load_on ? Verb::kLoad : Verb::kPull;
+  order.path = lack.load_on ? "/api/generate" : "/api/pull";
+  order.load_on = lack.load_on;
+  const std::string_view rest =
+      lack.load_on ? ",\"keep_alive\":-1,\"stream\":false}" : ",\"stream\":true}";
+  order.body = "{\"model\":" + wire::json_quote(order.shown) + std::string(rest);
+  for (const std::shared_ptr<Job>& job : jobs) {
+    const bool same =
+        !job->over && (is_joined(job->order, order) ||
+                       (job->order.verb == Verb::kLoad && job->order.model == order.model &&
+                        job->order.load_on == order.load_on));
+    if (same) return;
+  }
+  begin(std::move(order), nullptr);
+}
+
 // Clients that ask for the same meanwhile join it, or have it behind them.
 net::Task<void> Jobs::State::go_on_with_left() {
   constexpr Duration kLook = std::chrono::milliseconds(500);
@@ -163,7 +208,8 @@ void Jobs::State::leave(const std::shared_ptr<Mailbox>& box) {
   for (const std::shared_ptr<Job>& job : jobs) {
     const bool watched = std::erase(job->watchers, box) > 0;
     const Verb verb = job->order.verb;
-    const bool brief = verb == Verb::kCopy || verb == Verb::kDelete || verb == Verb::kUnload;
+    const bool brief = verb == Verb::kCopy || verb == Verb::kDelete || verb == Verb::kUnload ||
+                       verb == Verb::kLoad;
     const bool stays = brief || (draining && is_kept(verb) && settings.keep);
     if (watched && job->watchers.empty() && !stays) job->call_off();
   }

@@ -21,6 +21,7 @@
 #include "engine/engine.h"
 #include "jobs/order.h"
 #include "jobs/stores.h"
+#include "jobs/wanted.h"
 #include "net/resolver.h"
 
 namespace drover::jobs {
@@ -30,6 +31,7 @@ struct Settings {
   Duration connect = std::chrono::seconds(1);
   // Copy, delete and unload: files of a few hundred GB are unlinked, runners are ended.
   Duration brief = std::chrono::minutes(2);
+  Duration load = std::chrono::minutes(15);  // Ollama gives up after five without progress
   // Of a transfer: a large layer is verified, or quantized, without a word.
   Duration silence = std::chrono::hours(1);
   std::size_t orders = 64;     // at once, waiting ones included; more are answered 503
@@ -39,6 +41,9 @@ struct Settings {
   // is gone on with: the keeper may be starting them.
   std::vector<Order> left;
   Duration resume_patience = std::chrono::minutes(5);
+  // What shall be so; looked at so often. Pulls by clients go to as many stores as is said here.
+  std::vector<Wanted> wanted;
+  Duration wanted_interval = std::chrono::seconds(10);
   // Home loop: the journal, whenever it changed. Null: nobody keeps it.
   std::function<void(std::string)> keep;
 };
@@ -56,6 +61,9 @@ class Jobs {
 
   // Home loop: what is under way there goes on with another member of its store, or fails.
   void instance_down(BackendId instance);
+
+  // Home loop: what is wanted and what there is, see wanted_json().
+  std::string wanted() const;
 
   // Home loop, once: drover ends. Clients leave because they are sent away; what they wanted and is
   // in the journal is for the next drover.

@@ -72,7 +72,8 @@ bool agree(const std::vector<const Fared*>& some) {
 }
 
 Ending disagreement(const Order& order, const Sorted& by) {
-  const std::string_view kind = order.verb == Verb::kUnload ? "instance" : "store";
+  const std::string_view kind =
+      order.verb == Verb::kUnload || order.verb == Verb::kLoad ? "instance" : "store";
   std::string text;
   for (const Fared* each : by.failed) {
     text += fmt::format("{}{} {}: {}", text.empty() ? "" : "; ", kind, each->name, each->error);
@@ -102,6 +103,8 @@ std::string_view to_string(Verb verb) {
       return "delete";
     case Verb::kUnload:
       return "unload";
+    case Verb::kLoad:
+      return "load";
     case Verb::kUpload:
       return "upload";
   }

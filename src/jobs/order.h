@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ids.h"
 #include "base/model_name.h"
 #include "base/time.h"
 
@@ -20,18 +21,20 @@ enum class Verb : std::uint8_t {
   kCopy,    // on every store that has the source
   kDelete,  // out of memory everywhere, then off every store that has it
   kUnload,  // out of the memory of every instance
+  kLoad,    // into the memory of one instance, and to stay there
   kUpload,  // a blob, to every store; the gateway does it
 };
 std::string_view to_string(Verb verb);  // "pull", …
 
 struct Order {
   Verb verb = Verb::kPull;
-  std::string path;       // of Ollama's route
-  std::string body;       // for the instances
-  ModelName model;        // that changes: one order at a time
-  std::string shown;      // the same as the client wrote it, for messages
-  bool insecure = false;  // pull: one that is not is another order
-  ModelName from;         // create, push: whose stores it goes to; empty: every one
+  std::string path;                  // of Ollama's route
+  std::string body;                  // for the instances
+  ModelName model;                   // that changes: one order at a time
+  std::string shown;                 // the same as the client wrote it, for messages
+  bool insecure = false;             // pull: one that is not is another order
+  std::optional<BackendId> load_on;  // with kLoad
+  ModelName from;                    // create, push: whose stores it goes to; empty: every one
 };
 
 struct Ending {

@@ -65,6 +65,8 @@ struct Jobs::State : std::enable_shared_from_this<Jobs::State> {
   // --- jobs.cc: from and to watchers ---
   void take(Order order, std::shared_ptr<Mailbox> box);
   void begin(Order order, std::shared_ptr<Mailbox> box);  // null: nobody watches
+  net::Task<void> keep_wanted();
+  void order_lack(const Lack& lack);
   net::Task<void> go_on_with_left();
   bool all_stores_answer() const;
   void keep() const;  // writes the journal
@@ -98,6 +100,13 @@ struct Jobs::State : std::enable_shared_from_this<Jobs::State> {
   Log& log;
   std::list<std::shared_ptr<Job>> jobs;
   bool draining = false;
+  // Of what was ordered because it was missing: when it may be ordered again, and how long after
+  // that the next time.
+  struct Pause {
+    Instant until{};
+    Duration next = std::chrono::minutes(1);
+  };
+  std::map<std::pair<ModelName, std::uint32_t>, Pause> pauses;  // instance; UINT32_MAX: a pull
   std::map<ModelName, std::deque<Job*>> lines;  // of a model's pulls and creates: the first works
 };
 

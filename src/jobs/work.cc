@@ -41,6 +41,19 @@ Error said(std::string text) {
   return {ErrorKind::kUpstream, Origin::kInstance, Retry::kNever, std::move(text)};
 }
 
+// Where the configuration says in how many stores: those that have it already, then others that
+// answer.
+void keep_to_copies(const Order& order, const core::FleetView& fleet,
+                    const std::vector<Wanted>& wanted, std::vector<const Store*>& chosen) {
+  const auto found = std::ranges::find(wanted, order.model, &Wanted::model);
+  if (found == wanted.end() || !found->stores || *found->stores >= chosen.size()) return;
+  std::ranges::stable_sort(chosen, {}, [&](const Store* store) {
+    if (has_model(*store, fleet, order.model) == Has::kYes) return 0;
+    return writer_of(*store, fleet, {}) != nullptr ? 1 : 2;
+  });
+  chosen.resize(std::max<std::size_t>(1, *found->stores));
+}
+
 }  // namespace
 
 // --- what has to be done ---
@@ -57,6 +70,7 @@ void Jobs::State::choose_stores(Job& job) {
   if (chosen.empty()) {
     for (const Store& store : settings.stores) chosen.push_back(&store);
   }
+  if (order.verb == Verb::kPull) keep_to_copies(order, *fleet, settings.wanted, chosen);
   if (order.verb == Verb::kPush) {
     const auto reachable = std::find_if(chosen.begin(), chosen.end(), [&](const Store* store) {
       return writer_of(*store, *fleet, {}) != nullptr;
@@ -82,6 +96,7 @@ void Jobs::State::choose_instances(Job& job) {
   for (const Store& store : settings.stores) {
     for (const Member& member : store.members) {
       if (!answers(fleet->backends[member.id.value])) continue;
+      if (job.order.load_on && *job.order.load_on != member.id) continue;
       Leg& leg = job.legs.emplace_back();
       leg.instance = member.id;
       leg.fared.name = member.name;
@@ -92,7 +107,7 @@ void Jobs::State::choose_instances(Job& job) {
 net::Task<void> Jobs::State::carry_out(std::shared_ptr<Job> job) {
   const Verb verb = job->order.verb;
   if (verb == Verb::kDelete) co_await unload_everywhere(job);
-  if (verb == Verb::kUnload) {
+  if (verb == Verb::kUnload || verb == Verb::kLoad) {
     choose_instances(*job);
   } else {
     choose_stores(*job);
@@ -175,7 +190,8 @@ net::Task<Result<void>> Jobs::State::open(const Job& job, Leg& leg, net::HttpCal
       co_await call.connect(resolver, member->address, home().now() + settings.connect);
   const std::string request = request_text(order, order.path, order.body, member->address);
   if (done) done = co_await call.send(request, kStall);
-  const Duration patience = is_transfer(order.verb) ? settings.silence : settings.brief;
+  Duration patience = is_transfer(order.verb) ? settings.silence : settings.brief;
+  if (order.verb == Verb::kLoad) patience = settings.load;
   if (done) done = co_await call.read_head(wire::Method::kPost, home().now() + patience);
   if (!done) co_return done;
   leg.fared.status = call.status();
@@ -202,6 +218,16 @@ net::Task<void> Jobs::State::ask(Job& job, Leg& leg) {
   }
   net::HttpCall call(home(), &leg.cancel);
   Result<void> done = co_await open(job, leg, call);
+  // A model that cannot generate is asked to embed nothing.
+  const bool embeds = !done && job.order.verb == Verb::kLoad && leg.fared.status == 400;
+  if (embeds) {
+    job.order.path = "/api/embed";
+    job.order.body = fmt::format("{{\"model\":{},\"input\":[],\"keep_alive\":-1}}",
+                                 wire::json_quote(job.order.shown));
+    leg.fared.body.clear();
+    net::HttpCall again(home(), &leg.cancel);
+    done = co_await open(job, leg, again);
+  }
   leg.fared.done = done.ok();
   if (!done) leg.fared.error = std::move(done).error().message;
 }

@@ -83,6 +83,37 @@ TEST(Limits, ABodyThatCannotBeKeptIsNotNow) {
   EXPECT_EQ(world.view(0).failed, 0U);
 }
 
+// One frame with one block that is stored as it is, which the format allows.
+std::string zstd_of(std::string_view text) {
+  const auto size = static_cast<std::uint32_t>(text.size());
+  const std::uint32_t block = size << 3U | 1U;
+  std::string out = "\x28\xB5\x2F\xFD\x20";
+  out += static_cast<char>(size);
+  for (int shift = 0; shift < 24; shift += 8) out += static_cast<char>(block >> shift & 0xFFU);
+  return out + std::string(text);
+}
+
+TEST(Limits, ZstdBodiesAreDecodedOnV1RoutesOnly) {
+  World world({.instances = 1});
+  const std::string body =
+      R"({"model":"llama3.2","messages":[{"role":"user","content":"hi"}],"max_tokens":4})";
+  const auto send = [&world](std::string_view path, const std::string& bytes) {
+    return world.done(world.ask(World::request("POST", path, bytes, "Content-Encoding: zstd\r\n")))
+        .reply();
+  };
+  const Reply plain = world.done(world.post("/v1/chat/completions", body)).reply();
+  const Reply packed = send("/v1/chat/completions", zstd_of(body));
+  EXPECT_EQ(packed.status, 200) << packed.body;
+  EXPECT_EQ(json_text(packed.body, "model"), json_text(plain.body, "model"));
+  EXPECT_EQ(send("/v1/messages", zstd_of(body)).status, 200);
+  EXPECT_EQ(send("/api/chat", zstd_of(body)).status, 415);
+  EXPECT_EQ(send("/v1/chat/completions", body).status, 400);
+  EXPECT_EQ(send("/v1/chat/completions", zstd_of(body).substr(0, 50)).status, 400);
+  // What it says counts, and not how: duplicate keys, and the limit on what comes out of it.
+  EXPECT_EQ(send("/v1/chat/completions", zstd_of(R"({"model":"a","model":"b"})")).status, 400);
+  world.expect_nothing_left();
+}
+
 TEST(Limits, HeadsOutOfBoundsHaveTheirStatus) {
   World world({.instances = 1});
   std::string many(kHead);
@@ -97,6 +128,7 @@ TEST(Limits, HeadsOutOfBoundsHaveTheirStatus) {
       {"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 505},
       {"GET / HTTP/1.1\r\nHost: evil.com\r\n\r\n", 421},
       {std::string(kHead) + "Expect: miracles\r\nContent-Length: 1\r\n\r\n", 417},
+      {std::string(kHead) + "Content-Encoding: zstd\r\nContent-Length: 1\r\n\r\n", 415},
       {std::string(kHead) + "Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\n", 415},
       {std::string(kHead) + "Content-Length: 2\r\n\r\n{]", 400},
       {std::string(kHead) + "Content-Length: 2\r\n\r\n{}", 400},

@@ -156,6 +156,51 @@ TEST(Pull, ThatWasCutByADeathGoesOnInTheNextDrover) {
   world.expect_nothing_left();
 }
 
+std::string loaded_on(World& world, std::string_view model) {
+  std::string found;
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    const auto residency = world.view(i).residency;
+    const bool has = std::ranges::any_of(*residency, [&](const LoadedModel& each) {
+      return each.name == ModelName::canonical(model);
+    });
+    found += has ? 'x' : '-';
+  }
+  return found;
+}
+
+TEST(Wanted, IsFetchedAndLoadedAndMendedWhenItGoesAway) {
+  WorldOptions options = three();
+  jobs::Wanted wanted{"new", ModelName::canonical("new"), 2, 1, {BackendId{1}}};
+  options.jobs.wanted = {wanted};
+  World world(std::move(options));
+  world.pass(5min);
+  EXPECT_EQ(std::ranges::count(holders(world, "new:latest"), 'x'), 2);
+  EXPECT_EQ(world.metrics().jobs().at({"pull", "done"}), 1U);
+  EXPECT_EQ(loaded_on(world, "new"), holders(world, "new:latest")[1] == 'x' ? "-x-" : "x--");
+  // A pull by a client goes to as many stores and to no more.
+  world.done(world.post("/api/pull", R"({"model":"new"})"));
+  EXPECT_EQ(std::ranges::count(holders(world, "new:latest"), 'x'), 2);
+  // It stays loaded long after it was last asked for.
+  world.pass(1h);
+  EXPECT_EQ(std::ranges::count(loaded_on(world, "new"), 'x'), 1);
+  world.done(world.remove(R"({"model":"new"})"));
+  EXPECT_EQ(holders(world, "new:latest"), "---");
+  world.pass(1h);
+  EXPECT_EQ(std::ranges::count(holders(world, "new:latest"), 'x'), 2);
+  EXPECT_NE(world.admin("GET", "/api/v1/models").body.find(R"("stores":{"wanted":2,"have":2})"),
+            std::string::npos);
+}
+
+TEST(Wanted, WhatCannotBeFetchedIsTriedLessAndLess) {
+  WorldOptions options = three();
+  options.jobs.wanted = {{"missing", ModelName::canonical("missing"), 3, 0, {}}};
+  World world(std::move(options));
+  world.pass(6h);
+  const std::uint64_t tries = world.metrics().jobs().at({"pull", "failed"});
+  EXPECT_GE(tries, 6U);
+  EXPECT_LE(tries, 14U);
+}
+
 TEST(Pull, ThatNobodyWantsAnyMoreIsNotGoneOnWith) {
   std::string journal;
   WorldOptions options = three();

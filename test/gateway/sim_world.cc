@@ -96,6 +96,7 @@ World::World(WorldOptions options)
   gateway::AdminViews views{[] { return std::string("drover_up 1\n"); },
                             [] { return std::string("{\"status\":true}"); },
                             [] { return std::string("<!doctype html>"); }};
+  views.models = [this] { return jobs_->wanted(); };
   admin_ = std::make_unique<gateway::Admin>(*loop_, *engine_, settings_, std::move(views));
   fakes_.resize(options_.instances);
   alive_.resize(options_.instances);

@@ -1,4 +1,4 @@
-#include "gateway/blob_upload.h"
+#include "gateway/passage.h"
 
 #include <fmt/format.h>
 
@@ -10,13 +10,26 @@
 namespace drover::gateway {
 namespace {
 
-constexpr std::size_t kMaxErrorBody = 64 * 1024;
+bool has_body(const Exchange& exchange) {
+  return exchange.framing == wire::Framing::kChunked || exchange.framing == wire::Framing::kLength;
+}
 
-bool is_upload(const Exchange& exchange) { return exchange.method == wire::Method::kPost; }
+std::string_view text_of(wire::Method method) {
+  switch (method) {
+    case wire::Method::kGet:
+      return "GET";
+    case wire::Method::kHead:
+      return "HEAD";
+    case wire::Method::kDelete:
+      return "DELETE";
+    default:
+      return "POST";
+  }
+}
 
 std::string head_text(const Exchange& exchange, const net::HostPort& address) {
   std::string framing;
-  if (is_upload(exchange)) {
+  if (has_body(exchange)) {
     framing = exchange.framing == wire::Framing::kChunked
                   ? "Transfer-Encoding: chunked\r\n"
                   : fmt::format("Content-Length: {}\r\n", exchange.content_length);
@@ -24,17 +37,17 @@ std::string head_text(const Exchange& exchange, const net::HostPort& address) {
   return fmt::format(
       "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: drover\r\nX-Request-ID: {}\r\n{}"
       "Connection: close\r\n\r\n",
-      is_upload(exchange) ? "POST" : "HEAD", exchange.kept->target, address.to_string(),
-      exchange.id_text, framing);
+      text_of(exchange.method), exchange.kept->target, address.to_string(), exchange.id_text,
+      framing);
 }
 
 }  // namespace
 
-BlobUpload::BlobUpload(Client& client, Exchange& exchange, net::UpstreamPool& pool,
-                       const Settings& settings, net::Cancel& cancel)
+Passage::Passage(Client& client, Exchange& exchange, net::UpstreamPool& pool,
+                 const Settings& settings, net::Cancel& cancel)
     : client_(client), exchange_(exchange), pool_(pool), settings_(settings), cancel_(cancel) {}
 
-net::Task<void> BlobUpload::open(std::shared_ptr<const core::FleetView> fleet) {
+net::Task<void> Passage::open(std::shared_ptr<const core::FleetView> fleet) {
   for (const jobs::Store& store : settings_.stores) {
     jobs::Fared& fared = fared_.emplace_back();
     fared.name = store.name;
@@ -45,28 +58,34 @@ net::Task<void> BlobUpload::open(std::shared_ptr<const core::FleetView> fleet) {
     }
     Leg& leg = legs_.emplace_back(loop(), &cancel_);
     leg.index = fared_.size() - 1;
-    co_await open_leg(leg, *writer);
+    co_await open_leg(leg, writer->address);
   }
 }
 
-net::Task<void> BlobUpload::open_leg(Leg& leg, const jobs::Member& member) {
-  Result<std::unique_ptr<net::Stream>> stream = co_await pool_.connect(member.address, &cancel_);
+net::Task<void> Passage::open_to(const Instance& instance) {
+  fared_.emplace_back().name = instance.name;
+  Leg& leg = legs_.emplace_back(loop(), &cancel_);
+  co_await open_leg(leg, instance.address);
+}
+
+net::Task<void> Passage::open_leg(Leg& leg, net::HostPort address) {
+  Result<std::unique_ptr<net::Stream>> stream = co_await pool_.connect(address, &cancel_);
   if (!stream) co_return failed(leg, stream.error());
   leg.call.adopt(std::move(*stream));
-  const std::string head = head_text(exchange_, member.address);
+  const std::string head = head_text(exchange_, address);
   co_await send(leg, head);
 }
 
-void BlobUpload::failed(Leg& leg, const Error& error) {
+void Passage::failed(Leg& leg, const Error& error) {
   leg.takes = false;
   fared_[leg.index].error = error.message;
 }
 
-bool BlobUpload::anybody_takes() const {
+bool Passage::anybody_takes() const {
   return std::any_of(legs_.begin(), legs_.end(), [](const Leg& leg) { return leg.takes; });
 }
 
-net::Task<void> BlobUpload::send(Leg& leg, std::string_view bytes) {
+net::Task<void> Passage::send(Leg& leg, std::string_view bytes) {
   Result<void> sent = co_await leg.call.send(bytes, settings_.deadlines.write_stall);
   if (sent) co_return;
   // Whoever answered and closed has said why; it is read with the other answers.
@@ -75,8 +94,8 @@ net::Task<void> BlobUpload::send(Leg& leg, std::string_view bytes) {
 }
 
 // The next bytes of the client, kept here: the loop's scratch does not survive a wait.
-net::Task<Result<std::string_view>> BlobUpload::next_input(Instant& window_end,
-                                                           std::uint64_t& window_start) {
+net::Task<Result<std::string_view>> Passage::next_input(Instant& window_end,
+                                                        std::uint64_t& window_start) {
   for (;;) {
     Result<std::string_view> more = co_await client_.receive(window_end, &cancel_);
     if (more) {
@@ -98,7 +117,7 @@ net::Task<Result<std::string_view>> BlobUpload::next_input(Instant& window_end,
   }
 }
 
-net::Task<Result<void>> BlobUpload::carry_body() {
+net::Task<Result<void>> Passage::carry_body() {
   wire::BodyDecoder decoder(exchange_.framing, exchange_.content_length, Origin::kClient);
   Instant window_end = loop().now() + settings_.deadlines.body_window;
   std::uint64_t window_start = 0;
@@ -129,7 +148,7 @@ net::Task<Result<void>> BlobUpload::carry_body() {
   co_return Result<void>();
 }
 
-net::Task<void> BlobUpload::pass_on(std::string_view data) {
+net::Task<void> Passage::pass_on(std::string_view data) {
   const bool chunked = exchange_.framing == wire::Framing::kChunked;
   const wire::ChunkHead chunk(data.size());
   for (Leg& leg : legs_) {
@@ -141,13 +160,13 @@ net::Task<void> BlobUpload::pass_on(std::string_view data) {
   }
 }
 
-net::Task<void> BlobUpload::read_answers() {
+net::Task<void> Passage::read_answers() {
   for (Leg& leg : legs_) {
     if (fared_[leg.index].error.empty()) co_await read_answer(leg);
   }
 }
 
-net::Task<void> BlobUpload::read_answer(Leg& leg) {
+net::Task<void> Passage::read_answer(Leg& leg) {
   jobs::Fared& fared = fared_[leg.index];
   const Instant deadline = loop().now() + settings_.deadlines.document;
   const wire::Method method = exchange_.method;
@@ -155,12 +174,13 @@ net::Task<void> BlobUpload::read_answer(Leg& leg) {
   if (!head) co_return failed(leg, head.error());
   fared.status = leg.call.status();
   fared.done = fared.status < 300;
-  if (fared.done) co_return;
-  fared.error = fmt::format("status {}", fared.status);
-  while (fared.body.size() < kMaxErrorBody) {
+  fared.type = leg.call.content_type();
+  while (fared.body.size() < settings_.limits.document_bytes) {
     Result<bool> more = co_await leg.call.read_more(fared.body, deadline);
     if (!more || !*more) break;
   }
+  if (fared.done) co_return;
+  fared.error = fmt::format("status {}", fared.status);
   Result<wire::ProgressLine> said = wire::read_progress(fared.body);
   if (said && !said->error.empty()) fared.error = said->error;
 }

@@ -1,6 +1,7 @@
 #pragma once
-// One blob to every store, in one pass: what arrives from the client goes to all of them before
-// more is read, so the slowest sets the pace and memory stays flat however large the blob is.
+// One request that is passed on unread: a blob to every store, or what concerns an account to the
+// one instance that has it. What arrives from the client goes to all of them before more is read,
+// so the slowest sets the pace and memory stays flat however large a blob is.
 //
 // A store that fails does not end it for the others; one that has the blob already says so early
 // and is sent no more.
@@ -21,14 +22,16 @@
 
 namespace drover::gateway {
 
-class BlobUpload {
+class Passage {
  public:
   // Everything outlives it.
-  BlobUpload(Client& client, Exchange& exchange, net::UpstreamPool& pool, const Settings& settings,
-             net::Cancel& cancel);
+  Passage(Client& client, Exchange& exchange, net::UpstreamPool& pool, const Settings& settings,
+          net::Cancel& cancel);
 
   // Connects to one instance of every store and sends the head of the request.
   net::Task<void> open(std::shared_ptr<const core::FleetView> fleet);
+  // The same to one instance. kUnavailable where it can not be reached.
+  net::Task<void> open_to(const Instance& instance);
   // The client's body. Errors: the client's (kSlow, kMalformed, kClosed), after which nobody is
   // answered and the instances see a cut upload.
   net::Task<Result<void>> carry_body();
@@ -45,7 +48,7 @@ class BlobUpload {
     bool takes = true;  // it wants more of the body
   };
 
-  net::Task<void> open_leg(Leg& leg, const jobs::Member& member);
+  net::Task<void> open_leg(Leg& leg, net::HostPort address);
   net::Task<void> pass_on(std::string_view data);
   net::Task<void> send(Leg& leg, std::string_view bytes);
   net::Task<void> read_answer(Leg& leg);
