@@ -94,6 +94,7 @@ bool Seating::load_done(BackendId backend, ModelIndex model, bool done, Instant 
   const bool planned = site.plan && site.plan->ordered && site.plan->model == model;
   if (planned) end_plan(site);
   site.loaded_until = now;
+  site.load_out_until = {};
   if (done) {
     served(backend, model, now);
     return planned;
@@ -124,11 +125,20 @@ void Seating::end_plan(Site& site) {
   site.plan.reset();
 }
 
+Instant Seating::patience(const Plan& plan) {
+  const std::chrono::duration<double> time(std::max(kPatience, kPatienceTimes * plan.load_s));
+  return plan.ordered_at + std::chrono::duration_cast<Duration>(time);
+}
+
 void Seating::give_up(BackendId backend, Instant now) {
   Site& site = sites_[backend.value];
   for (const ModelIndex model : site.plan->leaving) {
-    // One that was told to unload may be gone by now; the next look says so.
-    if (seat(backend, model).state == State::kLeaving) set(backend, model, State::kReady, now);
+    const Seat& seat = this->seat(backend, model);
+    if (seat.state != State::kLeaving) continue;
+    // One that was told to unload is going, whatever a look that is under way says.
+    const bool told = seat.ask_unload_at > site.plan->begun;
+    if (told) site.memory_back = std::max(site.memory_back, now + kMemoryLag);
+    set(backend, model, told ? State::kAbsent : State::kReady, now);
   }
   end_plan(site);
 }
@@ -138,10 +148,7 @@ Seating::Step Seating::next_step(BackendId backend, const Ledger& ledger, Instan
   if (!site.plan) return {};
   Plan& plan = *site.plan;
   if (plan.ordered) {
-    const double waited = to_seconds(now - plan.ordered_at);
-    if (waited > std::max(kPatience, kPatienceTimes * plan.load_s)) {
-      load_done(backend, plan.model, false, now);
-    }
+    if (now > patience(plan)) load_done(backend, plan.model, false, now);
     return {};
   }
   bool all_gone = true;
@@ -153,9 +160,10 @@ Seating::Step Seating::next_step(BackendId backend, const Ledger& ledger, Instan
     seat.ask_unload_at = now + kAskAgain;
     return {Step::Kind::kUnload, model, plan.reason};
   }
-  if (!all_gone || site.memory_back > now) return {};
+  if (!all_gone || site.memory_back > now || site.load_out_until > now) return {};
   plan.ordered = true;
   plan.ordered_at = now;
+  site.load_out_until = patience(plan);
   return {Step::Kind::kLoad, plan.model, plan.reason};
 }
 
@@ -163,12 +171,8 @@ Instant Seating::next_due(BackendId backend) const {
   const Site& site = sites_[backend.value];
   if (!site.plan) return kNever;
   const Plan& plan = *site.plan;
-  if (plan.ordered) {
-    const double patience = std::max(kPatience, kPatienceTimes * plan.load_s);
-    return plan.ordered_at + std::chrono::duration_cast<Duration>(
-                                 std::chrono::duration<double>(patience) + Duration(1));
-  }
-  Instant due = site.memory_back;
+  if (plan.ordered) return patience(plan) + Duration(1);
+  Instant due = std::max(site.memory_back, site.load_out_until);
   for (const ModelIndex model : plan.leaving) {
     const Seat& seat = this->seat(backend, model);
     // Busy ones are heard of when they end.

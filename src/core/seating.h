@@ -53,6 +53,9 @@ class Seating {
     std::optional<Plan> plan;
     Instant memory_back{};   // what was unloaded holds memory until then
     Instant loaded_until{};  // the end of the last load
+    // A load that was ordered and is not answered: it outlives its plan, when the instance was out
+    // of sight for a while. Given up then.
+    Instant load_out_until{};
   };
 
   explicit Seating(std::size_t instances) : sites_(instances) {}
@@ -107,6 +110,7 @@ class Seating {
   Seat& seat(BackendId backend, ModelIndex model) { return seats_[model][backend.value]; }
 
   void end_plan(Site& site);
+  static Instant patience(const Plan& plan);  // with its load
 
   struct Count {
     std::uint32_t ready = 0;
