@@ -226,6 +226,22 @@ TEST(Prometheus, SaysWhatHappened) {
   EXPECT_EQ(duration.samples.at("drover_request_duration_seconds_count{route=\"/api/chat\"}"), 3);
 }
 
+TEST(Prometheus, SaysHowLongTheWaitIsAndHowOldTheNotesAre) {
+  core::FleetView fleet;
+  fleet.lines.push_back({ModelName::canonical("a"), 3, 2500ms});
+  fleet.lines.push_back({ModelName::canonical("b"), 9, 1s});
+  engine::Metrics metrics;
+  metrics.notes_age_seconds.set(-1);
+  metrics.notes_failed.add();
+  const Reader read(metrics_text(fleet, metrics, "0.1.0"));
+  EXPECT_EQ(read.at("drover_queue_expected_wait_seconds"), 2.5);
+  EXPECT_EQ(read.at("drover_notes_written_total"), 0);
+  EXPECT_EQ(read.at("drover_notes_failed_total"), 1);
+  EXPECT_EQ(read.families.count("drover_notes_age_seconds"), 0U) << "none was written";
+  metrics.notes_age_seconds.set(7);
+  EXPECT_EQ(Reader(metrics_text(fleet, metrics, "0.1.0")).at("drover_notes_age_seconds"), 7);
+}
+
 TEST(Prometheus, LabelsAreEscaped) {
   core::FleetView fleet;
   fleet.backends.push_back({.id = BackendId{0}, .name = "a\"b\\c\nd"});
