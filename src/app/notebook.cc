@@ -9,15 +9,9 @@ constexpr store::Kind kLearned{"learned", exporter::kLearnedVersion, exporter::k
 
 }  // namespace
 
-Notebook::Notebook(engine::Engine& engine, Result<store::Folder> folder, Log& log)
+Notebook::Notebook(engine::Engine& engine, std::shared_ptr<const store::Folder> folder, Log& log)
     : engine_(engine), log_(log), task_(engine.home()) {
-  if (!engine.learned()) return;
-  if (folder.ok()) {
-    folder_ = std::make_shared<const store::Folder>(std::move(*folder));
-    return;
-  }
-  log_.warn("what is learned will not outlive a restart",
-            {{"reason", std::string_view(folder.error().message)}});
+  if (engine.learned()) folder_ = std::move(folder);
 }
 
 void Notebook::read() {

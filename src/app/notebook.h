@@ -23,9 +23,8 @@ class Notebook {
   // How much a crash may cost. A write of a usual fleet is some kilobytes.
   static constexpr Duration kInterval = std::chrono::minutes(5);
 
-  // Lives on the engine's home loop; `engine` and `log` outlive it. `folder` is that of
-  // Folder::open(), or why there is none, which is said in the log.
-  Notebook(engine::Engine& engine, Result<store::Folder> folder, Log& log);
+  // Lives on the engine's home loop; `engine` and `log` outlive it. Precondition: a folder.
+  Notebook(engine::Engine& engine, std::shared_ptr<const store::Folder> folder, Log& log);
 
   // Before the loop runs.
   void read();
@@ -50,7 +49,7 @@ class Notebook {
 
   engine::Engine& engine_;
   Log& log_;
-  std::shared_ptr<const store::Folder> folder_;  // null: there is none, or nothing is learned
+  std::shared_ptr<const store::Folder> folder_;  // null: nothing is learned
   std::string last_;                             // as it is on the disk
   Instant written_at_{};
   bool failing_ = false;

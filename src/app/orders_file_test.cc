@@ -21,50 +21,64 @@ class Said final : public Log {
   std::vector<std::string> events;
 };
 
-struct Fixture : testing::Test {
-  Fixture() {
+struct OrdersFileTest : testing::Test {
+  OrdersFileTest() {
     std::string name = "/tmp/drover-orders-XXXXXX";
-    directory = ::mkdtemp(name.data());
+    path = ::mkdtemp(name.data());
+    folder = std::make_shared<const store::Folder>(std::move(store::Folder::open(path)).value());
   }
-  ~Fixture() override { std::filesystem::remove_all(directory); }
+  ~OrdersFileTest() override { std::filesystem::remove_all(path); }
   // Until it reads so: the thread tells the loop when it is done.
-  void run_until(const OrdersFile& file, std::string_view text) {
+  void run_until(OrdersFile& file, std::string_view text) {
     loop.spawn(watch(loop, file, std::string(text)));
     loop.run();
   }
-  static net::Task<void> watch(net::EpollLoop& loop, const OrdersFile& file, std::string text) {
-    while (file.read(1000) != text) co_await loop.sleep_for(std::chrono::milliseconds(1));
+  static net::Task<void> watch(net::EpollLoop& loop, OrdersFile& file, std::string text) {
+    while (file.read() != text) co_await loop.sleep_for(std::chrono::milliseconds(1));
     loop.stop();
   }
-  std::string directory;
+  std::string path;
+  std::shared_ptr<const store::Folder> folder;
   Said log;
   net::EpollLoop loop;
 };
-using OrdersFileTest = Fixture;
 
 TEST_F(OrdersFileTest, TheNewestTextIsThereInTheEnd) {
-  auto file = OrdersFile::open(loop, directory, log);
-  EXPECT_EQ(file->read(1000), "");
-  for (int i = 0; i < 20; ++i) file->write("text " + std::to_string(i));
-  run_until(*file, "text 19");
-  file.reset();
-  EXPECT_EQ(OrdersFile::open(loop, directory, log)->read(1000), "text 19");
+  {
+    OrdersFile file(loop, folder, log);
+    EXPECT_EQ(file.read(), "");
+    for (int i = 0; i < 20; ++i) file.write("text " + std::to_string(i));
+    run_until(file, "text 19");
+  }
+  EXPECT_EQ(OrdersFile(loop, folder, log).read(), "text 19");
   EXPECT_TRUE(log.events.empty());
 }
 
 TEST_F(OrdersFileTest, ADamagedOneStaysBeside) {
-  std::ofstream(directory + "/orders") << "rubbish";
-  const auto file = OrdersFile::open(loop, directory, log);
-  file->set_aside("it is rubbish");
-  EXPECT_EQ(file->read(1000), "");
-  EXPECT_TRUE(std::filesystem::exists(directory + "/orders.damaged"));
-  EXPECT_EQ(log.events.size(), 1U);
+  std::ofstream(path + "/orders") << "rubbish";
+  OrdersFile file(loop, folder, log);
+  EXPECT_EQ(file.read(), "");
+  EXPECT_TRUE(std::filesystem::exists(path + "/orders.aside"));
+  EXPECT_EQ(file.read(), "");
+  EXPECT_EQ(
+      log.events,
+      (std::vector<std::string>{"the journal of orders is damaged, nothing is gone on with"}));
 }
 
-TEST_F(OrdersFileTest, TwoDroversDoNotShareOne) {
-  const auto file = OrdersFile::open(loop, directory, log);
-  EXPECT_EQ(OrdersFile::open(loop, directory, log), nullptr);
-  EXPECT_EQ(log.events, (std::vector<std::string>{"orders will not survive a restart"}));
+TEST_F(OrdersFileTest, ADiskThatTakesNothingIsToldOnce) {
+  OrdersFile file(loop, folder, log);
+  std::filesystem::remove_all(path);
+  file.write("one");
+  file.write("two");
+  loop.spawn([](net::EpollLoop& loop, Said& log) -> net::Task<void> {
+    while (log.events.empty()) co_await loop.sleep_for(std::chrono::milliseconds(1));
+    loop.stop();
+  }(loop, log));
+  loop.run();
+  std::filesystem::create_directory(path);
+  file.write("three");
+  run_until(file, "three");
+  EXPECT_EQ(log.events, (std::vector<std::string>{"orders would not survive a restart"}));
 }
 
 }  // namespace

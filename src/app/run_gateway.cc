@@ -117,29 +117,29 @@ int serve(Start start, std::vector<int> listeners, int link, const Surroundings&
   net::block_signals(kEndingSignals);
   // Before the log has its thread: what is given up is given up thread by thread.
   const std::string folder = store_dir(state_dir(config, config::process_environment()));
-  const Result<void> made = make_directory(folder);
-  std::optional<Result<store::Folder>> notes;
-  // The other policies learn nothing.
-  if (config.policy == config::Policy::kExpectedCompletion) notes = store::Folder::open(folder);
+  Result<store::Folder> opened = store::Folder::open(folder);
   std::vector<std::string> writable = {config.limits.spill_dir};
-  if (made) writable.push_back(folder);
+  if (opened) writable.push_back(folder);
   const std::string sandbox = enter_sandbox(writable);
   LogSink log({.least = config.log.level, .format = line_format(config.log.format)});
-  if (!made)
-    log.warn("nothing outlives a restart", {{"why", std::string_view(made.error().message)}});
+  std::shared_ptr<const store::Folder> kept;
+  if (opened) {
+    kept = std::make_shared<const store::Folder>(std::move(*opened));
+  } else {
+    log.warn("nothing outlives a restart", {{"why", std::string_view(opened.error().message)}});
+  }
   check_descriptors(config, log);
   Result<Sockets> sockets = Sockets::adopt(std::move(listeners), loop_count(config));
   if (!sockets) {
     say("drover gateway: " + sockets.error().message);
     return cli::kFailed;
   }
-  Result<std::unique_ptr<Server>> server = Server::create(
-      config, std::move(*sockets), start.welcome.supervised, made ? folder : std::string(), log);
+  Result<std::unique_ptr<Server>> server =
+      Server::create(config, std::move(*sockets), start.welcome.supervised, kept, log);
   if (!server) {
     say("drover gateway: " + server.error().message);
     return cli::kFailed;
   }
-  if (notes) (*server)->keep_notes(std::move(*notes));
   KeeperSession keeper(**server, log, start.welcome.supervised, around.keeper_path);
   if (!keeper.start(link, std::move(start.rest))) return cli::kFailed;
   announce(**server, around.notifier);

@@ -101,14 +101,17 @@ Server::~Server() = default;
 
 Result<std::unique_ptr<Server>> Server::create(const config::Config& config, Sockets sockets,
                                                const Supervised& supervised,
-                                               const std::string& store, Log& log) {
+                                               std::shared_ptr<const store::Folder> folder,
+                                               Log& log) {
   auto state = std::make_unique<State>(config, supervised, log);
   Result<void> adopted = state->adopt(std::move(sockets));
   if (!adopted) return std::move(adopted).error();
-  if (!store.empty()) {
-    state->orders_file = OrdersFile::open(state->home(), store, log);
-  }
+  if (folder) state->orders_file = std::make_unique<OrdersFile>(state->home(), folder, log);
   state->wire();
+  if (folder) {
+    state->notes = std::make_unique<Notebook>(*state->engine, std::move(folder), log);
+    state->notes->read();
+  }
   return std::unique_ptr<Server>(new Server(std::move(state)));  // tidy: allow(new) private ctor
 }
 
@@ -197,7 +200,7 @@ void Server::State::wire() {
 // What the drover before did not come to an end with.
 void Server::State::keep_orders(jobs::Settings& orders) {
   if (orders_file == nullptr) return;
-  const std::string text = orders_file->read(jobs::kMaxJournal);
+  const std::string text = orders_file->read();
   if (!text.empty()) {
     Result<std::vector<jobs::Order>> left = jobs::read_journal(text);
     if (left) {
@@ -290,11 +293,6 @@ void Server::drain() {
 }
 
 void Server::on_serving(std::function<void()> serving) { state_->serving = std::move(serving); }
-
-void Server::keep_notes(Result<store::Folder> store) {
-  state_->notes = std::make_unique<Notebook>(*state_->engine, std::move(store), state_->log);
-  state_->notes->read();
-}
 
 void Server::abort() {
   state_->forced = true;

@@ -29,12 +29,13 @@ using Supervised = std::vector<keeper::SupervisedInstance>;
 
 class Server {
  public:
-  // Takes the sockets over. `store` is the directory of what outlives a restart; empty: nothing
-  // does. Errors (kSystem): the kernel refuses the sockets.
-  // Precondition: config.backends is not empty; its last ones are `supervised`.
+  // Takes the sockets over. What outlives a restart is in `folder`, and known from the first
+  // request on; null: nothing does. Errors (kSystem): the kernel refuses the sockets. Precondition:
+  // config.backends is not empty; its last ones are `supervised`.
   static Result<std::unique_ptr<Server>> create(const config::Config& config, Sockets sockets,
                                                 const Supervised& supervised,
-                                                const std::string& store, Log& log);
+                                                std::shared_ptr<const store::Folder> folder,
+                                                Log& log);
   ~Server();
 
   // For the link to the keeper: both live on the home loop.
@@ -44,9 +45,6 @@ class Server {
   void abort();
   // Drains and ends, as a first signal does. Home loop.
   void drain();
-  // What the fleet shows is kept there, and what it showed before is known from the first request
-  // on. Before run().
-  void keep_notes(Result<store::Folder> store);
   // Called on the home loop once clients are taken. Before run().
   void on_serving(std::function<void()> serving);
 

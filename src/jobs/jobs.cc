@@ -130,7 +130,7 @@ void Jobs::State::begin(Order order, std::shared_ptr<Mailbox> box) {
   job->began = home().now();
   jobs.push_back(job);
   engine.metrics().jobs_active.add(1);
-  if (is_kept(job->order.verb)) keep();
+  if (is_kept(job->order)) keep();
   stand_in_line(*job);
   home().spawn(run(std::move(job)));
 }
@@ -141,7 +141,7 @@ void Jobs::State::keep() const {
   for (const Order& order : settings.left) open.push_back(&order);
   for (const std::shared_ptr<Job>& job : jobs) {
     const bool wanted = !job->over && !job->cancel.triggered();
-    if (wanted && is_kept(job->order.verb)) open.push_back(&job->order);
+    if (wanted && is_kept(job->order)) open.push_back(&job->order);
   }
   settings.keep(journal_text(open));
 }
@@ -210,7 +210,7 @@ void Jobs::State::leave(const std::shared_ptr<Mailbox>& box) {
     const Verb verb = job->order.verb;
     const bool brief = verb == Verb::kCopy || verb == Verb::kDelete || verb == Verb::kUnload ||
                        verb == Verb::kLoad;
-    const bool stays = brief || (draining && is_kept(verb) && settings.keep);
+    const bool stays = brief || (draining && is_kept(job->order) && settings.keep);
     if (watched && job->watchers.empty() && !stays) job->call_off();
   }
 }
@@ -263,7 +263,7 @@ net::Task<void> Jobs::State::run(std::shared_ptr<Job> job) {
   end(*job, conclude(job->order, fared), cancelled ? "cancelled" : result_of(fared));
   leave_line(*job);
   std::erase(jobs, job);
-  if (is_kept(job->order.verb)) keep();
+  if (is_kept(job->order)) keep();
 }
 
 // Two that write the same model take turns; whatever is over in a moment does not wait for hours.

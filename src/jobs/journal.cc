@@ -12,8 +12,6 @@
 namespace drover::jobs {
 namespace {
 
-constexpr std::string_view kFirstLine = "drover orders 1";
-
 struct Kept {
   Verb verb;
   std::string_view path;
@@ -28,17 +26,6 @@ const Kept* kept(Verb verb) {
   return nullptr;
 }
 
-// FNV-1a: against accidents, not against people, who own the file.
-std::uint64_t hash_of(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return hash;
-}
-
-std::string last_line(std::size_t orders, std::string_view before) {
-  return fmt::format("end {} {:016x}\n", orders, hash_of(before));
-}
-
 Error damaged(std::string why) {
   return {ErrorKind::kSystem, Origin::kSelf, Retry::kNever, std::move(why)};
 }
@@ -49,7 +36,7 @@ std::optional<Order> read_order(std::string_view line) {
   std::string verb;
   std::string from;
   std::string key;
-  wire::JsonScanner scanner({.report_depth = 1, .max_text = 4096});
+  wire::JsonScanner scanner({.report_depth = 1, .max_text = kMaxKeptBody});
   Event event = Event::kMore;
   while ((event = scanner.next(line)) != Event::kMore && event != Event::kBad) {
     if (event == Event::kKey) key = scanner.text();
@@ -75,10 +62,12 @@ std::optional<Order> read_order(std::string_view line) {
 
 }  // namespace
 
-bool is_kept(Verb verb) { return kept(verb) != nullptr; }
+bool is_kept(const Order& order) {
+  return kept(order.verb) != nullptr && order.body.size() <= kMaxKeptBody;
+}
 
 std::string journal_text(const std::vector<const Order*>& orders) {
-  std::string text = fmt::format("{}\n", kFirstLine);
+  std::string text;
   for (const Order* order : orders) {
     text += fmt::format(
         "{{\"verb\":{},\"model\":{},\"shown\":{},\"from\":{},\"insecure\":{},\"body\":{}}}\n",
@@ -86,26 +75,18 @@ std::string journal_text(const std::vector<const Order*>& orders) {
         wire::json_quote(order->shown), wire::json_quote(order->from.text()), order->insecure,
         wire::json_quote(order->body));
   }
-  return text + last_line(orders.size(), text);
+  return text;
 }
 
 Result<std::vector<Order>> read_journal(std::string_view text) {
-  if (text.size() > kMaxJournal) return damaged("it is larger than 1 MiB");
-  if (!text.starts_with(kFirstLine)) return damaged("its first line is not 'drover orders 1'");
-  const std::size_t end = text.rfind("\nend ");
-  if (end == std::string_view::npos) return damaged("its last line is missing");
-  const std::string_view before = text.substr(0, end + 1);
   std::vector<Order> orders;
-  std::string_view rest = before.substr(before.find('\n') + 1);
-  while (!rest.empty()) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(line.size() + 1);
-    std::optional<Order> order = read_order(line);
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    std::optional<Order> order;
+    if (end != std::string_view::npos) order = read_order(text.substr(0, end));
     if (!order) return damaged(fmt::format("order {} can not be read", orders.size() + 1));
     orders.push_back(*std::move(order));
-  }
-  if (text.substr(end + 1) != last_line(orders.size(), before)) {
-    return damaged("its last line does not fit what is before it");
+    text.remove_prefix(end + 1);
   }
   return orders;
 }

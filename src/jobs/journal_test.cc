@@ -40,25 +40,38 @@ TEST(Journal, ComesBackAsItWas) {
   EXPECT_TRUE(read_journal(journal_text({}))->empty());
 }
 
-TEST(Journal, AnyCutAndAnyOtherByteIsNoticed) {
+TEST(Journal, ALineThatIsNoOrderIsNamed) {
   const std::string text = sample();
-  for (std::size_t size = 0; size < text.size(); ++size) {
-    EXPECT_FALSE(read_journal(text.substr(0, size))) << size;
-  }
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    std::string other = text;
-    other[at] = other[at] == 'x' ? 'y' : 'x';
-    EXPECT_FALSE(read_journal(other)) << at;
-  }
+  const Result<std::vector<Order>> cut = read_journal(text.substr(0, text.size() - 1));
+  ASSERT_FALSE(cut.ok());
+  EXPECT_EQ(cut.error().message, "order 2 can not be read");
   EXPECT_FALSE(read_journal(text + "more"));
-  EXPECT_FALSE(read_journal(std::string(kMaxJournal + 1, 'x')));
+  EXPECT_FALSE(read_journal("\n" + text));
+  EXPECT_FALSE(read_journal("{\"verb\":\"fly\",\"model\":\"m\"}\n"));
 }
 
 TEST(Journal, HoldsWhatCanBeDoneTwice) {
-  for (const Verb verb : {Verb::kPull, Verb::kCopy, Verb::kDelete}) EXPECT_TRUE(is_kept(verb));
-  for (const Verb verb : {Verb::kPush, Verb::kCreate, Verb::kUnload, Verb::kUpload}) {
-    EXPECT_FALSE(is_kept(verb));
+  Order order = pull("m");
+  for (const Verb verb : {Verb::kPull, Verb::kCopy, Verb::kDelete}) {
+    order.verb = verb;
+    EXPECT_TRUE(is_kept(order));
   }
+  for (const Verb verb : {Verb::kPush, Verb::kCreate, Verb::kUnload, Verb::kUpload}) {
+    order.verb = verb;
+    EXPECT_FALSE(is_kept(order));
+  }
+}
+
+TEST(Journal, HasRoomForTheLargestOrdersThatAreKept) {
+  Order order = pull("m");
+  order.body.assign(kMaxKeptBody, '\x01');  // each is six bytes in JSON
+  ASSERT_TRUE(is_kept(order));
+  const std::string text = journal_text(std::vector<const Order*>(64, &order));
+  EXPECT_LE(text.size(), kMaxJournal);
+  ASSERT_TRUE(read_journal(text).ok());
+  EXPECT_EQ(read_journal(text)->back().body, order.body);
+  order.body += ' ';
+  EXPECT_FALSE(is_kept(order));
 }
 
 }  // namespace
