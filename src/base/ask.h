@@ -1,8 +1,11 @@
 #pragma once
 // What one request wants, and what it cost: values that both the wire and the decisions speak.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/ids.h"
@@ -23,6 +26,34 @@ enum class StreamShape : std::uint8_t {
   kAnthropic,  // events, the last message_stop
 };
 
+// Where messages of a prompt end: a hash of everything up to there, and how much that is. Equal
+// hashes are equal beginnings, of the same tenant where tenants must not learn of each other:
+// whoever makes the hashes salts them. Of a long conversation the first two ends are kept, where
+// the instructions are that many share, and the last six, where the turn before ended.
+class Beginnings {
+ public:
+  struct End {
+    std::uint64_t hash = 0;
+    std::uint64_t bytes = 0;  // of the body, or in any other unit that body_bytes has
+  };
+  static constexpr std::size_t kMost = 8;
+  static constexpr std::size_t kFirst = 2;
+
+  // In the order of the prompt.
+  void add(End end) {
+    if (count_ == kMost) {
+      for (std::size_t i = kFirst + 1; i < kMost; ++i) ends_[i - 1] = ends_[i];
+      --count_;
+    }
+    ends_[count_++] = end;
+  }
+  std::span<const End> all() const { return std::span(ends_).first(count_); }
+
+ private:
+  std::array<End, kMost> ends_{};
+  std::size_t count_ = 0;
+};
+
 // One inference or lookup that some instance has to carry out.
 struct Ask {
   ModelName model;            // canonical
@@ -36,6 +67,7 @@ struct Ask {
   std::optional<std::uint64_t> num_ctx;    // tokens; absent: the instance's default
   std::uint64_t body_bytes = 0;            // size of the request body as received
   TenantId tenant;                         // zero: all alike
+  Beginnings beginnings;                   // none: nothing is known of the prompt
   std::optional<BackendId> only;           // it may go nowhere else
 };
 

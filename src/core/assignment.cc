@@ -36,8 +36,9 @@ double queued_at(double busy) {
 
 double Surroundings::usable(const Instance& instance) const {
   const auto capacity = room.memory().capacity(instance.spec.id);
-  return capacity ? kUsable * static_cast<double>(*capacity)
-                  : std::numeric_limits<double>::infinity();
+  if (capacity) return kUsable * static_cast<double>(*capacity);
+  const auto learned = forecasts.seating().learned_bytes(instance.spec.id);
+  return learned.value_or(std::numeric_limits<double>::infinity());
 }
 
 double Surroundings::need(const Instance& instance, ModelIndex model) const {

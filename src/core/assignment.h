@@ -32,12 +32,11 @@ struct Surroundings {
   Forecasts& forecasts;
   const WaitQueue& queue;
   Instant now;
-  // Of each tenant in a line so many are counted: a backlog of one must not move everybody's
-  // models.
-  std::size_t counted_of_tenant = SIZE_MAX;
+  const FairShares& shares;
 
+  // As far as it is counted: see WaitQueue::Line.
   double waiting(ModelIndex model) const {
-    return static_cast<double>(queue.counted(model, counted_of_tenant));
+    return static_cast<double>(queue.counted(model, shares));
   }
   // Of an instance's memory, for models, in bytes; infinite where it is not known.
   double usable(const Instance& instance) const;

@@ -45,7 +45,7 @@ class Town {
       for (std::uint32_t i = 0; i <= m % 3; ++i) forecasts_.arrived(*index, now_);
     }
   }
-  Surroundings around() { return {instances_, room_, forecasts_, queue_, now_}; }
+  Surroundings around() { return {instances_, room_, forecasts_, queue_, now_, shares_}; }
   // Calls until it is done.
   int make(Assignment& assignment) {
     assignment.begin();
@@ -69,6 +69,7 @@ class Town {
   Room room_;
   Forecasts forecasts_;
   WaitQueue queue_;
+  FairShares shares_;
   Instant now_ = Instant(1000s);
 };
 

@@ -217,10 +217,11 @@ void Estimates::learn(Pair pair, const Sample& sample) {
     learn_factor(&Speed::step, each / base);
     known.step.learn(sample.neighbours, clipped(each, believed));
   }
-  if (sample.prefill_s > 0 && sample.prompt_tokens >= 64) {
+  const double fresh = sample.prompt_tokens - sample.cached_tokens;
+  if (sample.prefill_s > 0 && fresh >= 64) {
     const double took = sample.prefill_s / std::max(1.0, sample.prefill_models);
-    const double believed = prefill_s(pair, sample.prompt_tokens);
-    const double thousands = sample.prompt_tokens / 1000;
+    const double believed = prefill_s(pair, fresh);
+    const double thousands = fresh / 1000;
     const double constant = kPrefillBase + kPrefillPerGb * data.gigabytes * thousands;
     learn_factor(&Speed::prefill, took / constant);
     known.prefill.learn(thousands, clipped(took, believed));

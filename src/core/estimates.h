@@ -76,6 +76,7 @@ class Lengths {
 // What one served request showed. Seconds; zero means "not said".
 struct Sample {
   double prompt_tokens = 0;
+  double cached_tokens = 0;  // of these, that did not have to be read
   std::uint64_t prompt_bytes = 0;
   double output_tokens = 0;
   double prefill_s = 0;      // by the instance's own account, else what it took to the first byte
@@ -116,6 +117,7 @@ class Estimates {
   void remember(const LearnedModel& from, ModelIndex model,
                 const std::vector<std::string>& instances);
 
+  double tokens_per_byte(ModelIndex model) const { return 1 / models_[model].bytes_per_token; }
   double prompt_tokens(ModelIndex model, std::uint64_t bytes) const;
   double output_tokens(ModelIndex model) const;
   double remaining_tokens(ModelIndex model, double so_far) const;
@@ -124,6 +126,7 @@ class Estimates {
   double step_s(Pair pair, double together) const;
   double load_s(Pair pair) const;
   std::uint32_t slots(Pair pair) const;
+  double file_bytes(ModelIndex model) const { return models_[model].gigabytes * 1e9; }
 
  private:
   // How many times the constant something is; towards 1 while there are few samples.

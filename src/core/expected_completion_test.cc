@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "core/testing.h"
 
@@ -183,13 +184,18 @@ TEST(ExpectedCompletion, SomebodyIdleLeavesBeforeTheLoadAndOllamaNeedNotChoose) 
   EXPECT_EQ(hall.loads()[0].model, named("c"));
 }
 
-TEST(ExpectedCompletion, WhoIsToLeaveFinishesWhatItHasAndGetsNothingNew) {
+TEST(ExpectedCompletion, WhoIsToLeaveFinishesWhatItHasAndGetsNothingNewThatHoldsOthersUp) {
   Hall hall(1);
   hall.shows(0, {"a", "b"});
   const Asked one = hall.ask("a");
   const Asked two = hall.ask("b");
   hall.pass(60s);
   hall.ask("c");
+  hall.pass(30s);
+  for (const Asked& each : {one, two}) {
+    hall.first_byte(each);
+    hall.progress(each, 5);
+  }
   EXPECT_TRUE(hall.unloads().empty());
   const Asked more_a = hall.ask("a");
   const Asked more_b = hall.ask("b");
@@ -197,6 +203,84 @@ TEST(ExpectedCompletion, WhoIsToLeaveFinishesWhatItHasAndGetsNothingNew) {
   hall.served(more_a.waits() ? one : two);
   ASSERT_EQ(hall.unloads().size(), 1U);
   EXPECT_EQ(hall.unloads()[0].model, more_a.waits() ? named("a") : named("b"));
+}
+
+// Its memory is not free before its last answer ends.
+TEST(ExpectedCompletion, WhoHoldsNobodyUpMayStillBeginWhereAModelLeaves) {
+  Hall hall(1);
+  hall.shows(0, {"a", "b"});
+  const Asked one = hall.ask("a");
+  const Asked two = hall.ask("b");
+  hall.pass(60s);
+  const Asked other = hall.ask("c");
+  const Asked more_a = hall.ask("a");
+  const Asked more_b = hall.ask("b");
+  EXPECT_FALSE(more_a.waits());
+  EXPECT_FALSE(more_b.waits());
+  for (const Asked& each : {one, two}) hall.served(each);
+  EXPECT_TRUE(hall.unloads().empty());
+  for (const Asked& each : {more_a, more_b}) hall.served(each);
+  EXPECT_EQ(hall.unloads().size(), 1U);
+  EXPECT_TRUE(hall.outcome(other).waits());
+}
+
+Beginnings conversation(std::initializer_list<std::uint64_t> messages) {
+  Beginnings all;
+  std::uint64_t bytes = 0;
+  for (const std::uint64_t message : messages) all.add({message, bytes += 4000});
+  return all;
+}
+
+RequestArrived turn(std::uint64_t id, std::initializer_list<std::uint64_t> messages) {
+  RequestArrived arrived{RequestId{id}, testing::ask_for("a")};
+  arrived.ask.beginnings = conversation(messages);
+  arrived.ask.body_bytes = arrived.ask.beginnings.all().back().bytes;
+  return arrived;
+}
+
+TEST(ExpectedCompletion, AConversationGoesOnWhereItWasHeld) {
+  Hall hall(2);
+  hall.shows(0, {"a"});
+  hall.shows(1, {"a"});
+  const Asked first = hall.ask(turn(1001, {1}));
+  const Asked other = hall.ask(turn(1002, {2}));
+  ASSERT_NE(first.at(), other.at());
+  for (const Asked& each : {first, other}) {
+    hall.first_byte(each);
+    hall.served(each);
+  }
+  EXPECT_EQ(hall.ask(turn(1003, {1, 11, 12})).at(), first.at());
+  EXPECT_EQ(hall.ask(turn(1004, {2, 21, 22})).at(), other.at());
+}
+
+TEST(ExpectedCompletion, AFreeSlotTakesWhoSuitsItAndNobodyIsPassedOverForEver) {
+  Hall hall(2);
+  hall.shows(0, {"a"});
+  hall.shows(1, {"a"});
+  const Asked here = hall.ask(turn(1001, {1}));
+  const Asked there = hall.ask(turn(1002, {2}));
+  for (const Asked& each : {here, there}) {
+    hall.first_byte(each);
+    hall.served(each);
+  }
+  std::deque<Asked> running;
+  for (int i = 0; i < 8; ++i) {
+    const Asked each = hall.ask("a");
+    if (each.at() == here.at()) running.push_back(each);
+  }
+  const Asked away = hall.ask(turn(1003, {2, 21, 22}));
+  int let_by = 0;
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    const Asked home = hall.ask(turn(2000 + i, {1, 11, 12}));
+    hall.served(running.front());
+    running.pop_front();
+    if (!hall.outcome(away).waits()) break;
+    ++let_by;
+    running.push_back(hall.outcome(home));
+    ASSERT_EQ(running.back().at(), here.at());
+  }
+  EXPECT_EQ(hall.outcome(away).at(), here.at());
+  EXPECT_EQ(let_by, 8);
 }
 
 TEST(ExpectedCompletion, ABusyModelIsCopiedToAnIdleGpu) {

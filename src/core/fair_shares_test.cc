@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "core/testing.h"
+#include "core/wait_queue.h"
 
 namespace drover::core {
 namespace {
@@ -129,6 +130,23 @@ TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenNobodyElseComes) {
   ASSERT_TRUE(ann[3].waits());
   counter.pass(31s);
   EXPECT_TRUE(counter.outcome(ann[3]).granted);
+}
+
+TEST(FairQueueing, OfWhoHasMoreThanItsShareNothingCountsWhereOthersWouldHaveToLeave) {
+  FairShares shares;
+  WaitQueue queue;
+  const auto waits = [&](TenantId tenant, std::uint64_t number) {
+    RequestArrived arrived{RequestId{number}, testing::ask_for("a"), {}, 0, {}};
+    arrived.ask.tenant = tenant;
+    shares.queued(tenant);
+    queue.add({arrived, Attempt::kFirst, 0, kStart, kStart + 60s}, shares);
+  };
+  for (std::uint64_t i = 1; i <= 20; ++i) waits(kAnn, i);
+  EXPECT_EQ(queue.counted(0, shares), 20U) << "nobody else is there";
+  waits(kBob, 21);
+  EXPECT_EQ(queue.counted(0, shares), WaitQueue::kCountedOfTenant + 1);
+  shares.began(kAnn, 100);
+  EXPECT_EQ(queue.counted(0, shares), 1U) << "all that runs is Ann's";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace drover::core {
 namespace {
@@ -62,7 +63,7 @@ void Forecasts::write_down(Learned& to, const std::vector<std::string>& instance
     LearnedModel row;
     row.key = models_.key(model);
     row.name = models_.name(model).text();
-    row.prompt_tokens = demand_[model].prompt_tokens;
+    row.prompt_tokens = demand_[model].fresh_tokens;
     if (estimates_.write_down(row, model, instances)) to.models.push_back(std::move(row));
   }
 }
@@ -72,7 +73,7 @@ void Forecasts::remember(const Learned& from, const std::vector<std::string>& in
   for (const LearnedModel& row : from.models) {
     if (models() >= ModelTable::kMaxModels) return;
     const ModelIndex model = number(row.key, ModelName::canonical(row.name));
-    if (row.prompt_tokens > 0) demand_[model].prompt_tokens = row.prompt_tokens;
+    if (row.prompt_tokens > 0) demand_[model].fresh_tokens = row.prompt_tokens;
     estimates_.remember(row, model, instances);
   }
 }
@@ -98,13 +99,15 @@ double Forecasts::rate(ModelIndex model, Instant now) const {
 }
 
 void Forecasts::granted(const Instance& instance, ModelIndex model, LeaseId lease, const Ask& ask,
-                        double first_s, Instant now) {
+                        const Predicted& predicted, Instant now) {
   Ledger::Open open;
   open.lease = lease;
   open.model = model;
   open.prompt_bytes = ask.body_bytes;
-  open.prompt_tokens = estimates_.prompt_tokens(model, ask.body_bytes);
-  open.first_in_s = first_s;
+  open.cached_tokens = estimates_.prompt_tokens(model, predicted.cached_bytes);
+  open.fresh_tokens = estimates_.prompt_tokens(model, ask.body_bytes) - open.cached_tokens;
+  open.beginnings = ask.beginnings;
+  open.first_in_s = predicted.first_s;
   open.ready = seating_.ready(instance.spec.id, model);
   models_.hold(model);
   ledger_.granted(instance.spec.id, open, now);
@@ -136,6 +139,7 @@ std::optional<ModelIndex> Forecasts::ended(BackendId backend, const LeaseSettled
   const std::optional<Ledger::Ended> ended = ledger_.ended(backend, settled.lease, now);
   if (!ended) return std::nullopt;
   if (settled.result == AttemptResult::kServed) learn(backend, *ended, settled.usage, now);
+  if (ended->open.writes()) remember({backend, ended->open.model}, ended->open, settled.usage);
   models_.release(ended->open.model);
   return ended->open.model;
 }
@@ -143,12 +147,13 @@ std::optional<ModelIndex> Forecasts::ended(BackendId backend, const LeaseSettled
 void Forecasts::learn(BackendId backend, const Ledger::Ended& ended, const Usage& usage,
                       Instant now) {
   const Ledger::Open& open = ended.open;
-  if (usage.prompt_tokens > 0) {
-    double& usual = demand_[open.model].prompt_tokens;
-    usual += 0.05 * (static_cast<double>(usage.prompt_tokens) - usual);
-  }
   Sample sample;
   sample.prompt_tokens = static_cast<double>(usage.prompt_tokens);
+  sample.cached_tokens = std::min(open.cached_tokens, sample.prompt_tokens);
+  if (usage.prompt_tokens > 0) {
+    double& usual = demand_[open.model].fresh_tokens;
+    usual += 0.05 * (sample.prompt_tokens - sample.cached_tokens - usual);
+  }
   sample.prompt_bytes = open.prompt_bytes;
   sample.output_tokens = static_cast<double>(usage.output_tokens);
   sample.rank = open.rank;
@@ -176,6 +181,27 @@ void Forecasts::learn(BackendId backend, const Ledger::Ended& ended, const Usage
   estimates_.learn({backend, open.model}, sample);
 }
 
+// What it holds beside its weights is the cache of its slots; llama.cpp keeps as much again as fits
+// into 8 GiB of host memory.
+double Forecasts::cache_tokens(const Pair& pair) const {
+  constexpr double kHostBytes = 8.0 * (1ULL << 30U);
+  constexpr double kUsualContext = 4096;
+  constexpr double kUsualBytes = 131'072;  // of a token of an 8B model
+  const Seating::Seat& seat = seating_.seat(pair.backend, pair.model);
+  const double context = seat.context > 0 ? static_cast<double>(seat.context) : kUsualContext;
+  const double slots = estimates_.slots(pair) * context;
+  const double beside = static_cast<double>(seat.bytes) - estimates_.file_bytes(pair.model);
+  const double each = beside > 0 ? beside / slots : kUsualBytes;
+  return slots + kHostBytes / std::clamp(each, kUsualBytes / 16, kUsualBytes * 16);
+}
+
+void Forecasts::remember(const Pair& pair, const Ledger::Open& open, const Usage& usage) {
+  const std::uint32_t epoch = std::as_const(seating_).seat(pair.backend, pair.model).epoch;
+  prefixes_.remember({pair.backend, pair.model, epoch}, open.beginnings,
+                     estimates_.tokens_per_byte(pair.model),
+                     static_cast<double>(usage.output_tokens), cache_tokens(pair));
+}
+
 std::vector<ModelIndex> Forecasts::looked(const Instance& instance, Instant now) {
   std::vector<Seating::Listed> listed;
   for (const LoadedModel& loaded : *instance.residency) {
@@ -183,7 +209,7 @@ std::vector<ModelIndex> Forecasts::looked(const Instance& instance, Instant now)
         loaded.digest.empty() ? instance.installed(loaded.name) : nullptr;
     const std::string& digest = installed == nullptr ? loaded.digest : installed->digest;
     const ModelIndex model = number(digest.empty() ? loaded.name.text() : digest, loaded.name);
-    listed.push_back({model, loaded.bytes});
+    listed.push_back({model, loaded.bytes, loaded.context_length});
   }
   return seating_.looked(instance.spec.id, listed, now);
 }
@@ -199,7 +225,7 @@ void Forecasts::load_done(BackendId backend, ModelIndex model, bool loaded, Inst
 // --- questions ---
 
 Forecasts::Price Forecasts::price(const Instance& instance, ModelIndex model,
-                                  std::uint64_t prompt_bytes, std::uint32_t kept) const {
+                                  const Wanted& wanted) const {
   const Pair pair{instance.spec.id, model};
   const Ledger::Site& site = ledger_.site(pair.backend);
   const Ledger::Active* active = ledger_.active(pair.backend, model);
@@ -208,11 +234,17 @@ Forecasts::Price Forecasts::price(const Instance& instance, ModelIndex model,
   const double models = static_cast<double>(site.active.size()) + (active == nullptr ? 1 : 0);
   const double writing = running - reading;
 
-  const double prefill = estimates_.prefill_s(pair, estimates_.prompt_tokens(model, prompt_bytes));
+  const Seating::Seat& seat = seating_.seat(pair.backend, model);
+  Price price;
+  if (wanted.found != nullptr) {
+    price.cached_bytes =
+        std::min(wanted.found->bytes_at(pair.backend, seat.epoch), wanted.prompt_bytes);
+  }
+  const std::uint64_t fresh_bytes = wanted.prompt_bytes - price.cached_bytes;
+  const double prefill = estimates_.prefill_s(pair, estimates_.prompt_tokens(model, fresh_bytes));
   const double output = estimates_.output_tokens(model);
   const double step = estimates_.step_s(pair, running + 1);
   const double slower = running == 0 ? 0 : step - estimates_.step_s(pair, running);
-  Price price;
   price.first_s = prefill * (1 + reading) * models / (writing > 0 ? kReadingShare : 1);
   const double write_s = output * step * models;
   // Those of the same model stop for most of the prompt and then write more slowly; those of other
@@ -224,15 +256,53 @@ Forecasts::Price Forecasts::price(const Instance& instance, ModelIndex model,
   }
   price.cost_s = price.first_s + kWriting * (write_s + others);
   price.cost_s += kFailure * instance.health.failures();
-  const Seating::Seat& seat = seating_.seat(pair.backend, model);
   // Of an instance that says nothing nothing is known: it has to find its way by itself.
   const bool unknown = !seating_.site(pair.backend).known;
-  const bool sits = seat.state == Seating::State::kReady;
-  const double taken = running + (running > 0 ? kept : 0);
+  bool sits = seat.state == Seating::State::kReady;
+  if (seat.state == Seating::State::kLeaving && running > 0) {
+    const std::optional<double> joining = joining_s(pair, price.first_s + write_s, wanted);
+    sits = joining.has_value();
+    price.cost_s += joining.value_or(0);
+  }
+  const double taken = running + (running > 0 ? wanted.kept : 0);
   price.now = (sits || unknown || seat.failures > 0) && taken < estimates_.slots(pair);
   if (!sits) price.first_s += estimates_.load_s(pair);
   if (!sits) price.cost_s += estimates_.load_s(pair);
   return price;
+}
+
+double Forecasts::away_s(BackendId backend, ModelIndex model, const Beginnings& prompt) const {
+  std::uint64_t here = 0;
+  std::uint64_t most = 0;
+  for (const Prefixes::Found::Part& part : found(model, prompt).parts()) {
+    const Seating::Seat& seat = seating_.seat(part.backend, model);
+    if (seat.state != Seating::State::kReady || seat.epoch != part.epoch) continue;
+    most = std::max(most, part.bytes);
+    if (part.backend == backend) here = part.bytes;
+  }
+  if (most == here) return 0;
+  const Pair pair{backend, model};
+  return estimates_.prefill_s(pair, estimates_.prompt_tokens(model, most)) -
+         estimates_.prefill_s(pair, estimates_.prompt_tokens(model, here));
+}
+
+// What those lose who wait for the memory of a model that leaves, when one more request of it
+// begins before it is gone; as long as its last answer runs that is nothing. None: it may not.
+// Whoever may not waits until their model is loaded and then this one again, so they are held up
+// for less than that, and all together no longer.
+std::optional<double> Forecasts::joining_s(const Pair& pair, double answer_s,
+                                           const Wanted& wanted) const {
+  const std::optional<Seating::Plan>& plan = seating_.site(pair.backend).plan;
+  if (!plan || plan->ordered || wanted.queue == nullptr) return std::nullopt;
+  const double drain = drain_s(pair.backend, pair.model, wanted.now);
+  const double longer = std::max(0.0, answer_s - drain);
+  const double there_and_back = plan->load_s + estimates_.load_s(pair);
+  const double held = to_seconds(wanted.now - plan->begun) + longer;
+  if (longer > 0 && held > there_and_back) return std::nullopt;
+  const double waiting = static_cast<double>(wanted.queue->size(plan->model));
+  const double cost = longer * std::max(1.0, waiting);
+  if (cost >= drain + there_and_back) return std::nullopt;
+  return cost;
 }
 
 double Forecasts::remaining_s(BackendId backend, const Ledger::Open& open, Instant now) const {
@@ -241,7 +311,7 @@ double Forecasts::remaining_s(BackendId backend, const Ledger::Open& open, Insta
   const double models = static_cast<double>(std::max<std::size_t>(1, site.active.size()));
   const double step = estimates_.step_s(pair, ledger_.running(backend, open.model)) * models;
   if (!open.writes()) {
-    const double left = estimates_.prefill_s(pair, open.prompt_tokens) * models;
+    const double left = estimates_.prefill_s(pair, open.fresh_tokens) * models;
     return left + estimates_.output_tokens(open.model) * step;
   }
   const double written = open.told + to_seconds(now - open.told_at) / step;
@@ -262,7 +332,7 @@ double Forecasts::service_s(BackendId backend, ModelIndex model) const {
   const double others = ledger_.active(backend, model) == nullptr ? 1 : 0;
   const double models = static_cast<double>(site.active.size()) + others;
   const double slots = estimates_.slots(pair);
-  const double prefill = estimates_.prefill_s(pair, demand_[model].prompt_tokens);
+  const double prefill = estimates_.prefill_s(pair, demand_[model].fresh_tokens);
   // A prompt being read stops the others of its model, so each answer has the prompts of all slots
   // in its way.
   const double alone =
@@ -272,7 +342,7 @@ double Forecasts::service_s(BackendId backend, ModelIndex model) const {
 
 double Forecasts::work_s(BackendId backend, ModelIndex model) const {
   const Pair pair{backend, model};
-  return estimates_.prefill_s(pair, demand_[model].prompt_tokens) +
+  return estimates_.prefill_s(pair, demand_[model].fresh_tokens) +
          estimates_.output_tokens(model) * estimates_.step_s(pair, 2) / 2;
 }
 

@@ -5,7 +5,8 @@
 // waiting for the first token hurts a reader five times as much as a second that the answer takes
 // longer (kWriting). The cost of sending a request to an instance that can begin at once is
 //
-//   reading    its prompt, behind those that are being read, on a GPU shared by so many models
+//   reading    what of its prompt is not computed there already (prefixes.h), behind those that are
+//              being read, on a GPU shared by so many models
 // + writing    its answer of the usual length in a batch so large, times kWriting
 // + others     what those that write there already lose by it, times kWriting
 //
@@ -20,7 +21,9 @@
 #include "core/estimates.h"
 #include "core/instance.h"
 #include "core/ledger.h"
+#include "core/prefixes.h"
 #include "core/seating.h"
+#include "core/wait_queue.h"
 
 namespace drover::core {
 
@@ -50,9 +53,12 @@ class Forecasts {
 
   // --- what happens ---
   void arrived(ModelIndex model, Instant now);
-  // `first_s`: predicted until its first token; 0: nothing was.
+  struct Predicted {
+    double first_s = 0;              // until its first token; 0: nothing was predicted
+    std::uint64_t cached_bytes = 0;  // of its prompt
+  };
   void granted(const Instance& instance, ModelIndex model, LeaseId lease, const Ask& ask,
-               double first_s, Instant now);
+               const Predicted& predicted, Instant now);
   void first_byte(BackendId backend, LeaseId lease, Instant now);
   void progressed(BackendId backend, LeaseId lease, std::uint64_t tokens, Instant now);
   void held_up(BackendId backend, LeaseId lease) { ledger_.held_up(backend, lease); }
@@ -67,10 +73,22 @@ class Forecasts {
     bool now = false;    // it could begin there at once
     double first_s = 0;  // until the first token
     double cost_s = 0;
+    std::uint64_t cached_bytes = 0;
   };
-  // `kept`: slots that have to stay free, where some are taken.
-  Price price(const Instance& instance, ModelIndex model, std::uint64_t prompt_bytes,
-              std::uint32_t kept = 0) const;
+  // Who has the beginning of the prompt.
+  Prefixes::Found found(ModelIndex model, const Beginnings& prompt) const {
+    return prefixes_.find(model, prompt);
+  }
+  struct Wanted {
+    std::uint64_t prompt_bytes = 0;
+    std::uint32_t kept = 0;            // slots that have to stay free, where some are taken
+    const WaitQueue* queue = nullptr;  // of those who wait for what leaves; null: nobody does
+    Instant now{};
+    const Prefixes::Found* found = nullptr;  // null: nothing is known of the prompt
+  };
+  Price price(const Instance& instance, ModelIndex model, const Wanted& wanted) const;
+  // Seconds of reading that a prompt costs more there than where most of it is computed already.
+  double away_s(BackendId backend, ModelIndex model, const Beginnings& prompt) const;
   // Requests of a model in the last minutes, by the second.
   double rate(ModelIndex model, Instant now) const;
   // Of those that it computes there, until the last is done.
@@ -92,18 +110,22 @@ class Forecasts {
   struct Demand {
     double requests = 0;  // fading
     Instant at{};
-    Instant since{};             // the first
-    double prompt_tokens = 500;  // usual
+    Instant since{};            // the first
+    double fresh_tokens = 500;  // of a usual prompt, that have to be read
   };
   ModelIndex number(const std::string& key, const ModelName& name);
   void learn(BackendId backend, const Ledger::Ended& ended, const Usage& usage, Instant now);
   void record(const Ledger::Open& open, Instant now);
   double remaining_s(BackendId backend, const Ledger::Open& open, Instant now) const;
+  double cache_tokens(const Pair& pair) const;
+  void remember(const Pair& pair, const Ledger::Open& open, const Usage& usage);
+  std::optional<double> joining_s(const Pair& pair, double answer_s, const Wanted& wanted) const;
 
   ModelTable models_;
   Ledger ledger_;
   Estimates estimates_;
   Seating seating_;
+  Prefixes prefixes_;
   std::vector<Demand> demand_;  // by model
   PredictionError error_;
 };

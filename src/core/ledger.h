@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/ask.h"
 #include "base/ids.h"
 #include "base/time.h"
 #include "core/model_table.h"
@@ -29,7 +30,8 @@ class Ledger {
   struct Open {
     LeaseId lease;
     ModelIndex model = 0;
-    double prompt_tokens = 0;  // estimated
+    double fresh_tokens = 0;   // of its prompt, that have to be read: estimated
+    double cached_tokens = 0;  // the others
     std::uint64_t prompt_bytes = 0;
     double first_in_s = 0;  // predicted, until the first byte
     Instant granted{};
@@ -40,6 +42,7 @@ class Ledger {
     std::uint32_t behind = 0;  // of these, whose prompts had to be read first
     bool ready = true;         // the model was loaded when it came
     bool held_up = false;      // its client was slow at some time: its own clock lies
+    Beginnings beginnings;
     Mark at_grant;
     Mark at_first;
     bool writes() const { return first != kNever; }

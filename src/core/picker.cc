@@ -154,7 +154,7 @@ Pick Picker::pick(std::span<const Instance> instances, const RequestArrived& req
     any_eligible |= reason == Filtered::kNot;
   }
   if (any_eligible && prices.forecasts != nullptr) {
-    cheapest(instances, request, prices, pick);
+    cheapest(instances, request, prices, now, pick);
     return pick;
   }
   std::vector<bool> open;
@@ -192,14 +192,16 @@ bool Picker::is_ready(const Instance& instance, const Ask& ask) const {
 }
 
 void Picker::cheapest(std::span<const Instance> instances, const RequestArrived& request,
-                      Prices prices, Pick& pick) const {
+                      Prices prices, Instant now, Pick& pick) const {
   constexpr double kTie = 1.01;
   double lowest = 0;
+  const Prefixes::Found found = prices.forecasts->found(prices.model, request.ask.beginnings);
   for (Candidate& candidate : pick.why.candidates) {
     if (candidate.filtered != Filtered::kNot) continue;
     const Instance& instance = instances[candidate.backend.value];
     const Forecasts::Price price = prices.forecasts->price(
-        instance, prices.model, request.ask.body_bytes, prices.leaves_last_slot ? 1 : 0);
+        instance, prices.model,
+        {request.ask.body_bytes, prices.leaves_last_slot ? 1U : 0U, prices.queue, now, &found});
     candidate.cost_s = static_cast<float>(price.cost_s);
     if (!price.now) continue;
     const double cost = price.cost_s + 1e-3;  // where everything takes no time, all are equal
@@ -211,6 +213,7 @@ void Picker::cheapest(std::span<const Instance> instances, const RequestArrived&
     }
     lowest = cost;
     pick.first_s = price.first_s;
+    pick.cached_bytes = price.cached_bytes;
     pick.backend = candidate.backend;
     pick.model_loaded = candidate.model_loaded;
   }

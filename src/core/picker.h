@@ -77,6 +77,7 @@ struct Pick {
   // With Prices: the model's number, and the predicted seconds until the first token.
   std::optional<ModelIndex> model;
   double first_s = 0;
+  std::uint64_t cached_bytes = 0;  // of the prompt, that need not be read there
 };
 
 // What expected_completion goes by.
@@ -85,6 +86,7 @@ struct Prices {
   ModelIndex model = 0;
   // The last free slot of a busy model is kept for others.
   bool leaves_last_slot = false;
+  const WaitQueue* queue = nullptr;
 };
 
 class Picker {
@@ -102,7 +104,7 @@ class Picker {
 
  private:
   void cheapest(std::span<const Instance> instances, const RequestArrived& request, Prices prices,
-                Pick& pick) const;
+                Instant now, Pick& pick) const;
   bool is_ready(const Instance& instance, const Ask& ask) const;
 
   PolicyName policy_;

@@ -17,7 +17,7 @@ constexpr double kCascade = 3;
 constexpr double kUnused = 0.3;
 // Loaded more recently than this, or than twice its load: leave it alone, if it can be helped.
 constexpr double kResident = 10;
-constexpr double kTooSoon = 20;
+constexpr double kTooSoon = 10;
 constexpr double kBatch = 2;     // loads, as long as somebody waits for the model
 constexpr double kUnload = 2.5;  // seconds: the order, and until the memory is free
 // A second load pays when the line is longer than this many times what it takes to get there, and
@@ -106,7 +106,7 @@ void Placer::consider(const Surroundings& around, ModelIndex model) {
     const bool belongs = assignment_.has(model, instance.spec.id);
     Move move = move_to(around, model, instance, Evict::kAnybody);
     if (!move.possible) continue;
-    if (!belongs) move.loss_s *= kNotItsPlace;
+    if (!belongs && !anywhere) move.loss_s *= kNotItsPlace;
     const double cost = move.delay_s + move.loss_s;
     if (best != nullptr && cost >= cheapest.delay_s + cheapest.loss_s) continue;
     best = &instance;
@@ -117,7 +117,8 @@ void Placer::consider(const Surroundings& around, ModelIndex model) {
     const double waiting = around.waiting(model);
     const double line_s =
         around.forecasts.wait_s(model, static_cast<std::size_t>(waiting), around.now);
-    const double win_s = waiting * line_s / 2 / (seating.ready_at(model) + 1);
+    // Half the line is the mean wait; and as many again come while it is served.
+    const double win_s = 2 * waiting * line_s / 2 / (seating.ready_at(model) + 1);
     if (line_s < kWorthIt * cheapest.delay_s) return;
     if (win_s < kWorthIt * cheapest.loss_s) return;
   }
@@ -132,7 +133,7 @@ void Placer::consider_copy(const Surroundings& around, ModelIndex model, Backend
   looked_[model] = around.now;
   renew(around);
   const double requests = forecasts.rate(model, around.now) * kCopyHorizon;
-  const double here = forecasts.price(around.instances[busy.value], model, prompt_bytes).cost_s;
+  const double here = forecasts.price(around.instances[busy.value], model, {prompt_bytes}).cost_s;
   const Instance* best = nullptr;
   Move chosen;
   double most = 0;
@@ -141,7 +142,7 @@ void Placer::consider_copy(const Surroundings& around, ModelIndex model, Backend
     Move move = move_to(around, model, instance, belongs ? Evict::kSpare : Evict::kNobody);
     if (!move.possible) continue;
     const double load = forecasts.estimates().load_s({instance.spec.id, model});
-    const double there = forecasts.price(instance, model, prompt_bytes).cost_s - load;
+    const double there = forecasts.price(instance, model, {prompt_bytes}).cost_s - load;
     const double win = requests * (here - there) - load - kWorthIt * move.loss_s;
     if (win <= most) continue;
     most = win;
@@ -157,6 +158,7 @@ void Placer::begin(const Surroundings& around, ModelIndex model, BackendId backe
   plan.model = model;
   plan.reason = reason;
   plan.leaving = std::move(move.leaving);
+  plan.bytes = around.need(around.instances[backend.value], model);
   plan.load_s = around.forecasts.estimates().load_s({backend, model});
   around.forecasts.seating().begin(backend, std::move(plan), around.now);
 }
@@ -198,9 +200,9 @@ bool Placer::make_room(const Surroundings& around, const Instance& instance, std
                        Evict evict, Move& move) const {
   const BackendId id = instance.spec.id;
   const Forecasts& forecasts = around.forecasts;
-  const std::optional<std::uint64_t> capacity = around.room.memory().capacity(id);
+  const bool measured = around.room.memory().capacity(id).has_value();
   // Nobody knows how much fits: Ollama has to see to it itself.
-  if (!capacity) return true;
+  if (!measured && !forecasts.seating().learned_bytes(id)) return true;
   struct Victim {
     ModelIndex model;
     std::uint64_t bytes;
@@ -236,7 +238,8 @@ bool Placer::make_room(const Surroundings& around, const Instance& instance, std
     free += static_cast<double>(victim.bytes);
     chosen.push_back(victim);
   }
-  if (missing() > 0) return false;
+  // What was learned may be too little; with nobody else there all there is may be used.
+  if (missing() > 0 && (measured || evict != Evict::kAnybody)) return false;
   double drain = 0;
   // The dearest first: is there room without it, too?
   for (std::size_t i = chosen.size(); i-- > 0;) {

@@ -8,25 +8,16 @@
 
 namespace drover::core {
 
-namespace {
-
-// Of a tenant's backlog for one model, so many requests say where models should be, as long as
-// others are active. All slots of two usual replicas: enough to have a model loaded, and copied
-// once.
-constexpr std::size_t kCountedOfTenant = 8;
-
-}  // namespace
-
 Prices Scheduler::State::prices_for(const RequestArrived& request) {
   if (!brain) return {};
   const auto model = brain->forecasts.model_of(instances, request.ask.model);
   if (!model) return {};
-  return {&brain->forecasts, *model, brain->shares.leaves_last_slot(request.ask.tenant)};
+  return {&brain->forecasts, *model, brain->shares.leaves_last_slot(request.ask.tenant),
+          &brain->queue};
 }
 
 Surroundings Scheduler::State::fleet_for_placer() {
-  const std::size_t counted = brain->shares.active() > 1 ? kCountedOfTenant : SIZE_MAX;
-  return {instances, room, brain->forecasts, brain->queue, now, counted};
+  return {instances, room, brain->forecasts, brain->queue, now, brain->shares};
 }
 
 // --- what happens ---
@@ -53,7 +44,8 @@ void Scheduler::State::told_of_grant(const Instance& instance, LeaseId lease,
     brain->placer.consider_copy(fleet_for_placer(), prices.model, instance.spec.id,
                                 request.ask.body_bytes);
   }
-  forecasts.granted(instance, prices.model, lease, request.ask, pick.first_s, now);
+  forecasts.granted(instance, prices.model, lease, request.ask, {pick.first_s, pick.cached_bytes},
+                    now);
 }
 
 // An answer that runs on costs its tenant more from then on.
@@ -190,7 +182,8 @@ void Scheduler::State::serve_line(ModelIndex model) {
         line->next(brain->shares, who, static_cast<std::size_t>(passed_over));
     if (next == nullptr) return;
     const bool above = brain->shares.leaves_last_slot(next->request.ask.tenant);
-    Pick pick = picker.pick(instances, next->request, room, now, {&brain->forecasts, model, above});
+    Pick pick = picker.pick(instances, next->request, room, now,
+                            {&brain->forecasts, model, above, &brain->queue});
     if (pick.waits) {
       if (above && who == WaitQueue::Line::Who::kAll && next->request.tried.empty()) {
         who = WaitQueue::Line::Who::kWithinShare;  // a slot may be kept for these
@@ -200,6 +193,16 @@ void Scheduler::State::serve_line(ModelIndex model) {
       if (next->request.tried.empty()) return;
       ++passed_over;
       continue;
+    }
+    if (pick.backend) {
+      const WaitQueue::Waiting* const suits = who_suits(*line, *next, *pick.backend);
+      Pick other = suits == next ? Pick{}
+                                 : picker.pick(instances, suits->request, room, now,
+                                               {&brain->forecasts, model, above, &brain->queue});
+      if (other.backend) {
+        next = suits;
+        pick = std::move(other);
+      }
     }
     const WaitQueue::Waiting taken = brain->queue.take(*next);
     line = brain->queue.line(model);
@@ -214,6 +217,38 @@ void Scheduler::State::serve_line(ModelIndex model) {
     brain->forecasts.release(model);
     brain->shares.left_queue(taken.request.ask.tenant, now);
   }
+}
+
+// Of the first few of a tenant the one whose prompt is best read there. Reading what another has
+// computed already keeps everybody in the line waiting; each who is passed over waits for one slot
+// more, and not more often than a few times.
+const WaitQueue::Waiting* Scheduler::State::who_suits(WaitQueue::Line& line,
+                                                      const WaitQueue::Waiting& next,
+                                                      BackendId backend) {
+  constexpr std::size_t kLookedAt = 8;
+  constexpr std::uint32_t kMostLetBy = 8;
+  const Forecasts& forecasts = brain->forecasts;
+  if (line.size() == 1 || next.let_by >= kMostLetBy || !next.request.tried.empty()) return &next;
+  const double turn = forecasts.service_s(backend, next.model);
+  const double everybody = static_cast<double>(line.size());
+  const std::vector<WaitQueue::Waiting*> first = line.oldest_of(next.request.ask.tenant, kLookedAt);
+  if (first.front() != &next) return &next;
+  std::size_t best = 0;
+  double least = 0;
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    const RequestArrived& request = first[i]->request;
+    if (!request.tried.empty()) continue;
+    const double away = forecasts.away_s(backend, next.model, request.ask.beginnings);
+    const double cost = away * everybody + static_cast<double>(i) * turn;
+    if (i == 0 || cost < least) {
+      best = i;
+      least = cost;
+    }
+    if (i == 0 && least <= 0) break;
+    if (first[i]->let_by >= kMostLetBy) break;
+  }
+  for (std::size_t i = 0; i < best; ++i) ++first[i]->let_by;
+  return first[best];
 }
 
 void Scheduler::State::carry_out_plans() {

@@ -118,6 +118,8 @@ struct Scheduler::State {
   void forget_residency(BackendId backend);
   void serve_queue();
   void serve_line(ModelIndex model);
+  const WaitQueue::Waiting* who_suits(WaitQueue::Line& line, const WaitQueue::Waiting& next,
+                                      BackendId backend);
   void carry_out_plans();
   Instant next_queue_change() const;
   std::optional<WaitQueue::Waiting> leave_queue(RequestId request);

@@ -32,7 +32,11 @@ void Seating::sized(ModelIndex model) {
 
 void Seating::forget(ModelIndex model) {
   if (model >= seats_.size()) return;
-  seats_[model].assign(sites_.size(), {});
+  for (Seat& seat : seats_[model]) {
+    const std::uint32_t epoch = seat.epoch + 1;
+    seat = {};
+    seat.epoch = epoch;
+  }
   counts_[model].ready = 0;
   for (Site& site : sites_) std::erase(site.present, model);
 }
@@ -42,7 +46,10 @@ void Seating::set(BackendId backend, ModelIndex model, State state, Instant now)
   if (seat.state == state) return;
   std::vector<ModelIndex>& present = sites_[backend.value].present;
   if (seat.state == State::kAbsent) present.push_back(model);
-  if (state == State::kAbsent) std::erase(present, model);
+  if (state == State::kAbsent) {
+    std::erase(present, model);
+    ++seat.epoch;
+  }
   if (state == State::kReady) ++counts_[model].ready;
   if (seat.state == State::kReady) --counts_[model].ready;
   seat.state = state;
@@ -54,9 +61,13 @@ std::vector<ModelIndex> Seating::looked(BackendId backend, const std::vector<Lis
   std::vector<ModelIndex> arrived;
   Site& site = sites_[backend.value];
   site.known = true;
+  double total = 0;
+  double gone = 0;
   for (const Listed& each : listed) {
+    total += static_cast<double>(each.bytes);
     Seat& seat = this->seat(backend, each.model);
     seat.bytes = each.bytes;
+    seat.context = each.context;
     if (seat.state != State::kAbsent) continue;
     set(backend, each.model, State::kReady, now);
     arrived.push_back(each.model);
@@ -66,10 +77,36 @@ std::vector<ModelIndex> Seating::looked(BackendId backend, const std::vector<Lis
     const Seat& seat = this->seat(backend, model);
     const bool leaving = seat.state == State::kLeaving;
     if (!leaving && now - seat.since < kLookLasts) continue;
+    if (!leaving) gone += static_cast<double>(seat.bytes);
     if (leaving) site.memory_back = std::max(site.memory_back, now + kMemoryLag);
     set(backend, model, State::kAbsent, now);
   }
+  learn_room(site, total, gone, now);
   return arrived;
+}
+
+// Of an instance whose memory nobody reads. Whoever left while a load was under way had to make
+// room for it; at other times it was not used for long.
+void Seating::learn_room(Site& site, double listed, double gone, Instant now) {
+  // Others may have used the memory when it was too little.
+  constexpr Duration kForget = std::chrono::hours(1);
+  constexpr Duration kSeenUntil = std::chrono::seconds(3);  // by the next look
+  if (now - site.too_much_at > kForget || listed > site.too_much) site.too_much = 0;
+  site.held = std::max(site.held, listed);
+  const bool loading = site.plan && site.plan->ordered;
+  if (gone <= 0 || (!loading && now - site.loaded_until > kSeenUntil)) return;
+  const double sum = listed + gone + (loading ? site.plan->bytes : 0);
+  if (site.too_much > 0 && site.too_much <= sum) return;
+  site.too_much = sum;
+  site.too_much_at = now;
+  site.held = std::min(site.held, sum);
+}
+
+// Half way between what fits and what does not: whichever the next load shows, the gap is halved.
+std::optional<double> Seating::learned_bytes(BackendId backend) const {
+  const Site& site = sites_[backend.value];
+  if (site.too_much == 0) return std::nullopt;
+  return (site.held + site.too_much) / 2;
 }
 
 void Seating::reset(BackendId backend) {

@@ -11,9 +11,10 @@
 //      └──────── no longer listed ─────────┼── the plan is given up ◀────────┤
 //                                          └─────────────────────────────────┘
 //
-// Who is leaving gets no new requests, finishes what it has, is then unloaded, and only when its
-// memory is free again the load is ordered: so Ollama never has to choose a victim, and never has
-// more than one load to do.
+// Who is leaving gets no new requests but those that hold nobody up (forecasts.h), finishes what
+// it has, is then unloaded, and only when its memory is free again the load is ordered: so Ollama
+// never has to choose a victim, and never has more than one load to do. Where nobody knows how much
+// memory there is, it does at first, and from that is learned how much fits.
 
 #include <cstdint>
 #include <optional>
@@ -35,7 +36,9 @@ class Seating {
     Instant since{};             // of the state
     Instant ask_unload_at{};     // leaving: not before
     std::uint64_t bytes = 0;     // by the last listing; 0: never listed
+    std::uint64_t context = 0;   // tokens of each slot, likewise
     std::uint32_t failures = 0;  // of loads, in a row
+    std::uint32_t epoch = 0;     // times that it was unloaded, and its caches with it
     Instant not_before{};        // the next load
   };
   struct Plan {
@@ -46,6 +49,7 @@ class Seating {
     bool ordered = false;
     Instant ordered_at{};
     double load_s = 0;  // predicted
+    double bytes = 0;   // of memory that it will take
   };
   struct Site {
     bool known = false;               // listed since it was reset
@@ -56,6 +60,11 @@ class Seating {
     // A load that was ordered and is not answered: it outlives its plan, when the instance was out
     // of sight for a while. Given up then.
     Instant load_out_until{};
+    // Bytes, learned from listings: the most that was there at once; the least that was too much,
+    // because somebody left for a load of its own accord. 0: has not been seen.
+    double held = 0;
+    double too_much = 0;
+    Instant too_much_at{};
   };
 
   explicit Seating(std::size_t instances) : sites_(instances) {}
@@ -67,6 +76,7 @@ class Seating {
   struct Listed {
     ModelIndex model = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t context = 0;
   };
   // Models that are ready now and were not before.
   std::vector<ModelIndex> looked(BackendId backend, const std::vector<Listed>& listed, Instant now);
@@ -100,12 +110,15 @@ class Seating {
     const std::optional<Plan>& plan = sites_[backend.value].plan;
     return plan && plan->model == model;
   }
+  // How much fits there by what was seen; nothing: no load has driven anybody out yet.
+  std::optional<double> learned_bytes(BackendId backend) const;
   // Instances where it is ready; where it will be by a plan.
   std::uint32_t ready_at(ModelIndex model) const { return counts_[model].ready; }
   std::uint32_t coming_at(ModelIndex model) const { return counts_[model].coming; }
   std::uint32_t plans() const { return plans_; }  // of all instances
 
  private:
+  void learn_room(Site& site, double listed, double gone, Instant now);
   void set(BackendId backend, ModelIndex model, State state, Instant now);
   Seat& seat(BackendId backend, ModelIndex model) { return seats_[model][backend.value]; }
 

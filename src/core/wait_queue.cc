@@ -36,6 +36,17 @@ const WaitQueue::Waiting* WaitQueue::Line::next(const FairShares& shares, Who wh
   return nullptr;
 }
 
+std::vector<WaitQueue::Waiting*> WaitQueue::Line::oldest_of(TenantId tenant, std::size_t most) {
+  std::vector<Waiting*> oldest;
+  const auto found = tenants_.find(tenant);
+  if (found == tenants_.end()) return oldest;
+  for (const Place& place : found->second.requests) {
+    if (oldest.size() == most) break;
+    oldest.push_back(&*place);
+  }
+  return oldest;
+}
+
 std::size_t WaitQueue::Line::ahead_of(TenantId tenant) const {
   const auto own = tenants_.find(tenant);
   const std::size_t mine = own == tenants_.end() ? 0 : own->second.requests.size();
@@ -46,9 +57,12 @@ std::size_t WaitQueue::Line::ahead_of(TenantId tenant) const {
   return ahead;
 }
 
-std::size_t WaitQueue::Line::counted(std::size_t most) const {
+std::size_t WaitQueue::Line::counted(const FairShares& shares) const {
+  if (shares.active() < 2) return waiting_.size();
   std::size_t count = 0;
-  for (const auto& [id, tenant] : tenants_) count += std::min(tenant.requests.size(), most);
+  for (const auto& [id, tenant] : tenants_) {
+    if (!shares.above_share(id)) count += std::min(tenant.requests.size(), kCountedOfTenant);
+  }
   return count;
 }
 
@@ -115,9 +129,9 @@ std::size_t WaitQueue::size(ModelIndex model) const {
   return found == lines_.end() ? 0 : found->second.size();
 }
 
-std::size_t WaitQueue::counted(ModelIndex model, std::size_t most) const {
+std::size_t WaitQueue::counted(ModelIndex model, const FairShares& shares) const {
   const auto found = lines_.find(model);
-  return found == lines_.end() ? 0 : found->second.counted(most);
+  return found == lines_.end() ? 0 : found->second.counted(shares);
 }
 
 Instant WaitQueue::next_deadline() const {

@@ -4,8 +4,9 @@
 // whoever is free first takes them, and whoever leaves or dies takes nobody with him.
 //
 // One line for each model. In it the tenant who had least (fair_shares.h) comes next, and of one
-// tenant's requests the oldest; a retry goes to the front of its tenant's, it has waited before.
-// Bounded by the caller in number and bytes, and in time by `until`.
+// tenant's requests the oldest, or one of the next few whose prompt is computed where the slot is;
+// a retry goes to the front of its tenant's, it has waited before. Bounded by the caller in number
+// and bytes, and in time by `until`.
 
 #include <cstdint>
 #include <list>
@@ -14,6 +15,7 @@
 #include <set>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "core/events.h"
 #include "core/fair_shares.h"
@@ -24,6 +26,9 @@ namespace drover::core {
 
 class WaitQueue {
  public:
+  // All slots of two usual replicas: enough to have a model loaded, and copied once.
+  static constexpr std::size_t kCountedOfTenant = 8;
+
   struct Waiting {
     RequestArrived request;
     Attempt attempt = Attempt::kFirst;
@@ -31,6 +36,7 @@ class WaitQueue {
     Instant since{};
     Instant until{};
     std::uint32_t position = 1;  // in its line when it came, if nobody comes after it
+    std::uint32_t let_by = 0;    // others who went first because the slot suited them better
   };
   class Line {
    public:
@@ -39,10 +45,14 @@ class WaitQueue {
     // Of those who come next the one behind `passed_over` others; null: there are no more.
     enum class Who : std::uint8_t { kAll, kWithinShare };
     const Waiting* next(const FairShares& shares, Who who, std::size_t passed_over);
+    // Those of a tenant, the oldest first: no more than `most`.
+    std::vector<Waiting*> oldest_of(TenantId tenant, std::size_t most);
     // Before a further request of this tenant.
     std::size_t ahead_of(TenantId tenant) const;
-    // Each tenant's only up to `most`: what one may contribute to plans.
-    std::size_t counted(std::size_t most) const;
+    // What is counted where models are placed. While several tenants are active, each one's only up
+    // to kCountedOfTenant, and nothing of who has more than its share already: a backlog of one
+    // must not send away what others use.
+    std::size_t counted(const FairShares& shares) const;
 
    private:
     friend class WaitQueue;
@@ -70,7 +80,7 @@ class WaitQueue {
   std::size_t size() const { return places_.size(); }
   std::size_t size(ModelIndex model) const;
   // As Line::counted().
-  std::size_t counted(ModelIndex model, std::size_t most) const;
+  std::size_t counted(ModelIndex model, const FairShares& shares) const;
   std::uint64_t bytes() const { return bytes_; }
   Instant next_deadline() const;
 

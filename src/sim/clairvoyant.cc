@@ -211,7 +211,7 @@ std::optional<InstanceIndex> Clairvoyant::best_slot(JobIndex job) {
   double least = 1e300;
   for (InstanceIndex i = 0; i < sites_.size(); ++i) {
     const Runner* runner = world_.backend(i).ready_runner(what.model);
-    if (runner == nullptr || runner->leaving || world_.is_down(i)) continue;
+    if (runner == nullptr || world_.is_down(i)) continue;
     const double users = sites_[i].users[what.model];
     if (users >= runner->slots) continue;
     double active = users == 0 ? 1 : 0;
@@ -226,6 +226,9 @@ std::optional<InstanceIndex> Clairvoyant::best_slot(JobIndex job) {
       const double left = running.decoding ? running.end - runner->written : 100;
       others += std::min<double>(left, what.output) * (step - before);
     }
+    // One that leaves is there until its last answer ends: who ends before that holds nobody up.
+    const double own = reading + prefill + what.output * step;
+    if (runner->leaving && own * active > drain_s(*runner)) continue;
     const double cost = (reading + prefill) * active +
                         kWritingWeight * what.output * step * active + kWritingWeight * others +
                         prefill * users;

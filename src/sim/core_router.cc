@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/rng.h"
 
 namespace drover::sim {
 namespace {
@@ -40,6 +41,26 @@ std::vector<core::BackendSpec> specs_of(const Fleet& fleet) {
     specs.push_back(std::move(spec));
   }
   return specs;
+}
+
+// As a gateway hashes messages: the ends of the instructions, of every turn's prompt and answer.
+Beginnings beginnings_of(const Workload& workload, JobIndex job) {
+  const Job& what = workload.jobs[job];
+  Beginnings all;
+  const auto add = [&](std::uint64_t speaker, std::uint64_t tokens) {
+    all.add({Rng(speaker * 1'000'003 + tokens).next(), tokens * kBytesPerToken});
+  };
+  // Salted by tenant, as what many share is by the gateway.
+  if (what.shared > 0) add(~(std::uint64_t{what.model} << 32U | what.tenant), what.shared);
+  JobIndex turn = job;
+  while (!workload.jobs[turn].first) --turn;
+  for (; turn < job; ++turn) {
+    const Job& before = workload.jobs[turn];
+    add(what.session, before.prompt);
+    add(what.session, std::uint64_t{before.prompt} + before.output);
+  }
+  add(what.session, what.prompt);
+  return all;
 }
 
 std::uint64_t bytes_of(double gigabytes) { return static_cast<std::uint64_t>(gigabytes * 1e9); }
@@ -86,7 +107,8 @@ CoreRouter::CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet&
       shown_(fleet.gpus.size()),
       residencies_(fleet.gpus.size()),
       is_silent_(fleet.gpus.size()),
-      scheduler_(settings_for(policy, seed, queue_wait), specs_of(fleet)) {
+      scheduler_(settings_for(policy, seed, queue_wait), specs_of(fleet)),
+      before_(kBefore) {
   for (const Model& model : fleet.models) {
     const auto index = static_cast<ModelIndex>(names_.size());
     names_.push_back(ModelName::canonical(model.name));
@@ -104,6 +126,11 @@ CoreRouter::CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet&
     }
     catalogues_.push_back(std::move(catalogue));
   }
+}
+
+void CoreRouter::again(Instant now) {
+  DROVER_ASSERT(asking_.empty());
+  before_ += now.time_since_epoch() + kBefore;
 }
 
 void CoreRouter::begin(Instant now, Orders& orders) {
@@ -137,6 +164,7 @@ void CoreRouter::ask(JobIndex job, RetryCause cause, Instant now, Orders& orders
   if (what.num_ctx != 0) arrived.ask.num_ctx = what.num_ctx;
   arrived.ask.body_bytes = what.prompt * kBytesPerToken;
   arrived.ask.tenant = TenantId{what.tenant + std::uint64_t{1}};
+  arrived.ask.beginnings = beginnings_of(workload_, job);
   arrived.cause = cause;
   arrived.attempt = asking.attempt;
   arrived.tried = asking.tried;
@@ -222,7 +250,7 @@ void CoreRouter::woken(Instant now, Orders& orders) { tell(core::Tick{}, now, or
 
 void CoreRouter::tell(const core::Event& event, Instant now, Orders& orders) {
   core::Effects effects;
-  scheduler_.handle(event, now + kBefore, effects);
+  scheduler_.handle(event, now + before_, effects);
   for (const core::Effect& effect : effects) {
     std::visit([&](const auto& each) { obey(each, now, orders); }, effect);
   }
@@ -279,7 +307,7 @@ void CoreRouter::obey(const core::Load& load, Instant now, Orders& orders) {
 }
 
 void CoreRouter::obey(const core::WakeAt& wake, Instant, Orders& orders) {
-  orders.push_back({Order::Kind::kWakeAt, kNoJob, 0, 0, wake.when - kBefore});
+  orders.push_back({Order::Kind::kWakeAt, kNoJob, 0, 0, wake.when - before_});
 }
 
 }  // namespace drover::sim

@@ -15,6 +15,9 @@ class CoreRouter : public Router {
   CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet& fleet,
              const Workload& workload, Duration queue_wait = core::Settings().queue_wait);
 
+  // A world has ended at `now`; the scheduler keeps what it learned, and another begins.
+  void again(Instant now);
+
   void begin(Instant now, Orders& orders) override;
   void arrived(JobIndex job, Instant now, Orders& orders) override;
   void first_token(JobIndex job, Instant now, Orders& orders) override;
@@ -63,6 +66,7 @@ class CoreRouter : public Router {
   std::vector<std::shared_ptr<const core::Residency>> residencies_;
   std::vector<bool> is_silent_;
   core::Scheduler scheduler_;
+  Duration before_;  // an instant of the world is so much later for the scheduler
   std::map<JobIndex, Asking> asking_;
   std::map<LeaseId, JobIndex> leases_;
 };

@@ -15,9 +15,19 @@ template <core::PolicyName policy>
 std::unique_ptr<Router> production(World& world, std::uint64_t seed) {
   return std::make_unique<CoreRouter>(policy, seed, world.fleet(), world.workload());
 }
+template <int seconds>
 std::unique_ptr<Router> impatient(World& world, std::uint64_t seed) {
   return std::make_unique<CoreRouter>(core::PolicyName::kExpectedCompletion, seed, world.fleet(),
-                                      world.workload(), std::chrono::seconds(5));
+                                      world.workload(), std::chrono::seconds(seconds));
+}
+// What there is to learn about the fleet it has learned: the same traffic was there before.
+std::unique_ptr<Router> taught(World& world, std::uint64_t seed) {
+  auto router = std::make_unique<CoreRouter>(core::PolicyName::kExpectedCompletion, seed,
+                                             world.fleet(), world.workload());
+  World before(world.fleet(), world.workload());
+  before.run(*router);
+  router->again(before.now());
+  return router;
 }
 template <class Kind>
 std::unique_ptr<Router> baseline(World& world, std::uint64_t seed) {
@@ -40,8 +50,11 @@ const std::vector<Policy>& policies() {
        "drover's: least delay in seconds, bound when a slot is free, loads planned",
        production<core::PolicyName::kExpectedCompletion>},
       {"expected_completion_5s", "the same with queue.wait: 5s; who would wait longer is refused",
-       impatient},
-      {core::to_string(core::PolicyName::kLeastLoaded), "drover's default",
+       impatient<5>},
+      {"expected_completion_60s", "the same with queue.wait: 60s", impatient<60>},
+      {"expected_completion_taught", "the same after the same traffic was there before", taught},
+      {core::to_string(core::PolicyName::kLeastLoaded),
+       "drover's default: the fewest requests under way",
        production<core::PolicyName::kLeastLoaded>},
       {core::to_string(core::PolicyName::kRoundRobin), "drover's round robin",
        production<core::PolicyName::kRoundRobin>},
@@ -88,30 +101,65 @@ Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t s
   return metrics;
 }
 
-double capacity_of(const Scenario& scenario, std::uint32_t requests) {
-  if (scenario.known_capacity) return *scenario.known_capacity;
+namespace {
+
+Scenario undisturbed(const Scenario& scenario, std::uint32_t requests) {
   Scenario trial = scenario;
   trial.trouble = Scenario::Trouble::kNone;
   // An aggressor is nobody that a fleet is built for.
   if (trial.traffic.tenants == Tenants::kAggressor) trial.traffic.tenants = Tenants::kTen;
   trial.traffic.requests = std::min(requests, kCapacityRequests);
-  const auto goodput = [&](double rate) {
-    trial.traffic.rate = rate;
-    return at(run_once(trial, *find_policy("clairvoyant"), 1), Metric::kGoodput);
-  };
-  const double unhurried = goodput(kLeastRate);
-  const double wanted = unhurried >= kGood ? kGood : 0.95 * unhurried;
+  return trial;
+}
+
+double goodput(Scenario trial, const Policy& policy, std::uint64_t seed, double rate) {
+  trial.traffic.rate = rate;
+  return at(run_once(trial, policy, seed), Metric::kGoodput);
+}
+
+double wanted_goodput(const Scenario& trial) {
+  const double unhurried = goodput(trial, *find_policy("clairvoyant"), 1, kLeastRate);
+  return unhurried >= kGood ? kGood : 0.95 * unhurried;
+}
+
+// At which the policy still gives so many good answers; kLeastRate if it never does.
+double highest_rate(const Scenario& trial, const Policy& policy, std::uint64_t seed,
+                    double wanted) {
   double low = kLeastRate;
   double high = 0.25;
-  while (goodput(high) >= wanted && high < 1e4) {
+  while (goodput(trial, policy, seed, high) >= wanted && high < 1e4) {
     low = high;
     high *= 2;
   }
   for (int i = 0; i < kHalvings; ++i) {
     const double middle = (low + high) / 2;
-    (goodput(middle) >= wanted ? low : high) = middle;
+    (goodput(trial, policy, seed, middle) >= wanted ? low : high) = middle;
   }
   return low;
+}
+
+}  // namespace
+
+double capacity_of(const Scenario& scenario, std::uint32_t requests) {
+  if (scenario.known_capacity) return *scenario.known_capacity;
+  const Scenario trial = undisturbed(scenario, requests);
+  return highest_rate(trial, *find_policy("clairvoyant"), 1, wanted_goodput(trial));
+}
+
+Capacities capacities_of(const Scenario& scenario, const Plan& plan, const Say& say) {
+  Capacities result;
+  result.scenario = scenario.name;
+  const Scenario trial = undisturbed(scenario, plan.requests);
+  result.goodput = wanted_goodput(trial);
+  for (const Policy* policy : plan.policies) {
+    result.columns.emplace_back(policy->name);
+    result.rates.emplace_back();
+    for (std::uint32_t seed = 1; seed <= plan.seeds; ++seed) {
+      say(fmt::format("the capacity of {}, seed {} of {}", policy->name, seed, plan.seeds));
+      result.rates.back().push_back(highest_rate(trial, *policy, seed, result.goodput));
+    }
+  }
+  return result;
 }
 
 Estimate estimate(const std::vector<double>& values) {

@@ -60,11 +60,22 @@ struct Comparison {
   std::optional<Estimate> ratio(std::size_t column, Metric metric) const;
 };
 
+// Of each policy: the highest rate, in requests a second, at which it gives as many good answers as
+// the clairvoyant has to at the scenario's capacity.
+struct Capacities {
+  std::string scenario;
+  double goodput = 95;  // per cent
+  std::vector<std::string> columns;
+  std::vector<std::vector<double>> rates;  // by column, then by seed
+};
+
 Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed);
 
 using Say = std::function<void(const std::string&)>;
 
-// `say` hears what is done, a line each.
+// `say` hears what is done, a line each. Of the plan all but the load counts; at most 3000
+// requests.
+Capacities capacities_of(const Scenario& scenario, const Plan& plan, const Say& say);
 Comparison compare(Scenario scenario, const Plan& plan, const Say& say);
 
 // Recorded traffic, as fast as it was. With `larger`: each policy in both fleets.

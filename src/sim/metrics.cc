@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 namespace drover::sim {
 namespace {
@@ -19,7 +20,9 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
     {"shed", "shed, %", 1, false},
     {"failed", "failed, %", 1, false},
     {"loads_per_1000", "loads per 1000 requests", 1, false},
+    {"loaded_gb", "gigabytes loaded", 0, false},
     {"reused", "prompt tokens reused, %", 1, true},
+    {"reused_of_all", "of what never forgets, %", 1, true},
     {"jain_service", "fairness of service (Jain)", 3, true},
     {"jain_slowdown", "fairness of slowdown (Jain)", 3, true},
     {"victims_p99_s", "others than tenant 0, p99, s", 2, false},
@@ -82,12 +85,21 @@ class Measuring {
     ttft_.push_back(wait);
     if (what.tenant != 0) victims_.push_back(wait);
     if (record.outcome != Outcome::kServed) return;
+    reusable_ += reusable(what);
     prompts_ += what.prompt;
     cached_ += record.cached;
     end_.push_back(span(record.arrived, record.ended));
     const double gap = what.output < 2 ? 0 : span(record.first, record.ended) / (what.output - 1);
     gaps_.push_back(gap * 1000);
     if (wait <= kGoodTtftSeconds && gap <= kGoodGapSeconds) ++good_;
+  }
+  // With a cache that forgets nothing and is everywhere.
+  double reusable(const Job& what) {
+    std::uint32_t tokens = what.history;
+    if (what.shared > 0 && !shared_.insert(what.model).second) {
+      tokens = std::max(tokens, what.shared);
+    }
+    return std::min(tokens, what.prompt - 1);
   }
   void count_tenant(JobIndex job, const Record& record) {
     const Job& what = work_.jobs[job];
@@ -120,6 +132,7 @@ class Measuring {
     at(metrics_, Metric::kGoodOfAdmitted) = 100 * good_ / std::max(1.0, offered_ - shed_);
     at(metrics_, Metric::kShed) = 100 * shed_ / offered;
     at(metrics_, Metric::kFailed) = 100 * failed_ / offered;
+    at(metrics_, Metric::kReusedOfAll) = 100 * cached_ / std::max(1.0, reusable_);
     at(metrics_, Metric::kReused) = 100 * cached_ / std::max(1.0, prompts_);
   }
   void tenants() {
@@ -138,17 +151,20 @@ class Measuring {
   void machines() {
     double busy = 0;
     double loads = 0;
+    double loaded = 0;
     double lost = 0;
     const std::size_t count = world_.fleet().gpus.size();
     for (InstanceIndex i = 0; i < count; ++i) {
       const BackendTotals& totals = world_.backend(i).totals();
       busy += totals.busy_s;
       loads += static_cast<double>(totals.loads);
+      loaded += totals.loaded_gb;
       lost += totals.idle_load_s;
     }
     const double seconds = std::max(1e-9, span(Instant{}, world_.now()));
     at(metrics_, Metric::kBusy) = 100 * busy / seconds / static_cast<double>(count);
     at(metrics_, Metric::kLoads) = 1000 * loads / static_cast<double>(work_.jobs.size());
+    at(metrics_, Metric::kLoadedGb) = loaded;
     at(metrics_, Metric::kLost) = lost;
   }
 
@@ -158,7 +174,8 @@ class Measuring {
   std::vector<double> ttft_, end_, gaps_, victims_;
   std::vector<double> wanted_, got_, slow_, answered_;  // by tenant
   double offered_ = 0, good_ = 0, shed_ = 0, failed_ = 0;
-  double prompts_ = 0, cached_ = 0;
+  double prompts_ = 0, cached_ = 0, reusable_ = 0;
+  std::set<ModelIndex> shared_;  // models whose system prompt was read
 };
 
 }  // namespace

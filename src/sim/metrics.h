@@ -24,7 +24,9 @@ enum class Metric : std::uint8_t {
   kShed,
   kFailed,
   kLoads,
+  kLoadedGb,
   kReused,
+  kReusedOfAll,
   kJainService,
   kJainSlowdown,
   kVictimsP99,
@@ -32,7 +34,7 @@ enum class Metric : std::uint8_t {
   kBusy,
   kLost,
 };
-inline constexpr std::size_t kMetrics = 18;
+inline constexpr std::size_t kMetrics = 20;
 using Metrics = std::array<double, kMetrics>;
 
 struct MetricText {

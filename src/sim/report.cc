@@ -99,6 +99,31 @@ std::string comparison_text(const Comparison& comparison) {
   return text;
 }
 
+std::string capacities_text(const Capacities& capacities) {
+  std::vector<std::vector<std::string>> rows = {{"", "requests a second", ""}};
+  for (std::size_t i = 0; i < capacities.columns.size(); ++i) {
+    const Estimate rate = estimate(capacities.rates[i]);
+    std::string ratio;
+    if (i > 0) {
+      std::vector<double> ratios;
+      for (std::size_t seed = 0; seed < capacities.rates[i].size(); ++seed) {
+        ratios.push_back(capacities.rates[i][seed] / capacities.rates.front()[seed]);
+      }
+      const Estimate times_first = estimate(ratios);
+      ratio = times(times_first.median) + "x" +
+              interval(times(times_first.low), times(times_first.high));
+    }
+    rows.push_back({capacities.columns[i],
+                    number(rate.median, 2) + interval(number(rate.low, 2), number(rate.high, 2)),
+                    ratio});
+  }
+  return fmt::format(
+      "{}: the highest rate with {:.0f} % good answers\n\n{}\n"
+      "Median of the seeds [95 % interval], and times {}. 0.02: not even when\n"
+      "hardly anybody comes.\n",
+      capacities.scenario, capacities.goodput, lay_out(rows), capacities.columns.front());
+}
+
 // --- for programs; no name here needs escaping ---
 
 namespace {

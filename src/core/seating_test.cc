@@ -1,0 +1,65 @@
+// What is learned about an instance's memory from what is seen there.
+
+#include "core/seating.h"
+
+#include <gtest/gtest.h>
+
+namespace drover::core {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr BackendId kHere{0};
+constexpr Instant kStart = Instant(1000s);
+
+struct Hall : Seating {
+  Hall() : Seating(1) {
+    for (ModelIndex model = 0; model < 4; ++model) sized(model);
+  }
+  void load(ModelIndex model, double bytes) {
+    Plan plan;
+    plan.model = model;
+    plan.bytes = bytes;
+    begin(kHere, std::move(plan), now);
+    const Ledger nobody(1);
+    EXPECT_EQ(next_step(kHere, nobody, now).kind, Step::Kind::kLoad);
+  }
+  void shows(const std::vector<Listed>& listed) { looked(kHere, listed, now += 2s); }
+  Instant now = kStart;
+};
+
+TEST(Seating, HowMuchFitsIsLearnedFromWhoHadToLeaveForALoad) {
+  Hall hall;
+  hall.shows({{0, 10}, {1, 6}});
+  EXPECT_FALSE(hall.learned_bytes(kHere)) << "nobody had to leave";
+  hall.load(2, 8);
+  hall.shows({{1, 6}});
+  EXPECT_EQ(hall.learned_bytes(kHere), 20) << "between 16, which fitted, and 24, which did not";
+  hall.load_done(kHere, 2, true, hall.now);
+  hall.shows({{1, 6}, {2, 8}});
+  hall.load(3, 5);
+  hall.load_done(kHere, 3, true, hall.now);
+  hall.shows({{1, 6}, {2, 8}, {3, 5}});
+  EXPECT_EQ(hall.learned_bytes(kHere), 21.5) << "19 fit";
+}
+
+TEST(Seating, WhoLeavesWithoutALoadWasOnlyNotUsed) {
+  Hall hall;
+  hall.shows({{0, 10}, {1, 6}});
+  hall.shows({{1, 6}});
+  EXPECT_FALSE(hall.learned_bytes(kHere));
+}
+
+TEST(Seating, WhatWasTooMuchIsForgottenAfterAnHour) {
+  Hall hall;
+  hall.shows({{0, 10}});
+  hall.load(2, 8);
+  hall.shows({});
+  EXPECT_TRUE(hall.learned_bytes(kHere));
+  hall.now += 61min;
+  hall.shows({});
+  EXPECT_FALSE(hall.learned_bytes(kHere));
+}
+
+}  // namespace
+}  // namespace drover::core
