@@ -106,7 +106,7 @@ def test_a_folder_that_cannot_be_made_is_said_and_harmless(
     (tmp_path / "store").write_text("in the way")
     drover = serve(fakes, tmp_path)
     try:
-        drover.wait_line("what is learned will not outlive a restart")
+        drover.wait_line("nothing outlives a restart")
         teach(drover, 1)
         end(drover)
     finally:

@@ -107,7 +107,7 @@ def test_a_damaged_journal_is_named_and_set_aside(fakes: list[Fake], tmp_path: P
     (tmp_path / "store" / "orders").write_text("drover orders 1\n{\"verb\":\"pull\"")
     drover = drover_with(tmp_path, fakes)
     try:
-        drover.wait_line("the journal of orders is damaged.*is not a file of drover")
+        drover.wait_line("the journal of orders is damaged.*in its first line")
         assert (tmp_path / "store" / "orders.aside").exists()
         assert http(f"{drover.url}/api/version")[0] == 200
     finally:
