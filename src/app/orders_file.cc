@@ -12,7 +12,7 @@ constexpr store::Kind kOrders{"orders", jobs::kJournalVersion, jobs::kMaxJournal
 }  // namespace
 
 OrdersFile::OrdersFile(net::Loop& loop, std::shared_ptr<const store::Folder> folder, Log& log)
-    : folder_(std::move(folder)), log_(log), worker_(loop, "drover-orders") {}
+    : loop_(loop), folder_(std::move(folder)), log_(log) {}
 
 std::string OrdersFile::read() {
   Result<std::optional<std::string>> found = folder_->read(kOrders);
@@ -29,12 +29,14 @@ void OrdersFile::set_aside(std::string_view why) {
 
 void OrdersFile::write(std::string text) {
   next_ = std::move(text);
-  if (!worker_.busy()) begin();
+  // Most drovers never have any, and a thread more makes calls of the loop's dearer (log_sink.cc).
+  if (!worker_) worker_ = std::make_unique<net::Worker>(loop_, "drover-orders");
+  if (!worker_->busy()) begin();
 }
 
 void OrdersFile::begin() {
   auto problem = std::make_shared<std::string>();
-  worker_.run(
+  worker_->run(
       [problem, folder = folder_, text = *std::exchange(next_, std::nullopt)] {
         const Result<void> written = folder->write(kOrders, text);
         if (!written) *problem = written.error().message;

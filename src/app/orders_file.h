@@ -29,9 +29,10 @@ class OrdersFile {
  private:
   void begin();
 
+  net::Loop& loop_;
   std::shared_ptr<const store::Folder> folder_;
   Log& log_;
-  net::Worker worker_;
+  std::unique_ptr<net::Worker> worker_;  // from the first write on
   std::optional<std::string> next_;
   bool failing_ = false;  // said already
 };

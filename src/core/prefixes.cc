@@ -59,7 +59,10 @@ void Prefixes::remember(const Desk& desk, const Beginnings& prompt, double token
     if (last) tokens += answer_tokens;
     use(shelf, key_of(ends[i].hash, desk.model), tokens, last);
   }
-  while (shelf->tokens > capacity || shelf->entries.size() > kMostOfDesk) drop_last(shelf);
+  while (!shelf->entries.empty() &&
+         (shelf->tokens > capacity || shelf->entries.size() > kMostOfDesk)) {
+    drop_last(shelf);
+  }
   while (size_ > kMostEnds) {
     const Shelves::iterator oldest = std::prev(shelves_.end());
     if (!oldest->entries.empty()) drop_last(oldest);

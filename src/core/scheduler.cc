@@ -198,6 +198,9 @@ void Scheduler::State::on(const LeaseSettled& settled) {
   const bool served = settled.result == AttemptResult::kServed;
   const bool answered =
       served || settled.result == AttemptResult::kBusy || settled.result == AttemptResult::kNoModel;
+  // A load that failed or was left: nobody knows what is loaded now, and what one client asked for
+  // must not be asked for again by all others.
+  if (!answered) variants.loaded_without_options(lease.backend, lease.held_as());
   instance.hang.ended(settled.lease, answered, settled.usage, now);
   // Where nothing more was taken, of whatever model, something may be taken now.
   const bool was_shut = instance.in_flight + 1 >= instance.spec.max_in_flight ||

@@ -75,6 +75,18 @@ TEST(RunnerOptions, WhoNamesNoneIsSentAlongWithWhatIsLoaded) {
   }
 }
 
+TEST(RunnerOptions, WhatFailedForOneIsNotAskedForInTheNameOfOthers) {
+  World world(lone_instance());
+  (void)generate(world, "");
+  ASSERT_TRUE(world.instance(0).inject(R"({"kind":"error500","variant":"oom","count":3})"));
+  EXPECT_NE(generate(world, with_context(65536)).status, 200);
+  world.instance(0).clear_faults();
+  // Were it taken for loaded, both would be asked to run with 65536.
+  EXPECT_EQ(generate(world, with_context(8192)).status, 200);
+  EXPECT_EQ(generate(world, with_context(16384)).status, 200);
+  EXPECT_EQ(counted(world, "num_ctx"), 2U) << "the one that failed, and 8192 to 16384";
+}
+
 TEST(RunnerOptions, OthersAreLeftOut) {
   World world(lone_instance());
   (void)generate(world, "");
