@@ -274,7 +274,8 @@ Forecasts::Price Forecasts::price(const Instance& instance, ModelIndex model,
 double Forecasts::away_s(BackendId backend, ModelIndex model, const Beginnings& prompt) const {
   std::uint64_t here = 0;
   std::uint64_t most = 0;
-  for (const Prefixes::Found::Part& part : found(model, prompt).parts()) {
+  const Prefixes::Found everywhere = found(model, prompt);
+  for (const Prefixes::Found::Part& part : everywhere.parts()) {
     const Seating::Seat& seat = seating_.seat(part.backend, model);
     if (seat.state != Seating::State::kReady || seat.epoch != part.epoch) continue;
     most = std::max(most, part.bytes);
