@@ -80,7 +80,7 @@ def test_a_huge_blob_passes_with_flat_memory(tmp_path: Path, full: bool, report:
         carry(fleet, file, False, report, 1800 if full else 120)
 
 
-def test_a_chunked_one_too(tmp_path: Path, report: Report) -> None:
+def test_a_chunked_one_passes_with_flat_memory(tmp_path: Path, report: Report) -> None:
     file = tmp_path / "blob"
     with file.open("wb") as sparse:
         sparse.truncate(USUAL_BYTES)

@@ -90,6 +90,7 @@ def test_a_restart_by_signal_goes_on_too(fakes: list[Fake], tmp_path: Path) -> N
         begin_pull(drover)
         wait_until(lambda: '"verb":"pull"' in journal(tmp_path), "the pull is written down")
         drover.signal(signal.SIGTERM)
+        drover.wait_line("draining")  # two signals at once are one
         drover.signal(signal.SIGTERM)
         drover.wait_exit(30)
     finally:
