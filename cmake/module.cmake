@@ -10,9 +10,10 @@
 
 find_program(DROVER_CCACHE ccache)
 if(DROVER_CCACHE)
-  # The settings let precompiled headers be cached, and let checkouts in other folders share.
+  # The settings let precompiled headers be cached, and let checkouts in other folders share, and
+  # builds that have the same flags (NOHASHDIR: only the name of the build folder differs).
   set(CMAKE_CXX_COMPILER_LAUNCHER
-      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
       ${DROVER_CCACHE})
 endif()
@@ -131,6 +132,7 @@ function(drover_module name)
     add_library(${lib} STATIC ${sources})
     target_include_directories(${lib} PUBLIC ${root} ${PROJECT_BINARY_DIR}/generated)
     target_link_libraries(${lib} PUBLIC ${uses} PRIVATE drover_warnings)
+    drover_profiled(${lib} ${name})
   else()
     add_library(${lib} INTERFACE)
     target_include_directories(${lib} INTERFACE ${root} ${PROJECT_BINARY_DIR}/generated)

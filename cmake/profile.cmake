@@ -1,0 +1,28 @@
+# Compiling for what was counted (docs/decisions/0021). `generate` makes programs that count which way
+# they go, into profile/ of their build folder; the path of such a folder compiles for those counts:
+# what runs stands together, in fewer pages, and what does not is out of the way. Only the modules
+# that every request passes take part.
+set(DROVER_PROFILE "" CACHE STRING "generate, or the folder of counts to compile for")
+set(DROVER_PROFILED_MODULES base core wire net engine gateway)
+
+if(DROVER_PROFILE STREQUAL "generate")
+  add_link_options(-fprofile-generate)
+endif()
+
+# To be called for each library. A compiler cache would have to know of the counts: left out.
+function(drover_profiled lib module)
+  if(NOT DROVER_PROFILE OR NOT module IN_LIST DROVER_PROFILED_MODULES)
+    return()
+  endif()
+  set(names -fprofile-prefix-path=${PROJECT_BINARY_DIR})
+  if(DROVER_PROFILE STREQUAL "generate")
+    target_compile_options(${lib} PRIVATE -fprofile-generate=${PROJECT_BINARY_DIR}/profile
+                                          -fprofile-update=atomic ${names})
+  else()
+    # A function that was changed since is compiled as without counts, and so is what never ran in a
+    # file that has none.
+    target_compile_options(${lib} PRIVATE -fprofile-use=${DROVER_PROFILE} ${names}
+                                          -Wno-missing-profile -Wno-coverage-mismatch)
+  endif()
+  set_target_properties(${lib} PROPERTIES CXX_COMPILER_LAUNCHER "")
+endfunction()
