@@ -49,11 +49,12 @@ std::string setting_json(const Setting& setting) {
 }
 
 std::string sample_json(const Sample& sample) {
-  return fmt::format(
-      R"({{"scenario":{},"peer":{},"round":{},"attempt":{},"clean":{},"foreign":{},"problem":{},)"
-      R"("report":{}}})",
-      quoted(sample.scenario->name), quoted(sample.peer.name), sample.round + 1, sample.attempt + 1,
-      sample.clean, number(sample.foreign), quoted(sample.problem), report_json(sample.report));
+  return fmt::format(R"({{"scenario":{},"peer":{},"round":{},"attempt":{},"clean":{},)"
+                     R"("foreign":{},"interval_ms":{},"problem":{},"report":{}}})",
+                     quoted(sample.scenario->name), quoted(sample.peer.name), sample.round + 1,
+                     sample.attempt + 1, sample.clean, number(sample.foreign),
+                     number(static_cast<double>(sample.interval_ns) / 1e6), quoted(sample.problem),
+                     report_json(sample.report));
 }
 
 std::string finding_json(const Finding& finding) {

@@ -83,17 +83,41 @@ class Bench {
       : options_(options), tell_(tell), cores_(allowed_cores()) {}
 
   void give_turns(const Scenario& scenario, const std::vector<Peer>& peers, unsigned round) {
-    for (const Peer& peer : peers) measure(scenario, peer, round);
+    std::uint64_t interval = scenario.backend.interval_ns;
+    if (scenario.busy > 0) interval = busy_interval(scenario);
+    for (const Peer& peer : peers) measure(scenario, interval, peer, round);
   }
 
   std::vector<Sample> take_samples() { return std::move(samples_); }
 
  private:
+  // What a record costs depends on how many come, so one look does not do.
+  std::uint64_t busy_interval(const Scenario& scenario) const {
+    constexpr int kLooks = 3;
+    const auto bare = std::ranges::find(options_.peers, PeerKind::kHaproxyBare, &Peer::kind);
+    Sample look;
+    look.scenario = &scenario;
+    look.peer = bare != options_.peers.end() ? *bare : options_.peers.front();
+    look.interval_ns = scenario.backend.interval_ns;
+    for (int i = 0; i < kLooks; ++i) {
+      take(look);
+      const LoadReport& report = look.report;
+      if (report.wrong > 0 || report.seconds <= 0) break;
+      const Places where = places(scenario.layout, cores_);
+      const double tools = report.tools_ns / (where.backend == where.client ? 1 : 2);
+      const double busy = std::max(report.proxy_ns, tools) / 1e9 / report.seconds;
+      const double interval = static_cast<double>(look.interval_ns) * busy / scenario.busy;
+      look.interval_ns = static_cast<std::uint64_t>(std::max(interval, 1e6));
+    }
+    return look.interval_ns;
+  }
+
   // Until a sample was not disturbed. A wrong answer is not taken back by a right one.
-  void measure(const Scenario& scenario, const Peer& peer, unsigned round) {
+  void measure(const Scenario& scenario, std::uint64_t interval, const Peer& peer, unsigned round) {
     for (unsigned attempt = 0; attempt < kAttempts; ++attempt) {
       Sample sample;
       sample.scenario = &scenario;
+      sample.interval_ns = interval;
       sample.peer = peer;
       sample.round = round;
       sample.attempt = attempt;
@@ -105,7 +129,8 @@ class Bench {
   }
 
   void take(Sample& sample) const {
-    const Scenario& scenario = *sample.scenario;
+    Scenario scenario = *sample.scenario;
+    scenario.backend.interval_ns = sample.interval_ns;
     const Places where = places(scenario.layout, cores_);
     const Directory directory;
     Fd listener = listen_loopback();

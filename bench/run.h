@@ -28,9 +28,10 @@ struct Sample {
   const Scenario* scenario = nullptr;
   Peer peer;
   unsigned round = 0;
-  unsigned attempt = 0;  // from 0; more when those before were disturbed
-  double foreign = 0;    // of a core
-  bool clean = false;    // undisturbed, and every answer was right
+  unsigned attempt = 0;           // from 0; more when those before were disturbed
+  double foreign = 0;             // of a core
+  std::uint64_t interval_ns = 0;  // between two records of one stream
+  bool clean = false;             // undisturbed, and every answer was right
   LoadReport report = {};
   std::string problem;  // of the first wrong answer, or of a peer that does not start
 };

@@ -30,6 +30,9 @@ struct Scenario {
   std::uint32_t connections = 1;
   BackendOptions backend = {};
   bool by_loops = false;  // drover alone, with one IO loop and with two
+  // Not 0: how often records come is found in each round, so that with the yardstick the busier of
+  // the proxy's and the tools' cores has this share of its time to do.
+  double busy = 0;
 };
 inline constexpr std::string_view kLoopsScenario = "loops";
 std::span<const Scenario> scenarios();
