@@ -120,6 +120,12 @@ gateway::Settings gateway_settings(const config::Config& config) {
   for (const config::Alias& alias : config.aliases) {
     settings.aliases.emplace(ModelName::canonical(alias.name), gateway::Alias{alias.models});
   }
+  settings.wants_usage = config.policy == config::Policy::kExpectedCompletion;
+  settings.least_keep_alive = config.least_keep_alive;
+  for (const config::Model& model : config.models) {
+    const bool stays = model.preload > 0 || !model.pin.empty();
+    if (stays) settings.stay_loaded.insert(ModelName::canonical(model.name));
+  }
   settings.list_aliases = config.list_aliases == config::AliasListing::kAlways;
   for (const std::string& network : config.trust) {
     settings.access.trust.push_back(net::Network::parse(network).value());

@@ -190,7 +190,8 @@ struct Config {
   AliasListing list_aliases = AliasListing::kNever;
   std::optional<std::string> identity;  // the instance with the account at ollama.com
   NumCtx num_ctx;
-  std::vector<Model> models;       // each at most once
+  Duration least_keep_alive = std::chrono::minutes(5);  // shorter ones of clients are left out
+  std::vector<Model> models;                            // each at most once
   std::vector<std::string> trust;  // networks, "172.17.0.0/16": may manage models from outside
   Limits limits;
   Timeouts timeouts;

@@ -50,6 +50,7 @@ struct Exchange {
   bool body_unread = false;   // bytes of it may still be on their way
   bool empty_prompt = false;  // its JSON has nothing to answer: it loads, or unloads
   bool for_jobs = false;      // an order for the whole fleet, not for one instance
+  bool hides_usage = false;   // drover asked for the usage of the stream, not the client
   bool malformed = false;     // its head or its framing is broken: it was no request at all
 
   std::unique_ptr<KeptRequest> kept;  // null once the answer has begun: nobody needs it any more

@@ -8,6 +8,7 @@
 
 #include "gateway/access.h"
 #include "gateway/cors.h"
+#include "gateway/usage_wish.h"
 #include "wire/http_body.h"
 #include "wire/multipart.h"
 #include "wire/zstd_body.h"
@@ -213,7 +214,9 @@ class BodyIntake {
     if (ask.body_bytes == 0) return client_error(ErrorKind::kMalformed, "missing request body");
     Result<wire::RequestFacts> facts = inspector_.finish();
     if (!facts) return std::move(facts).error();
-    exchange_.kept->body.set_edits(std::move(facts->edits));
+    if (exchange_.route->inference && exchange_.route->dialect == Dialect::kNative) {
+      follow_keep_alive(*facts);
+    }
     ask.streaming = exchange_.route->shape != StreamShape::kNone &&
                     facts->stream.value_or(exchange_.route->streams_by_default);
     ask.takes_runner_options =
@@ -221,6 +224,9 @@ class BodyIntake {
     if (ask.takes_runner_options) {
       ask.num_ctx = facts->num_ctx;
       ask.other_runner_options = facts->other_runner_options;
+    const bool lacks_usage = ask.streaming && exchange_.route->shape == StreamShape::kOpenAiSse;
+    exchange_.hides_usage = lacks_usage && settings_.wants_usage && ask_for_usage(*facts);
+    exchange_.kept->body.set_edits(std::move(facts->edits));
       exchange_.kept->options = std::move(facts->places);
     }
     exchange_.empty_prompt = facts->empty_prompt;
@@ -278,6 +284,20 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 // "sha256:" and 64 hex digits; Ollama's old "sha256-" too, and the colon may be escaped.
 Result<void> check_digest(std::string_view segment) {
   Result<std::string> digest = wire::percent_decode(segment);
+  // How long a model stays is not for one client to say: who wants it gone sooner than others, or
+  // for a while where it shall stay, is not heard. `ollama stop` names no time, but an end.
+  void follow_keep_alive(wire::RequestFacts& facts) const {
+    if (!facts.kept_alive) return;
+    const bool stop = facts.empty_prompt && *facts.kept_alive == Duration{};
+    const bool shorter =
+        *facts.kept_alive >= Duration{} && *facts.kept_alive < settings_.least_keep_alive;
+    const ModelName model = ModelName::canonical(facts.model.value_or(""));
+    if (stop || (!shorter && !settings_.stay_loaded.contains(model))) return;
+    const wire::OptionPlaces::Place& place = facts.keep_alive;
+    const auto at = std::ranges::upper_bound(facts.edits, place.offset, {}, &wire::Edit::offset);
+    facts.edits.insert(at, {place.offset, place.length, "null"});
+  }
+
   if (!digest) return std::move(digest).error();
   constexpr std::size_t kPrefix = 7;
   constexpr std::size_t kDigits = 64;

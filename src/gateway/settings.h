@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/ids.h"
@@ -78,6 +79,10 @@ struct Settings {
   std::optional<BackendId> identity;  // the instance that has the account
   std::unordered_map<ModelName, Alias> aliases;
   bool list_aliases = false;  // among the models
+  bool wants_usage = false;   // of every stream
+  // Clients' shorter wishes are left out; and all of them for models that shall stay loaded.
+  Duration least_keep_alive = std::chrono::minutes(5);
+  std::unordered_set<ModelName> stay_loaded;
 };
 
 }  // namespace drover::gateway
