@@ -65,6 +65,9 @@ class Jobs {
   // Home loop: what is wanted and what there is, see wanted_json().
   std::string wanted() const;
 
+  // Home loop: brings a model into memory, to stay there, and tells the engine how that ended.
+  void load(const core::Load& wanted);
+
   // Home loop, once: drover ends. Clients leave because they are sent away; what they wanted and is
   // in the journal is for the next drover.
   void drain();

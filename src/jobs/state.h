@@ -37,11 +37,16 @@ struct Leg {
 // An order under way. Owned by the frames that carry it out; lives on the home loop.
 struct Jobs::Job {
   Job(net::Loop& home, Order wanted) : order(std::move(wanted)), turn(home), legs_done(home) {}
+// Who wants an order: those that watch it, or drover itself, because it is configured so or was
+// left over. Of such a one clients may watch the work, and their leaving does not end it.
+enum class Whose : std::uint8_t { kTheWatchers, kOurs };
+
 
   Order order;
   Instant began{};
   std::vector<std::shared_ptr<Mailbox>> watchers;
   wire::ProgressMerge merge{1};
+  Whose whose = Whose::kTheWatchers;
   std::list<Leg> legs;
   std::size_t legs_open = 0;
   net::Event turn;       // its model is nobody else's
@@ -64,13 +69,15 @@ struct Jobs::State : std::enable_shared_from_this<Jobs::State> {
 
   // --- jobs.cc: from and to watchers ---
   void take(Order order, std::shared_ptr<Mailbox> box);
-  void begin(Order order, std::shared_ptr<Mailbox> box);  // null: nobody watches
+  void begin(Order order, std::shared_ptr<Mailbox> box, Whose whose);  // null: nobody watches
   net::Task<void> keep_wanted();
   void order_lack(const Lack& lack);
   net::Task<void> go_on_with_left();
   bool all_stores_answer() const;
   void keep() const;  // writes the journal
   void leave(const std::shared_ptr<Mailbox>& box);
+  void load(const core::Load& wanted);
+  bool begins_again(const std::pair<ModelName, std::uint32_t>& what);
   void tell(Job& job, const std::vector<Told>& lines);
   void end(Job& job, Ending ending, std::string_view result);
   net::Task<void> run(std::shared_ptr<Job> job);
