@@ -112,6 +112,7 @@ net::Task<void> Jobs::State::carry_out(std::shared_ptr<Job> job) {
   } else {
     choose_stores(*job);
   }
+  if (verb == Verb::kPull) choose_source(*job);
   job->merge = wire::ProgressMerge(std::max<std::size_t>(1, job->legs.size()));
   if (verb == Verb::kPull) tell(*job, {job->merge.announce("pulling manifest")});
   co_await all_legs(job);
@@ -136,7 +137,9 @@ net::Task<void> Jobs::State::unload_everywhere(std::shared_ptr<Job> job) {
 
 net::Task<void> Jobs::State::all_legs(std::shared_ptr<Job> job) {
   job->legs_open = job->legs.size();
-  for (Leg& leg : job->legs) home().spawn(run_leg(job, leg));
+  for (Leg& leg : job->legs) {
+    if (job->source == nullptr || job->source == &leg) home().spawn(run_leg(job, leg));
+  }
   // Legs end by themselves when they are called off.
   if (!job->legs.empty()) co_await job->legs_done.wait(kNever);
 }
@@ -149,6 +152,7 @@ net::Task<void> Jobs::State::run_leg(std::shared_ptr<Job> job, Leg& leg) {
     co_await ask(*job, leg);
   }
   if (is_transfer(job->order.verb)) {
+    if (job->source != nullptr && job->source != &leg) co_await bring_blobs(job, leg);
     using How = wire::ProgressMerge::How;
     std::vector<Told> lines;
     job->merge.ended(leg.index, leg.fared.done ? How::kWell : How::kFailed, lines);
@@ -159,6 +163,11 @@ net::Task<void> Jobs::State::run_leg(std::shared_ptr<Job> job, Leg& leg) {
 
 std::string Jobs::State::why_nobody(const Store& store) const {
   const std::shared_ptr<const core::FleetView> fleet = engine.view();
+  if (job->source == &leg) {
+    for (Leg& other : job->legs) {
+      if (&other != &leg) home().spawn(run_leg(job, other));
+    }
+  }
   std::string why;
   for (const Member& member : store.members) {
     const core::BackendView& instance = fleet->backends[member.id.value];
