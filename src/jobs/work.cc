@@ -114,6 +114,11 @@ net::Task<void> Jobs::State::carry_out(std::shared_ptr<Job> job) {
   }
   if (verb == Verb::kPull) choose_source(*job);
   job->merge = wire::ProgressMerge(std::max<std::size_t>(1, job->legs.size()));
+  if (job->legs.size() > 1) {
+    std::vector<std::string> names;
+    for (const Leg& leg : job->legs) names.push_back(leg.fared.name);
+    job->merge = wire::ProgressMerge(std::move(names));
+  }
   if (verb == Verb::kPull) tell(*job, {job->merge.announce("pulling manifest")});
   co_await all_legs(job);
   if (job->cancel.triggered()) co_return;
@@ -147,27 +152,27 @@ net::Task<void> Jobs::State::all_legs(std::shared_ptr<Job> job) {
 net::Task<void> Jobs::State::run_leg(std::shared_ptr<Job> job, Leg& leg) {
   if (job->cancel.triggered()) leg.cancel.trigger(net::CancelReason::kClientGone);
   if (is_transfer(job->order.verb)) {
+    if (job->source != nullptr && job->source != &leg) co_await bring_blobs(job, leg);
     co_await transfer(*job, leg);
   } else {
     co_await ask(*job, leg);
   }
   if (is_transfer(job->order.verb)) {
-    if (job->source != nullptr && job->source != &leg) co_await bring_blobs(job, leg);
     using How = wire::ProgressMerge::How;
     std::vector<Told> lines;
     job->merge.ended(leg.index, leg.fared.done ? How::kWell : How::kFailed, lines);
     tell(*job, lines);
+  }
+  if (job->source == &leg) {
+    for (Leg& other : job->legs) {
+      if (&other != &leg) home().spawn(run_leg(job, other));
+    }
   }
   if (--job->legs_open == 0) job->legs_done.set();
 }
 
 std::string Jobs::State::why_nobody(const Store& store) const {
   const std::shared_ptr<const core::FleetView> fleet = engine.view();
-  if (job->source == &leg) {
-    for (Leg& other : job->legs) {
-      if (&other != &leg) home().spawn(run_leg(job, other));
-    }
-  }
   std::string why;
   for (const Member& member : store.members) {
     const core::BackendView& instance = fleet->backends[member.id.value];
