@@ -150,7 +150,13 @@ int serve(Start start, std::vector<int> listeners, int link, const Surroundings&
   if (opened) {
     kept = std::make_shared<const store::Folder>(std::move(*opened));
   } else {
-    log.warn("nothing outlives a restart", {{"why", std::string_view(opened.error().message)}});
+    // A unit's sandbox leaves but few directories, and says "read-only file system" of the others.
+    const std::string remedy = around.keeper_path
+                                   ? "drover systemd install anew, with this state_dir in the "
+                                     "configuration, and chown drover of the directory"
+                                   : "another state_dir";
+    log.warn("nothing outlives a restart", {{"why", std::string_view(opened.error().message)},
+                                            {"remedy", std::string_view(remedy)}});
   }
   check_descriptors(config, log);
   Result<Sockets> sockets = Sockets::adopt(std::move(listeners), loop_count(config));
