@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <simdjson.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -10,6 +11,7 @@
 #include "app/admin_target.h"
 #include "app/escape.h"
 #include "app/http_get.h"
+#include "app/store_bars.h"
 #include "app/verbs.h"
 #include "net/cares_resolver.h"
 #include "net/epoll_loop.h"
@@ -70,6 +72,7 @@ class Work {
   // Nothing, or why not.
   std::string act(Action action, const std::string& name);
   void show_progress(const wire::ProgressLine& line);
+  void show_bars(StoreBars& bars, std::string_view line);
   bool text() const { return command_.output == cli::Output::kText; }
 
   const cli::ModelsCommand& command_;
@@ -127,16 +130,28 @@ void Work::show_progress(const wire::ProgressLine& line) {
   side_.say(said + "\n");
 }
 
+void Work::show_bars(StoreBars& bars, std::string_view line) {
+  const std::string drawn = bars.take(line);
+  if (!drawn.empty()) side_.say(drawn);
+}
+
 std::string Work::act(Action action, const std::string& name) {
   const std::string model = json_quoted(name);
   std::string error;
   std::string last;
+  StoreBars bars(name);
+  const bool draws = text() && side_.terminal;
   const auto hear = [&](std::string_view line) {
     const Result<wire::ProgressLine> read = wire::read_progress(line);
     if (!read) return;
     last = read->status;
     if (!read->error.empty()) error = read->error;
-    show_progress(*read);
+    if (draws && !read->digest.empty()) {
+      show_bars(bars, line);
+    } else {
+      bars.leave();
+      show_progress(*read);
+    }
   };
   Result<int> status = 0;
   switch (action) {
@@ -338,6 +353,7 @@ cli::Printed run_models(const cli::ModelsCommand& command, const config::Environ
     std::fwrite(line.data(), 1, line.size(), stdout);
     std::fflush(stdout);
   };
+  side.terminal = ::isatty(STDOUT_FILENO) == 1;
   side.silence = [&at](const Error& error) {
     return fmt::format("{} gave no answer: {}", at->to_string(), error.message);
   };

@@ -17,7 +17,8 @@ struct ModelsSide {
                             const std::function<void(std::string_view)>& on_line)>
       ask;
   std::function<Result<std::string>()> wanted;       // what drover shall keep true, as JSON
-  std::function<void(std::string_view)> say;         // a line for people, at once
+  std::function<void(std::string_view)> say;         // lines for people, at once
+  bool terminal = false;                             // they see bars
   std::function<std::string(const Error&)> silence;  // words for a request without an answer
 };
 

@@ -61,6 +61,25 @@ TEST(Models, TheListSaysWhatIsLoadedWhere) {
             "b:latest  ff                 3 MB  -\n");
 }
 
+TEST(Models, OnATerminalAPullShowsABarForEachStore) {
+  Played played;
+  played.answers["POST /api/pull"] = {
+      200,
+      {R"({"status":"pulling manifest"})",
+       R"({"status":"pulling a","digest":"a","total":4000000,"completed":1000000,)"
+       R"("drover_stores":{"disk0":1000000,"b":0}})",
+       R"({"status":"success"})"}};
+  ModelsSide side = played.side();
+  side.terminal = true;
+  EXPECT_EQ(work_on_models(command(Action::kPull, {"a"}), side).exit_code, cli::kDone);
+  EXPECT_NE(played.said.find("disk0  [####"), std::string::npos) << played.said;
+  EXPECT_NE(played.said.find("b      [...."), std::string::npos) << played.said;
+  played.said.clear();
+  side.terminal = false;
+  (void)work_on_models(command(Action::kPull, {"a"}), side);
+  EXPECT_EQ(played.said.find('['), std::string::npos) << played.said;
+}
+
 TEST(Models, SyncDoesWhatIsMissingAndNothingElse) {
   Played played;
   played.answers["POST /api/pull"] = {200, {R"({"status":"success"})"}};

@@ -1,43 +1,24 @@
 #include "app/notebook.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
+#include "app/testing.h"
 #include "core/testing.h"
 #include "net/epoll_loop.h"
 
 namespace drover::app {
 namespace {
 
-class RecordingLog final : public Log {
- public:
-  void write(LogLevel, std::string_view event, std::span<const LogField>) override {
-    lines.emplace_back(event);
-  }
-  std::vector<std::string> lines;
-};
-
 class NotebookTest : public ::testing::Test {
  protected:
-  NotebookTest() {
-    char pattern[] = "/tmp/drover-notes-XXXXXX";
-    path_ = ::mkdtemp(pattern);
-  }
-  ~NotebookTest() override { std::filesystem::remove_all(path_); }
-
   // One life of a gateway, as far as the notebook is concerned.
   struct Life {
-    explicit Life(const std::string& path,
+    explicit Life(const testing::ScratchFolder& scratch,
                   core::PolicyName policy = core::PolicyName::kExpectedCompletion)
         : engine(loop, settings(policy), core::testing::specs(2), log),
-          notes(engine,
-                std::make_shared<const store::Folder>(std::move(store::Folder::open(path)).value()),
-                log) {
+          notes(engine, scratch.open(), log) {
       notes.read();
     }
     static core::Settings settings(core::PolicyName policy) {
@@ -45,11 +26,9 @@ class NotebookTest : public ::testing::Test {
       settings.policy = policy;
       return settings;
     }
-    bool said(std::string_view line) const {
-      return std::ranges::find(log.lines, line) != log.lines.end();
-    }
+    bool said(std::string_view line) const { return log.count(line) > 0; }
     net::EpollLoop loop;
-    RecordingLog log;
+    testing::SaidLog log;
     engine::Engine engine;
     Notebook notes;
   };
@@ -61,13 +40,13 @@ class NotebookTest : public ::testing::Test {
     return learned;
   }
 
-  std::string path_;
+  testing::ScratchFolder scratch_;
 };
 
 TEST_F(NotebookTest, TheNextLifeKnowsWhatThisOneLearned) {
   core::Learned learned;
   {
-    Life life(path_);
+    Life life(scratch_);
     EXPECT_TRUE(life.log.lines.empty()) << "the first time there is nothing to say";
     EXPECT_EQ(life.notes.age_seconds(), -1);
     life.engine.remember(something());
@@ -78,19 +57,19 @@ TEST_F(NotebookTest, TheNextLifeKnowsWhatThisOneLearned) {
     life.notes.write_at_the_end();
     EXPECT_EQ(life.engine.metrics().notes_written.value(), 1U) << "nothing new";
   }
-  const Life next(path_);
+  const Life next(scratch_);
   EXPECT_TRUE(next.said("learned before"));
   EXPECT_TRUE(*next.engine.learned() == learned);
 }
 
 TEST_F(NotebookTest, AFolderThatTakesNothingIsCountedAndSaidOnce) {
-  Life life(path_);
+  Life life(scratch_);
   life.engine.remember(something());
-  std::filesystem::remove_all(path_);
+  scratch_.remove();
   for (int i = 0; i < 3; ++i) life.notes.write_at_the_end();
   EXPECT_EQ(life.engine.metrics().notes_failed.value(), 3U);
-  EXPECT_EQ(std::ranges::count(life.log.lines, "what is learned cannot be written down"), 1);
-  std::filesystem::create_directory(path_);
+  EXPECT_EQ(life.log.count("what is learned cannot be written down"), 1);
+  scratch_.restore();
   life.notes.write_at_the_end();
   EXPECT_EQ(life.engine.metrics().notes_written.value(), 1U);
   EXPECT_TRUE(life.said("what is learned is written down again"));
@@ -98,27 +77,26 @@ TEST_F(NotebookTest, AFolderThatTakesNothingIsCountedAndSaidOnce) {
 
 TEST_F(NotebookTest, LinesThatMakeNoSenseAreSetAside) {
   {
-    const store::Folder folder = std::move(store::Folder::open(path_)).value();
-    ASSERT_TRUE(folder.write({"learned", 1, 100}, "nonsense\n").ok());
+    ASSERT_TRUE(scratch_.open()->write({"learned", 1, 100}, "nonsense\n").ok());
   }
-  const Life life(path_);
+  const Life life(scratch_);
   EXPECT_TRUE(life.said("what was learned cannot be read, and is learned anew"));
-  EXPECT_TRUE(std::filesystem::exists(path_ + "/learned.aside"));
+  EXPECT_TRUE(scratch_.has("learned.aside"));
 }
 
 TEST_F(NotebookTest, APolicyThatLearnsNothingLeavesThePageAsItIs) {
   {
-    Life life(path_);
+    Life life(scratch_);
     life.engine.remember(something());
     life.notes.write_at_the_end();
   }
-  const auto before = std::filesystem::file_size(path_ + "/learned");
+  const auto before = std::filesystem::file_size(scratch_.path() + "/learned");
   {
-    Life other(path_, core::PolicyName::kLeastLoaded);
+    Life other(scratch_, core::PolicyName::kLeastLoaded);
     other.notes.start();
     other.notes.write_at_the_end();
   }
-  EXPECT_EQ(std::filesystem::file_size(path_ + "/learned"), before);
+  EXPECT_EQ(std::filesystem::file_size(scratch_.path() + "/learned"), before);
 }
 
 }  // namespace

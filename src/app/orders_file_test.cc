@@ -1,45 +1,40 @@
 #include "app/orders_file.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "app/testing.h"
 #include "net/epoll_loop.h"
 
 namespace drover::app {
 namespace {
 
-class Said final : public Log {
- public:
-  void write(LogLevel, std::string_view event, std::span<const LogField>) override {
-    events.emplace_back(event);
-  }
-  std::vector<std::string> events;
-};
+constexpr Duration kMoment = std::chrono::milliseconds(1);
 
-struct OrdersFileTest : testing::Test {
-  OrdersFileTest() {
-    std::string name = "/tmp/drover-orders-XXXXXX";
-    path = ::mkdtemp(name.data());
-    folder = std::make_shared<const store::Folder>(std::move(store::Folder::open(path)).value());
-  }
-  ~OrdersFileTest() override { std::filesystem::remove_all(path); }
+struct OrdersFileTest : ::testing::Test {
   // Until it reads so: the thread tells the loop when it is done.
   void run_until(OrdersFile& file, std::string_view text) {
-    loop.spawn(watch(loop, file, std::string(text)));
+    loop.spawn(watch_file(loop, file, std::string(text)));
     loop.run();
   }
-  static net::Task<void> watch(net::EpollLoop& loop, OrdersFile& file, std::string text) {
-    while (file.read() != text) co_await loop.sleep_for(std::chrono::milliseconds(1));
+  static net::Task<void> watch_file(net::EpollLoop& loop, OrdersFile& file, std::string text) {
+    while (file.read() != text) co_await loop.sleep_for(kMoment);
     loop.stop();
   }
-  std::string path;
-  std::shared_ptr<const store::Folder> folder;
-  Said log;
+  void run_until_said(std::string line) {
+    loop.spawn(watch_log(loop, log, std::move(line)));
+    loop.run();
+  }
+  static net::Task<void> watch_log(net::EpollLoop& loop, testing::SaidLog& log, std::string line) {
+    while (log.count(line) == 0) co_await loop.sleep_for(kMoment);
+    loop.stop();
+  }
+  testing::ScratchFolder scratch;
+  std::shared_ptr<const store::Folder> folder = scratch.open();
+  testing::SaidLog log;
   net::EpollLoop loop;
 };
 
@@ -51,34 +46,50 @@ TEST_F(OrdersFileTest, TheNewestTextIsThereInTheEnd) {
     run_until(file, "text 19");
   }
   EXPECT_EQ(OrdersFile(loop, folder, log).read(), "text 19");
-  EXPECT_TRUE(log.events.empty());
+  EXPECT_TRUE(log.lines.empty());
 }
 
 TEST_F(OrdersFileTest, ADamagedOneStaysBeside) {
-  std::ofstream(path + "/orders") << "rubbish";
+  std::ofstream(scratch.path() + "/orders") << "rubbish";
   OrdersFile file(loop, folder, log);
   EXPECT_EQ(file.read(), "");
-  EXPECT_TRUE(std::filesystem::exists(path + "/orders.aside"));
+  EXPECT_TRUE(scratch.has("orders.aside"));
   EXPECT_EQ(file.read(), "");
   EXPECT_EQ(
-      log.events,
+      log.lines,
       (std::vector<std::string>{"the journal of orders is damaged, nothing is gone on with"}));
 }
 
-TEST_F(OrdersFileTest, ADiskThatTakesNothingIsToldOnce) {
-  OrdersFile file(loop, folder, log);
-  std::filesystem::remove_all(path);
+TEST_F(OrdersFileTest, WhatWasOrderedLastIsThereAlthoughTheLoopDoesNotTurnAnyMore) {
+  {
+    OrdersFile file(loop, folder, log);
+    file.write("one");
+    file.write("two");
+  }
+  EXPECT_EQ(OrdersFile(loop, folder, log).read(), "two");
+}
+
+TEST_F(OrdersFileTest, WhatCouldNotBeWrittenIsTriedAgainAndToldOnce) {
+  OrdersFile file(loop, folder, log, kMoment);
+  scratch.remove();
   file.write("one");
   file.write("two");
-  loop.spawn([](net::EpollLoop& loop, Said& log) -> net::Task<void> {
-    while (log.events.empty()) co_await loop.sleep_for(std::chrono::milliseconds(1));
-    loop.stop();
-  }(loop, log));
-  loop.run();
-  std::filesystem::create_directory(path);
-  file.write("three");
-  run_until(file, "three");
-  EXPECT_EQ(log.events, (std::vector<std::string>{"orders would not survive a restart"}));
+  run_until_said("orders would not survive a restart");
+  scratch.restore();
+  run_until(file, "two");
+  run_until_said("orders are written down again");
+  EXPECT_EQ(log.count("orders would not survive a restart"), 1);
+}
+
+TEST_F(OrdersFileTest, WhatCouldNotBeWrittenIsTriedOnceMoreAtTheEnd) {
+  {
+    OrdersFile file(loop, folder, log, std::chrono::hours(1));
+    scratch.remove();
+    file.write("one");
+    run_until_said("orders would not survive a restart");
+    scratch.restore();
+  }
+  EXPECT_EQ(OrdersFile(loop, folder, log).read(), "one");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 
 #include "app/cli.h"
 #include "app/keeper_session.h"
@@ -19,6 +20,7 @@
 #include "config/discover.h"
 #include "config/overlay.h"
 #include "keeper/gateway_process.h"
+#include "keeper/model_store.h"
 #include "net/descriptor_limit.h"
 #include "net/sd_notify.h"
 #include "net/signals.h"
@@ -85,6 +87,26 @@ config::Config complete_config(const keeper::Welcome& welcome) {
   return config;
 }
 
+// Model directories that drover reads, to copy from them. The one of its own instances is found as
+// the keeper found it; where the gateway runs as somebody else it may have to be named.
+std::vector<std::string> readable_stores(config::Config& config, bool supervises) {
+  if (config.copy_between_stores != config::StoreCopies::kAlways) return {};
+  if (supervises && !config.ollama.models) {
+    std::map<std::string, std::string> variables;
+    for (const char* name : {"OLLAMA_MODELS", "HOME"}) {
+      if (const char* value = std::getenv(name)) variables[name] = value;
+    }
+    Result<keeper::ModelStore> own = keeper::find_model_store({std::nullopt, variables, ""});
+    if (own) config.ollama.models = own->path;
+  }
+  std::vector<std::string> all;
+  if (supervises && config.ollama.models) all.push_back(*config.ollama.models);
+  for (const config::Backend& backend : config.backends) {
+    if (!backend.models.empty()) all.push_back(backend.models);
+  }
+  return all;
+}
+
 void check_descriptors(const config::Config& config, Log& log) {
   const std::uint64_t limit = net::raise_descriptor_limit();
   const auto warning =
@@ -113,20 +135,28 @@ void announce(Server& server, const net::Notifier& notifier) {
 }
 
 int serve(Start start, std::vector<int> listeners, int link, const Surroundings& around) {
-  const config::Config config = complete_config(start.welcome);
+  config::Config config = complete_config(start.welcome);
+  const std::vector<std::string> readable =
+      readable_stores(config, !start.welcome.supervised.empty());
   net::block_signals(kEndingSignals);
   // Before the log has its thread: what is given up is given up thread by thread.
   const std::string folder = store_dir(state_dir(config, config::process_environment()));
   Result<store::Folder> opened = store::Folder::open(folder);
   std::vector<std::string> writable = {config.limits.spill_dir};
   if (opened) writable.push_back(folder);
-  const std::string sandbox = enter_sandbox(writable);
+  const std::string sandbox = enter_sandbox(writable, readable);
   LogSink log({.least = config.log.level, .format = line_format(config.log.format)});
   std::shared_ptr<const store::Folder> kept;
   if (opened) {
     kept = std::make_shared<const store::Folder>(std::move(*opened));
   } else {
-    log.warn("nothing outlives a restart", {{"why", std::string_view(opened.error().message)}});
+    // A unit's sandbox leaves but few directories, and says "read-only file system" of the others.
+    const std::string remedy = around.keeper_path
+                                   ? "drover systemd install anew, with this state_dir in the "
+                                     "configuration, and chown drover of the directory"
+                                   : "another state_dir";
+    log.warn("nothing outlives a restart", {{"why", std::string_view(opened.error().message)},
+                                            {"remedy", std::string_view(remedy)}});
   }
   check_descriptors(config, log);
   Result<Sockets> sockets = Sockets::adopt(std::move(listeners), loop_count(config));

@@ -112,7 +112,8 @@ bool drop_capabilities() {
 
 enum class Files : std::uint8_t { kConfined, kNoLandlock, kRefused };
 
-Files confine_files(const std::vector<std::string>& writable) {
+Files confine_files(const std::vector<std::string>& writable,
+                    const std::vector<std::string>& readable) {
   landlock_ruleset_attr handled{};
   handled.handled_access_fs = kAll;
   const int ruleset =
@@ -122,6 +123,9 @@ Files confine_files(const std::vector<std::string>& writable) {
   bool fine = true;
   for (const std::string& path : writable) {
     fine = allow(ruleset, path.c_str(), kRead | kWrite) && fine;
+  }
+  for (const std::string& path : readable) {
+    fine = allow(ruleset, path.c_str(), kRead) && fine;
   }
   for (const char* path :
        {"/etc", "/run/systemd/resolve", "/usr/share/zoneinfo", "/dev/urandom", "/proc/self",
@@ -147,13 +151,14 @@ std::string_view words(Files files) {
 
 }  // namespace
 
-std::string enter_sandbox(const std::vector<std::string>& writable) {
+std::string enter_sandbox(const std::vector<std::string>& writable,
+                          const std::vector<std::string>& readable) {
   if (kSanitized) return "none: built with a sanitizer";
   if (kInstrumented) return "none: built to count which way it goes";
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return "none: no_new_privs was refused";
   std::string state = "no new privileges";
   state += drop_capabilities() ? ", no capabilities" : ", capabilities kept";
-  state += words(confine_files(writable));
+  state += words(confine_files(writable, readable));
   state += forbid_calls() ? ", calls filtered" : ", calls not filtered (no seccomp)";
   return state;
 }

@@ -9,8 +9,9 @@
 namespace drover::app {
 
 // Irrevocable, for this thread and those that it starts later; to be called before there are any.
-// The `writable` directories stay so. Returns what holds from here on, for the log: what a kernel
-// does not offer is named, not silently left out.
-std::string enter_sandbox(const std::vector<std::string>& writable);
+// The `writable` directories stay so, and the `readable` ones can be read. Returns what holds from
+// here on, for the log: what a kernel does not offer is named, not silently left out.
+std::string enter_sandbox(const std::vector<std::string>& writable,
+                          const std::vector<std::string>& readable);
 
 }  // namespace drover::app

@@ -175,7 +175,11 @@ void Server::State::wire() {
   });
   engine->on_refresh([this] { probe->refresh(); });
   engine->on_canary([this](const core::Canary& wanted) { probe->canary(wanted); });
-  engine->on_load([this](const core::Load& wanted) { probe->load(wanted); });
+  engine->on_load([this](const core::Load& wanted) {
+    // What is configured stays loaded; for the others the instance's own rule holds.
+    if (wanted.reason == core::LoadReason::kWanted) return jobs->load(wanted);
+    probe->load(wanted);
+  });
   engine->on_unload([this](const core::Unload& wanted) { probe->unload(wanted); });
 
   gateway::AdminViews views;

@@ -179,6 +179,7 @@ Result<SystemdLayout> systemd_layout(const config::Config& config,
   layout.drover = facts.drover;
   layout.config = config_file.value_or("");
   layout.drain = config.timeouts.drain;
+  layout.state_dir = config.state_dir.value_or("");
   if (Result<void> chosen = choose_user(layout, facts); !chosen) return chosen.error();
   Result<std::string> program = find_program(config.ollama, facts);
   if (!program) return program.error();

@@ -51,6 +51,13 @@ TEST(SystemdLayout, EachGpuGetsAnInstanceOfItsOwn) {
   EXPECT_EQ(layout.store(), "/usr/share/ollama/.ollama/models");
 }
 
+TEST(SystemdLayout, AStateDirectoryOfTheOperatorsIsTaken) {
+  config::Config config;
+  EXPECT_EQ(layout_of(config, two_gpus()).state_dir, "");
+  config.state_dir = "/srv/drover";
+  EXPECT_EQ(layout_of(config, two_gpus()).state_dir, "/srv/drover");
+}
+
 TEST(SystemdLayout, WithoutGpusOneInstanceIsNotPinned) {
   MachineFacts facts = two_gpus();
   facts.gpus = {};

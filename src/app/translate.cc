@@ -120,6 +120,12 @@ gateway::Settings gateway_settings(const config::Config& config) {
   for (const config::Alias& alias : config.aliases) {
     settings.aliases.emplace(ModelName::canonical(alias.name), gateway::Alias{alias.models});
   }
+  settings.wants_usage = config.policy == config::Policy::kExpectedCompletion;
+  settings.least_keep_alive = config.least_keep_alive;
+  for (const config::Model& model : config.models) {
+    const bool stays = model.preload > 0 || !model.pin.empty();
+    if (stays) settings.stay_loaded.insert(ModelName::canonical(model.name));
+  }
   settings.list_aliases = config.list_aliases == config::AliasListing::kAlways;
   for (const std::string& network : config.trust) {
     settings.access.trust.push_back(net::Network::parse(network).value());
@@ -177,12 +183,17 @@ jobs::Settings jobs_settings(const config::Config& config,
                               to_net(backend.address)};
     const auto found = shared.find(store);
     if (!store.empty() && found != shared.end()) {
-      settings.stores[found->second].members.push_back(member);
+      jobs::Store& known = settings.stores[found->second];
+      known.members.push_back(member);
+      if (known.directory.empty()) known.directory = backend.models;
       continue;
     }
     if (!store.empty()) shared.emplace(store, settings.stores.size());
-    settings.stores.push_back({store.empty() ? backend.name : store, {member}});
+    const std::string directory =
+        i < foreign ? backend.models : config.ollama.models.value_or(std::string());
+    settings.stores.push_back({store.empty() ? backend.name : store, {member}, directory});
   }
+  settings.copies_between_stores = config.copy_between_stores == config::StoreCopies::kAlways;
   return settings;
 }
 

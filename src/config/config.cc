@@ -51,6 +51,16 @@ std::string_view to_string(Spanning spanning) {
   return "";
 }
 
+std::string_view to_string(StoreCopies copies) {
+  switch (copies) {
+    case StoreCopies::kNever:
+      return "never";
+    case StoreCopies::kAlways:
+      return "always";
+  }
+  return "unknown";
+}
+
 std::string_view to_string(AliasListing listing) {
   switch (listing) {
     case AliasListing::kNever:

@@ -39,6 +39,7 @@ struct Backend {
   HostPort address;                   // the same, taken apart
   std::string name;                   // unique; "127.0.0.1:11434" when the file gives none
   std::string store;                  // shared model directory; empty: one of its own
+  std::string models;                 // where drover can read that directory; empty: nowhere
   std::uint32_t max_in_flight = 512;  // Ollama's own queue bound; more would be answered 503
   friend bool operator==(const Backend&, const Backend&) = default;
 };
@@ -171,6 +172,10 @@ struct Model {
   friend bool operator==(const Model&, const Model&) = default;
 };
 
+// Are models that one store has fetched copied to the others?
+enum class StoreCopies : std::uint8_t { kNever, kAlways };
+std::string_view to_string(StoreCopies copies);  // "never", "always"
+
 // Do lists of models show aliases?
 enum class AliasListing : std::uint8_t { kNever, kAlways };
 std::string_view to_string(AliasListing listing);  // "never", "always"
@@ -188,9 +193,11 @@ struct Config {
   std::vector<std::string> allowed_origins;  // beyond Ollama's own list
   std::vector<Alias> aliases;                // names are unique, and no alias stands for another
   AliasListing list_aliases = AliasListing::kNever;
+  StoreCopies copy_between_stores = StoreCopies::kNever;
   std::optional<std::string> identity;  // the instance with the account at ollama.com
   NumCtx num_ctx;
-  std::vector<Model> models;       // each at most once
+  Duration least_keep_alive = std::chrono::minutes(5);  // shorter ones of clients are left out
+  std::vector<Model> models;                            // each at most once
   std::vector<std::string> trust;  // networks, "172.17.0.0/16": may manage models from outside
   Limits limits;
   Timeouts timeouts;

@@ -103,12 +103,7 @@ struct Setter {
     return assign(slot(config), in_range<Duration>(key, text, parse_duration));
   }
   Result<void> operator()(std::string& (*slot)(Config&)) const {
-    if (!is_path(text)) {
-      return refuse(
-          fmt::format("must be an absolute path such as {}, not {}", key.fallback, quote(text)));
-    }
-    slot(config) = text;
-    return {};
+    return assign(slot(config), read_path(text));
   }
   Result<void> operator()(std::optional<std::string>& (*slot)(Config&)) const {
     slot(config).reset();
@@ -129,6 +124,9 @@ struct Setter {
   }
   Result<void> operator()(Spanning& (*slot)(Config&)) const {
     return set_choice(slot(config), key, text, {Spanning::kAuto, Spanning::kNever});
+  }
+  Result<void> operator()(StoreCopies& (*slot)(Config&)) const {
+    return set_choice(slot(config), key, text, {StoreCopies::kNever, StoreCopies::kAlways});
   }
   Result<void> operator()(AliasListing& (*slot)(Config&)) const {
     return set_choice(slot(config), key, text, {AliasListing::kNever, AliasListing::kAlways});
@@ -237,6 +235,11 @@ Result<std::string> read_network(std::string_view text) {
                     text, bits, address, most));
   }
   return fmt::format("{}/{}", address, bits);
+}
+
+Result<std::string> read_path(std::string_view text) {
+  if (is_path(text)) return std::string(text);
+  return refuse(fmt::format("must be an absolute path such as /tmp, not {}", quote(text)));
 }
 
 Result<std::string> read_allowed_origin(std::string_view text) {

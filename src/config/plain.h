@@ -33,6 +33,9 @@ Result<std::string> read_variable(std::string_view text);
 // A UUID or an index.
 Result<std::string> read_gpu(std::string_view text);
 
+// An absolute path. An Error's message begins with "must be".
+Result<std::string> read_path(std::string_view text);
+
 // A name of an instance: 1 to 64 of letters, digits and . _ - : [ ].
 Result<std::string> read_name(std::string_view text);
 

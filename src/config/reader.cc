@@ -481,6 +481,15 @@ class FileReader {
       }
       return name.ok();
     }
+    if (key.kind == Kind::kPath) {
+      Result<std::string> path = read_path(*text);
+      if (path) {
+        backend.models = *std::move(path);
+      } else {
+        refuse(value.place, key, path.error());
+      }
+      return path.ok();
+    }
     const Result<std::uint32_t> count = read_count(key, *text);
     if (count) {
       backend.max_in_flight = *count;

@@ -40,6 +40,9 @@ constexpr std::array kKeys = std::to_array<Key>({
      .kind = Kind::kName,
      .meaning = "Name of the model directory that it shares with others; left out, it has one of "
                 "its own. Instances that drover runs share the store own."},
+    {.path = "backends[].models",
+     .kind = Kind::kPath,
+     .meaning = "Where drover can read that directory on this machine, for copy_between_stores."},
     {.path = "backends[].max_in_flight",
      .kind = Kind::kCount,
      .fallback = "512",
@@ -177,6 +180,13 @@ constexpr std::array kKeys = std::to_array<Key>({
      .choices = "never|always",
      .meaning = "Whether lists of models show aliases too, each as the model that serves it now.",
      .slot = AT(list_aliases)},
+    {.path = "copy_between_stores",
+     .kind = Kind::kChoice,
+     .fallback = "never",
+     .choices = "never|always",
+     .meaning = "Whether a model that is pulled into several stores is fetched once and copied, "
+                "from a store whose directory drover can read: its own, or one with models.",
+     .slot = AT(copy_between_stores)},
     {.path = "identity",
      .kind = Kind::kName,
      .meaning =
@@ -198,6 +208,14 @@ constexpr std::array kKeys = std::to_array<Key>({
      .fallback = "[4096, 8192, 16384, 32768, 65536, 131072, 262144]",
      .meaning = "Contexts in tokens that a larger num_ctx is rounded up to, so that few loads are "
                 "needed."},
+    {.path = "least_keep_alive",
+     .kind = Kind::kDuration,
+     .fallback = "5m",
+     .least = "0s",
+     .most = "24h",
+     .meaning = "Clients that name a shorter keep_alive are not heard, since others use the model "
+                "too; 0s lets everybody say it.",
+     .slot = AT(least_keep_alive)},
     {.path = "models",
      .kind = Kind::kModels,
      .meaning = "What is special about single models; each needs a name."},

@@ -57,6 +57,7 @@ using Slot = std::variant<std::monostate,                              //
                           Supervise& (*)(Config&),                     //
                           Spanning& (*)(Config&),                      //
                           AliasListing& (*)(Config&),                  //
+                          StoreCopies& (*)(Config&),                   //
                           NumCtxRule& (*)(Config&),                    //
                           LogLevel& (*)(Config&),                      //
                           LogFormat& (*)(Config&)>;

@@ -156,6 +156,12 @@ struct CanaryDone {
   bool answered = false;  // a token came in time
   std::string detail;     // why not; one sentence
 };
+// A model shall be loaded there, because it is configured so. Where it is not possible just now
+// nothing comes of it; it is said again as long as it is not so.
+struct LoadWanted {
+  BackendId backend;
+  ModelName model;
+};
 // The one reply to each Load.
 struct LoadDone {
   BackendId backend;
@@ -167,7 +173,7 @@ struct Tick {};
 
 using Event = std::variant<RequestArrived, RequestGone, LeaseFirstByte, LeaseProgress, LeaseHeldUp,
                            LeaseSettled, Observed, RefreshDone, GpusObserved, ProcessObserved,
-                           DrainChanged, RestartRequested, CanaryDone, LoadDone, Tick>;
+                           DrainChanged, RestartRequested, CanaryDone, LoadWanted, LoadDone, Tick>;
 
 // --- effects ---
 
@@ -217,8 +223,9 @@ struct Unload {  // take an idle model out of memory, then look at what is loade
 enum class LoadReason : std::uint8_t {
   kDemand,  // somebody waits, and nobody has it loaded
   kCopy,    // those who have it loaded are busy
+  kWanted,  // it is configured so
 };
-std::string_view to_string(LoadReason reason);  // "demand", "copy"
+std::string_view to_string(LoadReason reason);  // "demand", "copy", "wanted"
 struct Load {                                   // bring a model into memory, then LoadDone
   BackendId backend;
   ModelName model;

@@ -295,6 +295,39 @@ TEST(ExpectedCompletion, ABusyModelIsCopiedToAnIdleGpu) {
   EXPECT_EQ(hall.loads()[0].reason, LoadReason::kCopy);
 }
 
+TEST(ExpectedCompletion, WhatIsConfiguredIsLoadedWhereMemoryIsFree) {
+  Hall hall(1);
+  hall.shows(0, {"a"});
+  hall.send(LoadWanted{BackendId{0}, named("b")});
+  ASSERT_EQ(hall.loads().size(), 1U);
+  EXPECT_EQ(hall.loads()[0].model, named("b"));
+  EXPECT_EQ(hall.loads()[0].reason, LoadReason::kWanted);
+  hall.send(LoadWanted{BackendId{0}, named("b")});
+  EXPECT_EQ(hall.loads().size(), 1U) << "it is on its way";
+}
+
+TEST(ExpectedCompletion, WhatIsConfiguredSendsNobodyAwayWhoIsInUse) {
+  Hall hall(1);
+  hall.shows(0, {"a", "b"});
+  const Asked first = hall.ask("a");
+  const Asked second = hall.ask("b");
+  hall.send(LoadWanted{BackendId{0}, named("c")});
+  hall.pass(1s);
+  EXPECT_TRUE(hall.loads().empty());
+  EXPECT_TRUE(hall.unloads().empty());
+  hall.served(first);
+  hall.served(second);
+  hall.pass(1h);
+  hall.shows(0, {"a", "b"});
+  hall.send(LoadWanted{BackendId{0}, named("c")});
+  hall.pass(10s);
+  ASSERT_FALSE(hall.unloads().empty());
+  hall.shows(0, {hall.unloads()[0].model == named("a") ? "b" : "a"});
+  hall.pass(30s);
+  ASSERT_EQ(hall.loads().size(), 1U);
+  EXPECT_EQ(hall.loads()[0].reason, LoadReason::kWanted);
+}
+
 TEST(ExpectedCompletion, ALoadThatFailsLetsTheRequestMeetTheErrorItself) {
   Hall hall(1);
   const Asked asked = hall.ask("a");

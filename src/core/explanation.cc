@@ -152,6 +152,8 @@ std::string_view to_string(LoadReason reason) {
   switch (reason) {
     case LoadReason::kDemand:
       return "demand";
+    case LoadReason::kWanted:
+      return "wanted";
     case LoadReason::kCopy:
       return "copy";
   }

@@ -96,6 +96,11 @@ void Placer::consider_waiting(const Surroundings& around) {
   due_ = around.now + kLookAgain;
 }
 
+void Placer::consider_wanted(const Surroundings& around, ModelIndex model, BackendId backend) {
+  Move move = move_to(around, model, around.instances[backend.value], Evict::kSpare);
+  if (move.possible) begin(around, model, backend, LoadReason::kWanted, std::move(move));
+}
+
 void Placer::consider(const Surroundings& around, ModelIndex model) {
   const Seating& seating = around.forecasts.seating();
   if (seating.coming_at(model) > 0) return;

@@ -32,6 +32,8 @@ class Placer {
   // A request was given to an instance that was busy already.
   void consider_copy(const Surroundings& around, ModelIndex model, BackendId busy,
                      std::uint64_t prompt_bytes);
+  // Because it is configured so: makes room by what is a copy or not in use, and else waits for it.
+  void consider_wanted(const Surroundings& around, ModelIndex model, BackendId backend);
   // When consider_waiting() has something to do without another event.
   Instant next_due(const WaitQueue& queue) const;
   void forget(ModelIndex model);

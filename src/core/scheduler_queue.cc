@@ -90,6 +90,15 @@ void Scheduler::State::forget_residency(BackendId backend) {
   brain->all_changed = true;
 }
 
+void Scheduler::State::on(const LoadWanted& wanted) {
+  if (!brain) {
+    out->push_back(Load{wanted.backend, wanted.model, LoadReason::kWanted});
+    return;
+  }
+  const auto model = brain->forecasts.model_of(instances, wanted.model);
+  if (model) brain->placer.consider_wanted(fleet_for_placer(), *model, wanted.backend);
+}
+
 void Scheduler::State::on(const LoadDone& done) {
   if (!brain) return;
   const Instance& instance = instance_of(done.backend);
@@ -258,7 +267,7 @@ void Scheduler::State::carry_out_plans() {
     const BackendId id = instance.spec.id;
     const auto& plan = seating.site(id).plan;
     if (!plan) continue;
-    const bool wanted = plan->reason == LoadReason::kCopy || brain->queue.size(plan->model) > 0;
+    const bool wanted = plan->reason != LoadReason::kDemand || brain->queue.size(plan->model) > 0;
     if (!plan->ordered && !wanted) {
       brain->changed.insert(brain->changed.end(), plan->leaving.begin(), plan->leaving.end());
       seating.give_up(id, now);

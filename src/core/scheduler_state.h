@@ -69,6 +69,7 @@ struct Scheduler::State {
   void on(const DrainChanged& changed);
   void on(const RestartRequested& requested);
   void on(const CanaryDone& done);
+  void on(const LoadWanted& wanted);
   void on(const LoadDone& done);
   void on(const Tick&) { armed = kNever; }
 

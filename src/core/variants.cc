@@ -42,9 +42,17 @@ Result<void> Variants::check(const Ask& ask) const {
                   ask.num_ctx ? "options.num_ctx" : "options such as num_gpu and num_batch")};
 }
 
+// Precondition: some step is as large.
 std::uint64_t Variants::step_for(std::uint64_t tokens) const {
-  const auto step = std::ranges::lower_bound(rules_.steps, tokens);
-  return step == rules_.steps.end() ? tokens : *step;
+  return *std::ranges::lower_bound(rules_.steps, tokens);
+}
+
+// What normalisation takes a request to want. Nobody gets more than the last step, or than an
+// instance chooses itself: everybody else would have to run with it, on the CPU if need be.
+std::uint64_t Variants::wanted_context(const Ask& ask, std::uint64_t own) const {
+  if (!ask.num_ctx) return own;
+  const std::uint64_t last = rules_.steps.empty() ? 0 : rules_.steps.back();
+  return std::min(*ask.num_ctx, std::max(last, own));
 }
 
 const Variants::Special* Variants::special(const Key& key) const {
@@ -64,17 +72,17 @@ VariantOrder Variants::follow(const Special* special, std::uint64_t own, const A
   VariantOrder order;
   order.others_left_out = ask.other_runner_options != 0;
   const std::uint64_t loaded = special != nullptr ? special->num_ctx.value_or(0) : 0;
-  const std::uint64_t wanted = ask.num_ctx.value_or(own);
+  const std::uint64_t wanted = wanted_context(ask, own);
   if (loaded != 0 && wanted != 0 && loaded >= wanted) {
     order.num_ctx = VariantOrder::NumCtx::kSet;
     order.tokens = loaded;
   } else if (!ask.num_ctx) {
     order.num_ctx = VariantOrder::NumCtx::kAsSent;
-  } else if (own >= *ask.num_ctx) {
+  } else if (own >= wanted) {
     order.num_ctx = VariantOrder::NumCtx::kLeftOut;
   } else {
     order.num_ctx = VariantOrder::NumCtx::kSet;
-    order.tokens = step_for(*ask.num_ctx);
+    order.tokens = step_for(wanted);
   }
   // What says the same already is left alone.
   const bool same = order.num_ctx == VariantOrder::NumCtx::kSet && ask.num_ctx == order.tokens;
@@ -86,13 +94,15 @@ bool Variants::fits(const Seat& seat, const Ask& ask) const {
   if (special_.empty() && !names_options(ask)) return true;
   const Key key{seat.backend.value, seat.model};
   const Special* found = special(key);
+  // A route that can name none asks for what the instance chooses itself.
+  if (!ask.takes_runner_options) return found == nullptr;
   if (rule_of(ask.model) != OptionsRule::kNormalise) {
     const std::optional<std::uint64_t> loaded = found ? found->num_ctx : std::nullopt;
     return loaded == ask.num_ctx && (found ? found->others : 0) == ask.other_runner_options;
   }
   const std::uint64_t own = own_context(key, found, seat);
   const std::uint64_t loaded = found && found->num_ctx ? *found->num_ctx : own;
-  return loaded >= ask.num_ctx.value_or(own);
+  return loaded >= wanted_context(ask, own);
 }
 
 Variants::Choice Variants::granted(const Seat& seat, const Ask& ask, Instant now) {

@@ -39,7 +39,8 @@ enum class OptionsRule : std::uint8_t {
 struct VariantRules {
   OptionsRule rule = OptionsRule::kNormalise;
   // Contexts that models are loaded with, ascending. Each is twice the one before, so a client that
-  // grows causes few loads and wastes less than half of the memory.
+  // grows causes few loads and wastes less than half of the memory. The last one is the most that
+  // any client gets. Not empty.
   std::vector<std::uint64_t> steps = {4096, 8192, 16384, 32768, 65536, 131072, 262144};
   std::unordered_map<ModelName, OptionsRule> models;  // instead of `rule`
 };
@@ -110,6 +111,7 @@ class Variants {
   };
   OptionsRule rule_of(const ModelName& model) const;
   std::uint64_t step_for(std::uint64_t tokens) const;
+  std::uint64_t wanted_context(const Ask& ask, std::uint64_t own) const;
   const Special* special(const Key& key) const;
   std::uint64_t own_context(const Key& key, const Special* special, const Seat& seat) const;
   VariantOrder follow(const Special* special, std::uint64_t own, const Ask& ask) const;

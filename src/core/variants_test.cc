@@ -55,10 +55,15 @@ TEST(Variants, ALargerContextGrowsToTheNextStepOnce) {
   EXPECT_TRUE(f.ask(listed(8192), wants(8192)).order.is_trivial());
 }
 
-TEST(Variants, AboveTheLastStepItIsWhatWasAsked) {
+// Or one client's typing error would be everybody's context.
+TEST(Variants, NobodyGetsMoreThanTheLastStepOrTheInstancesOwn) {
   Fixture f({OptionsRule::kNormalise, {1000}, {}});
   EXPECT_EQ(f.ask(kAbsent, wants(600)).order, set_to(1000));
-  EXPECT_TRUE(f.ask(kAbsent, wants(1001)).order.is_trivial());
+  EXPECT_EQ(f.ask(kAbsent, wants(50'000'000)).order, set_to(1000));
+  EXPECT_TRUE(f.variants.fits(listed(1000), wants(50'000'000)));
+  EXPECT_FALSE(f.ask(listed(1000), wants(50'000'000)).reload);
+  Fixture larger({OptionsRule::kNormalise, {1000}, {}});
+  EXPECT_EQ(larger.ask(listed(4096), wants(50'000'000)).order.num_ctx, NumCtx::kLeftOut);
 }
 
 TEST(Variants, AFirstLoadIsNoReload) {
@@ -92,6 +97,17 @@ TEST(Variants, WhatCannotNameAContextFallsBackAndIsCounted) {
   const Variants::Choice choice = f.ask(listed(8192), v1);
   EXPECT_TRUE(choice.order.is_trivial());
   EXPECT_EQ(choice.reload, (Reload{Reload::Cause::kDefault, 8192, 4096}));
+}
+
+// A larger context that is loaded does not serve it without a load, since it can not be named.
+TEST(Variants, WhatCannotNameAContextFitsTheInstancesOwnOnly) {
+  Fixture f;
+  (void)f.ask(listed(4096), wants(8192));
+  Ask v1 = wants({});
+  v1.takes_runner_options = false;
+  EXPECT_FALSE(f.variants.fits(listed(8192), v1));
+  EXPECT_TRUE(f.variants.fits({BackendId{1}, kModel, false, 4096}, v1));
+  EXPECT_TRUE(f.variants.fits(listed(8192), wants({})));
 }
 
 // Where it is not known what the instance chooses itself, nothing smaller may be forced on those

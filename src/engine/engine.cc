@@ -70,6 +70,12 @@ void Engine::canary_done(core::CanaryDone done) {
       [state = state_, done = std::move(done)]() mutable { state->dispatch(std::move(done)); });
 }
 
+void Engine::want_load(core::LoadWanted wanted) {
+  state_->home.post([state = state_, wanted = std::move(wanted)]() mutable {
+    state->dispatch(std::move(wanted));
+  });
+}
+
 void Engine::load_done(core::LoadDone done) {
   state_->home.post(
       [state = state_, done = std::move(done)]() mutable { state->dispatch(std::move(done)); });

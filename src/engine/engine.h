@@ -131,7 +131,7 @@ class Engine {
   // loaded among it, is as it was in the home loop's last turn.
   std::shared_ptr<const core::FleetView> view() const;
   RequestId next_request_id();
-  // These eight are carried out in the order of the calls, in the home loop's next turn.
+  // These nine are carried out in the order of the calls, in the home loop's next turn.
   void observe(core::Observed observed);
   void refresh_done();
   void observe_gpus(std::shared_ptr<const GpuReport> report);
@@ -141,6 +141,7 @@ class Engine {
   void request_restart(BackendId backend, core::RestartCause cause, std::string reason,
                        std::optional<Duration> grace);
   void canary_done(core::CanaryDone done);
+  void want_load(core::LoadWanted wanted);
   void load_done(core::LoadDone done);
 
   // --- home loop only, or before it runs ---

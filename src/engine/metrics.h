@@ -129,7 +129,8 @@ class Metrics {
   Gauge connections_open;
   Gauge body_memory_bytes;  // that larger request bodies take
   Gauge requests_active;
-  Gauge jobs_active;  // changes of models, waiting ones included
+  Gauge jobs_active;          // changes of models, waiting ones included
+  Counter blob_bytes_copied;  // from store to store
   Counter log_lines_dropped;
   Counter notes_written;    // of what was learned, for the next start
   Counter notes_failed;     // writes of these

@@ -311,6 +311,9 @@ void write_orders(Writer& out, const core::FleetView& fleet, const engine::Metri
   }
   out.family("model_orders_active", "gauge", "Of these, under way or waiting.");
   out.sample({}, metrics.jobs_active.value());
+  out.single("model_bytes_copied_total", "counter",
+             "Bytes of models that were copied from one store to another.",
+             metrics.blob_bytes_copied.value());
   out.family("model_reloads_total", "counter",
              "Models loaded anew because of a client's load-time options.");
   for (const auto& [key, count] : metrics.reloads()) {

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/drift.h"
+
 namespace drover::exporter {
 namespace {
 
@@ -132,6 +134,12 @@ std::string queue(const core::FleetView& fleet) {
                      fleet.queued_bytes, array(&fleet.lines, line));
 }
 
+// Names that stand for different models here and there.
+std::string drift(const core::FleetView& fleet) {
+  const std::vector<ModelName> names = core::drifted_models(fleet);
+  return array(&names, [](const ModelName& name) { return quote(name.text()); });
+}
+
 }  // namespace
 
 std::string status_json(const core::FleetView& fleet, const StatusFacts& facts) {
@@ -145,10 +153,10 @@ std::string status_json(const core::FleetView& fleet, const StatusFacts& facts) 
   }
   return fmt::format(
       "{{\"version\":{},\"policy\":{},\"listen\":{}],\"uptime_seconds\":{:.3f},\"instances\":{},"
-      "\"queue\":{},\"gpus\":{}}}\n",
+      "\"queue\":{},\"drift\":{},\"gpus\":{}}}\n",
       quote(facts.version), quote(fleet.policy), listen, to_seconds(facts.now - facts.started),
       array(&fleet.backends, [&facts](const auto& each) { return instance(each, facts.now); }),
-      queue(fleet), report(fleet.gpus.get(), &fleet));
+      queue(fleet), drift(fleet), report(fleet.gpus.get(), &fleet));
 }
 
 std::string gpus_json(const GpuReport& gpus) { return report(&gpus, nullptr) + "\n"; }

@@ -43,8 +43,23 @@ TEST(StatusJson, SaysWhatTheFleetIs) {
       "\"reason\":\"connection refused\",\"since_seconds\":1.500,\"in_flight\":0,"
       "\"awaiting_first\":0,\"served\":0,\"failed\":0,\"version\":\"\",\"models\":null,"
       "\"loaded\":null,\"supervised\":false,\"placement\":\"unknown\",\"gpus\":[],"
-      "\"process\":null}],\"queue\":{\"waiting\":0,\"bytes\":0,\"lines\":[]},"
+      "\"process\":null}],\"queue\":{\"waiting\":0,\"bytes\":0,\"lines\":[]},\"drift\":[],"
       "\"gpus\":null}\n");
+}
+
+core::BackendView holding(std::string digest) {
+  InstalledModel model;
+  model.name = ModelName::canonical("llama3");
+  model.digest = std::move(digest);
+  core::BackendView backend;
+  backend.catalogue = std::make_shared<const core::Catalogue>(core::Catalogue{model});
+  return backend;
+}
+
+TEST(StatusJson, NamesWhatHasDrifted) {
+  core::FleetView fleet;
+  fleet.backends = {holding("1"), holding("2")};
+  EXPECT_NE(status_json(fleet, {}).find("\"drift\":[\"llama3:latest\"]"), std::string::npos);
 }
 
 TEST(StatusJson, SaysWhoWaitsForWhatAndForHowLong) {

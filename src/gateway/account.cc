@@ -4,6 +4,7 @@
 
 #include "gateway/gateway.h"
 #include "gateway/passage.h"
+#include "gateway/read_request.h"
 #include "gateway/refusal.h"
 
 namespace drover::gateway {
@@ -44,8 +45,9 @@ net::Task<void> Gateway::answer_account(Client& client, Link& link, Exchange& ex
     co_return co_await refuse_early(client, link, exchange, std::move(error));
   }
   Passage passage(client, exchange, means_.pool, settings_, link.cancel);
+  Result<void> carried = co_await let_it_continue(client, exchange, settings_, &link.cancel);
   co_await passage.open_to(settings_.instances[settings_.identity->value]);
-  Result<void> carried = co_await passage.carry_body();
+  if (carried) carried = co_await passage.carry_body();
   if (!carried) co_return co_await refuse_early(client, link, exchange, std::move(carried).error());
   client.stream().watch_hangup(&link.cancel);
   co_await passage.read_answers();

@@ -6,6 +6,8 @@
 #include <optional>
 #include <vector>
 
+#include "core/drift.h"
+
 namespace drover::gateway {
 namespace {
 
@@ -180,6 +182,16 @@ std::string process_table(const core::FleetView& fleet) {
          rows + "</tbody></table></div>\n";
 }
 
+// Names that stand for different models here and there.
+std::string drift_line(const core::FleetView& fleet) {
+  std::string names;
+  for (const ModelName& name : core::drifted_models(fleet)) {
+    names += (names.empty() ? "" : ", ") + escape(name.text());
+  }
+  if (names.empty()) return "";
+  return "<p>Different models under one name: <b>" + names + "</b>; a pull makes them equal.</p>\n";
+}
+
 }  // namespace
 
 std::string admin_page(const core::FleetView& fleet, const PageFacts& facts) {
@@ -196,10 +208,10 @@ std::string admin_page(const core::FleetView& fleet, const PageFacts& facts) {
       "<th class=\"n\">Failed</th><th>Loaded</th>"
       "<th "
       "class=\"n\">Installed</th><th>Ollama</th></tr></thead>\n<tbody>\n{}</tbody></table></div>\n"
-      "{}{}<p>As JSON: <a href=\"/api/v1/status\">/api/v1/status</a> · for Prometheus: "
+      "{}{}{}<p>As JSON: <a href=\"/api/v1/status\">/api/v1/status</a> · for Prometheus: "
       "<a href=\"/metrics\">/metrics</a></p>\n</body></html>\n",
       kStyle, escape(facts.version), escape(facts.listen), escape(fleet.policy),
-      facts.requests_active, rows, process_table(fleet), gpu_table(fleet));
+      facts.requests_active, rows, drift_line(fleet), process_table(fleet), gpu_table(fleet));
 }
 
 }  // namespace drover::gateway

@@ -10,6 +10,7 @@
 #include "gateway/gateway.h"
 #include "gateway/orders.h"
 #include "gateway/passage.h"
+#include "gateway/read_request.h"
 #include "gateway/refusal.h"
 
 namespace drover::gateway {
@@ -61,11 +62,7 @@ net::Task<void> Gateway::answer_order(Client& client, Link& link, Exchange& exch
 net::Task<void> Gateway::answer_blob(Client& client, Link& link, Exchange& exchange) {
   const bool look = exchange.method == wire::Method::kHead;
   Passage upload(client, exchange, means_.pool, settings_, link.cancel);
-  const Duration stall = settings_.deadlines.write_stall;
-  Result<void> carried;
-  if (exchange.expect_continue && client.buffered().empty()) {
-    carried = co_await client.send_rest("HTTP/1.1 100 Continue\r\n\r\n", stall, &link.cancel);
-  }
+  Result<void> carried = co_await let_it_continue(client, exchange, settings_, &link.cancel);
   co_await upload.open(port_.engine().view());
   if (carried && !look) carried = co_await upload.carry_body();
   if (!carried) co_return co_await refuse_early(client, link, exchange, std::move(carried).error());

@@ -30,9 +30,10 @@ struct KeptRequest {
 
 struct Exchange {
   Exchange(const Limits& limits, Instant now, BodyRoom* room = nullptr)
-      : arrived(now), kept(std::make_unique<KeptRequest>(limits, room)) {}
+      : arrived(now), body_room(room), kept(std::make_unique<KeptRequest>(limits, room)) {}
 
   Instant arrived;
+  BodyRoom* body_room;  // null: without a bound
   RequestId id;
   std::string id_text;  // the client's own X-Request-ID when it is safe, else ours
 
@@ -49,6 +50,7 @@ struct Exchange {
   bool explain = false;       // the client asked for the decision in a header
   bool body_unread = false;   // bytes of it may still be on their way
   bool empty_prompt = false;  // its JSON has nothing to answer: it loads, or unloads
+  bool hides_usage = false;   // drover asked for the usage of the stream, not the client
   bool for_jobs = false;      // an order for the whole fleet, not for one instance
   bool malformed = false;     // its head or its framing is broken: it was no request at all
 

@@ -165,6 +165,18 @@ TEST(AdminPage, UnknownIsSaidAndNotShownAsNone) {
   EXPECT_NE(page.find("3 requests running"), std::string::npos);
 }
 
+TEST(AdminPage, DifferentModelsUnderOneNameAreNamed) {
+  core::FleetView fleet;
+  fleet.backends = {backend("a", HealthState::kUp), backend("b", HealthState::kUp)};
+  for (core::BackendView& each : fleet.backends) {
+    core::Catalogue one = *has({"one"});
+    one[0].digest = each.name;
+    each.catalogue = std::make_shared<const core::Catalogue>(std::move(one));
+  }
+  const std::string page = admin_page(fleet, {"1", "x", Instant{}, 0});
+  EXPECT_NE(page.find("Different models under one name: <b>one:latest</b>"), std::string::npos);
+}
+
 TEST(AdminPage, DevicesAndProcessesHaveTheirTables) {
   core::FleetView fleet;
   fleet.backends = {backend("gpu0", HealthState::kUp), backend("foreign", HealthState::kUp)};

@@ -37,6 +37,7 @@ Gateway::Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool, j
     : loop_(loop),
       port_(port),
       means_{pool, answer_head_, settings},
+      loaded_now_(loop, port.engine(), pool, settings),
       jobs_(jobs),
       settings_(settings),
       log_(log),

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "gateway/client.h"
 #include "gateway/exchange.h"
+#include "gateway/loaded_now.h"
 #include "gateway/relay.h"
 #include "gateway/settings.h"
 #include "jobs/jobs.h"
@@ -97,6 +98,7 @@ class Gateway {
   engine::Port& port_;
   wire::ResponseHead answer_head_;
   Relay::Means means_;
+  LoadedNow loaded_now_;
   jobs::Jobs& jobs_;
   const Settings& settings_;
   Log& log_;

@@ -8,6 +8,7 @@
 
 #include "gateway/access.h"
 #include "gateway/cors.h"
+#include "gateway/usage_wish.h"
 #include "wire/http_body.h"
 #include "wire/multipart.h"
 #include "wire/zstd_body.h"
@@ -168,6 +169,11 @@ class BodyIntake {
         inspector_(settings.limits.json) {
     if (exchange.zstd) zstd_.emplace();
   }
+  BodyIntake(const BodyIntake&) = delete;
+  BodyIntake& operator=(const BodyIntake&) = delete;
+  ~BodyIntake() {
+    if (window_ > 0) exchange_.body_room->give(window_);
+  }
 
   // Bytes of `input` that belong to the body.
   Result<std::size_t> take(std::string_view input) {
@@ -213,9 +219,14 @@ class BodyIntake {
     if (ask.body_bytes == 0) return client_error(ErrorKind::kMalformed, "missing request body");
     Result<wire::RequestFacts> facts = inspector_.finish();
     if (!facts) return std::move(facts).error();
-    exchange_.kept->body.set_edits(std::move(facts->edits));
+    if (exchange_.route->inference && exchange_.route->dialect == Dialect::kNative) {
+      follow_keep_alive(*facts);
+    }
     ask.streaming = exchange_.route->shape != StreamShape::kNone &&
                     facts->stream.value_or(exchange_.route->streams_by_default);
+    const bool lacks_usage = ask.streaming && exchange_.route->shape == StreamShape::kOpenAiSse;
+    exchange_.hides_usage = lacks_usage && settings_.wants_usage && ask_for_usage(*facts);
+    exchange_.kept->body.set_edits(std::move(facts->edits));
     ask.takes_runner_options =
         exchange_.route->inference && exchange_.route->dialect == Dialect::kNative;
     if (ask.takes_runner_options) {
@@ -233,11 +244,26 @@ class BodyIntake {
     for (;;) {
       Result<wire::ZstdBody::Step> step = zstd_->next(packed);
       if (!step) return std::move(step).error();
+      Result<void> room = make_room(zstd_->memory_bytes());
+      if (!room) return room;
       packed.remove_prefix(step->consumed);
       if (step->data.empty() && packed.empty()) return {};
       Result<void> kept = keep(step->data);
       if (!kept) return kept;
     }
+  }
+
+  // What decoding takes, which the client chooses by its window: as much as a small body, or out of
+  // the room of larger ones.
+  Result<void> make_room(std::uint64_t bytes) {
+    const bool small = bytes <= settings_.limits.spill_bytes;
+    if (small || exchange_.body_room == nullptr || bytes <= window_) return {};
+    if (!exchange_.body_room->take(bytes - window_)) {
+      return Error{ErrorKind::kUnavailable, Origin::kSelf, Retry::kNever,
+                   "too many compressed bodies are being read (limits.body_memory)"};
+    }
+    window_ = bytes;
+    return {};
   }
 
   Result<void> keep(std::string_view data) {
@@ -258,6 +284,20 @@ class BodyIntake {
     return inspector_.feed(data);
   }
 
+  // How long a model stays is not for one client to say: who wants it gone sooner than others, or
+  // for a while where it shall stay, is not heard. `ollama stop` names no time, but an end.
+  void follow_keep_alive(wire::RequestFacts& facts) const {
+    if (!facts.kept_alive) return;
+    const bool stop = facts.empty_prompt && *facts.kept_alive == Duration{};
+    const bool shorter =
+        *facts.kept_alive >= Duration{} && *facts.kept_alive < settings_.least_keep_alive;
+    const ModelName model = ModelName::canonical(facts.model.value_or(""));
+    if (stop || (!shorter && !settings_.stay_loaded.contains(model))) return;
+    const wire::OptionPlaces::Place& place = facts.keep_alive;
+    const auto at = std::ranges::upper_bound(facts.edits, place.offset, {}, &wire::Edit::offset);
+    facts.edits.insert(at, {place.offset, place.length, "null"});
+  }
+
   Result<void> set_model(std::string model) {
     if (model.empty()) return client_error(ErrorKind::kMalformed, "model is required");
     exchange_.ask.model = ModelName::canonical(model);
@@ -271,6 +311,7 @@ class BodyIntake {
   wire::RequestInspector inspector_;
   wire::MultipartModel multipart_;
   std::optional<wire::ZstdBody> zstd_;
+  std::uint64_t window_ = 0;  // taken for it
 };
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -390,6 +431,14 @@ Result<void> admit(Client& client, const wire::RequestHead& head, Exchange& exch
   return judged;
 }
 
+net::Task<Result<void>> let_it_continue(Client& client, const Exchange& exchange,
+                                        const Settings& settings, net::Cancel* cancel) {
+  if (!exchange.expect_continue || !client.buffered().empty()) co_return Result<void>();
+  Result<void> sent =
+      co_await client.send_rest(std::string(kContinue), settings.deadlines.write_stall, cancel);
+  co_return sent;
+}
+
 net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Settings& settings,
                                   net::Cancel* cancel) {
   if (exchange.route->treatment == Treatment::kPathModel) {
@@ -402,9 +451,8 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
   BodyIntake intake(exchange, settings);
   if (exchange.framing == wire::Framing::kLength && !exchange.zstd)
     exchange.kept->body.expect(exchange.content_length);
-  if (exchange.expect_continue && client.buffered().empty() && !intake.done()) {
-    Result<void> sent =
-        co_await client.send_rest(std::string(kContinue), settings.deadlines.write_stall, cancel);
+  if (!intake.done()) {
+    Result<void> sent = co_await let_it_continue(client, exchange, settings, cancel);
     if (!sent) co_return sent;
   }
   Instant window_end = client.loop().now() + settings.deadlines.body_window;

@@ -22,8 +22,14 @@ net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const
 Result<void> admit(Client& client, const wire::RequestHead& head, Exchange& exchange,
                    const Settings& settings);
 
+// Says "100 Continue" where the client waits for it before it sends its body. Errors as
+// Client::send_rest().
+net::Task<Result<void>> let_it_continue(Client& client, const Exchange& exchange,
+                                        const Settings& settings, net::Cancel* cancel);
+
 // Reads the body into the exchange's store and finds model, stream and edits in it as it passes.
-// Errors: kMalformed, kTooLarge, kSlow, kClosed (cut short), kUnavailable (disk).
+// Errors: kMalformed, kTooLarge, kSlow, kClosed (cut short), kUnavailable (disk, or no memory to
+// decode it with).
 net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Settings& settings,
                                   net::Cancel* cancel);
 

@@ -58,6 +58,7 @@ net::Task<void> Relay::run() {
   // says.
   StreamCopy copy(client_, pending_, exchange_.route->shape, up.head.framing,
                   up.head.content_length, settings().limits.first_record_bytes);
+  if (exchange_.hides_usage) copy.hide_usage();
   Step step = take_input(up, copy, std::exchange(up.input, {}));
   for (;;) {
     const Flushed flushed = co_await flush();

@@ -41,8 +41,10 @@ void set_runner_options(KeptRequest& kept, const core::VariantOrder& order) {
   if (order.num_ctx == NumCtx::kSet && named) {
     edits.push_back({places.num_ctx.offset, places.num_ctx.length, std::to_string(order.tokens)});
   }
-  // Options that are no object are an error, which the instance shall say.
-  const bool insert = order.num_ctx == NumCtx::kSet && !named && places.options != Options::kOther;
+  // Options that are no object, or a context that is no number, are an error, which the instance
+  // shall say.
+  const bool wrong = places.num_ctx_is_wrong || places.options == Options::kOther;
+  const bool insert = order.num_ctx == NumCtx::kSet && !named && !wrong;
   if (insert) edits.push_back(inserted(places, order.tokens));
   if (order.others_left_out) std::ranges::for_each(places.others, leave_out);
   std::ranges::sort(edits, {}, &wire::Edit::offset);

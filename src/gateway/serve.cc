@@ -236,7 +236,8 @@ net::Task<void> Gateway::answer_own(Client& client, Link& link, Exchange& exchan
     if (!sent) client.close_after_answer();
     co_return;
   }
-  const std::shared_ptr<const core::FleetView> fleet = port_.engine().view();
+  std::shared_ptr<const core::FleetView> fleet = port_.engine().view();
+  if (exchange.route->treatment == Treatment::kPs) fleet = co_await loaded_now_.look(link.cancel);
   Result<FleetAnswer> own = answer_for_fleet(exchange.route->treatment, *fleet, settings_);
   if (!own) {
     co_return co_await refuse(client, exchange, std::move(own).error(), std::chrono::seconds(1),

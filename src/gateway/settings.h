@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/ids.h"
@@ -39,8 +40,10 @@ struct Deadlines {
   Duration first_token = std::chrono::minutes(15);  // queue, load and prefill in an instance
   Duration document = std::chrono::hours(1);        // the same for an answer in one piece
   Duration look_up = std::chrono::seconds(30);      // an answer that no model computes: /api/show
-  Duration token_gap = std::chrono::seconds(180);   // tool calls are composed in silence
-  Duration linger = std::chrono::seconds(2);        // for a refused body still on its way
+  // What is loaded, asked while a client waits. Ollama says it in a millisecond, or is unloading.
+  Duration loaded_now = std::chrono::seconds(1);
+  Duration token_gap = std::chrono::seconds(180);  // tool calls are composed in silence
+  Duration linger = std::chrono::seconds(2);       // for a refused body still on its way
 };
 inline constexpr std::uint64_t kBodyWindowBytes =
     3'000;  // 100 B/s: slower is an attack, not a link
@@ -76,6 +79,10 @@ struct Settings {
   std::optional<BackendId> identity;  // the instance that has the account
   std::unordered_map<ModelName, Alias> aliases;
   bool list_aliases = false;  // among the models
+  bool wants_usage = false;   // of every stream
+  // Clients' shorter wishes are left out; and all of them for models that shall stay loaded.
+  Duration least_keep_alive = std::chrono::minutes(5);
+  std::unordered_set<ModelName> stay_loaded;
 };
 
 }  // namespace drover::gateway

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "gateway/usage_wish.h"
+
 namespace drover::gateway {
 
 StreamCopy::StreamCopy(Client& client, std::string& pending, StreamShape shape,
@@ -29,7 +31,7 @@ Result<std::size_t> StreamCopy::decode(std::string_view input, Pieces& pieces) {
     pieces.views[pieces.count++] = step->data;
   }
   // The usual case: whole records, nothing held, the pieces go out as they are.
-  if (held_.empty() && watch_.at_boundary()) {
+  if (held_.empty() && watch_.at_boundary() && !hides_usage_) {
     const bool to_a_chunk = decoder_.between_chunks() && decoder_.extension_bytes() == extensions;
     if (from_a_chunk && to_a_chunk) pieces.framed = input.substr(0, used);
     return used;
@@ -73,8 +75,11 @@ Result<void> StreamCopy::send(std::string_view head, const Pieces& pieces) {
     return send_pieces(head, pieces.span(), end);
   }
   const std::size_t whole = last_boundary();
-  const std::array<std::string_view, 1> piece = {std::string_view(held_).substr(0, whole)};
-  const std::span<const std::string_view> spans(piece.data(), whole > 0 ? 1 : 0);
+  std::string_view records = std::string_view(held_).substr(0, whole);
+  std::string shown;
+  if (hides_usage_) records = shown = without_usage(records);
+  const std::array<std::string_view, 1> piece = {records};
+  const std::span<const std::string_view> spans(piece.data(), records.empty() ? 0 : 1);
   Result<void> sent = send_pieces(head, spans, end);
   if (whole > 0) mid_record_ = whole == held_.size() && !watch_.at_boundary();
   held_.erase(0, whole);

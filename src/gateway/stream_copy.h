@@ -21,6 +21,8 @@ class StreamCopy {
   // what the client's kernel buffer refuses, framed.
   StreamCopy(Client& client, std::string& pending, StreamShape shape, wire::Framing framing,
              std::uint64_t content_length, std::size_t hold_limit);
+  // Before the first bytes: records that only tell usage are not for the client (usage_wish.h).
+  void hide_usage() { hides_usage_ = true; }
 
   // Decodes `input` and sends every record that is whole, the head first. When the instance's body
   // ends with its terminal record, the client's ends in the same send. Errors: origin kClient when
@@ -95,6 +97,7 @@ class StreamCopy {
   bool content_sent_ = false;
   bool left_over_ = false;
   bool mid_record_ = false;
+  bool hides_usage_ = false;
   bool over_ = false;  // nothing will follow
 };
 

@@ -8,8 +8,9 @@ namespace drover::gateway {
 namespace {
 
 // Errors that every instance would repeat: the model or the request is at fault, not the instance.
-constexpr std::array<std::string_view, 2> kSameEverywhere = {
-    "may be incompatible with your version of Ollama", "unsupported model architecture"};
+constexpr std::array<std::string_view, 3> kSameEverywhere = {
+    "may be incompatible with your version of Ollama", "unsupported model architecture",
+    "must be of type"};  // an option
 
 // 500 texts that mean "full", not "ill".
 constexpr std::array<std::string_view, 2> kBusyTexts = {"no slots available", "llm busy"};

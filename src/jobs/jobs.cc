@@ -94,6 +94,8 @@ std::string Jobs::wanted() const {
   return wanted_json(state_->settings.wanted, state_->settings.stores, *state_->engine.view());
 }
 
+void Jobs::load(const core::Load& wanted) { state_->load(wanted); }
+
 void Jobs::drain() { state_->draining = true; }
 
 void Jobs::Job::call_off() {
@@ -121,13 +123,19 @@ void Jobs::State::take(Order order, std::shared_ptr<Mailbox> box) {
     return;
   }
   if (jobs.size() >= settings.orders) return refuse("too many changes of models are under way");
-  begin(std::move(order), std::move(box));
+  // One that is left over begins with who asks for it, and ends as it would have without him.
+  const auto left = std::ranges::find_if(settings.left,
+                                         [&](const Order& each) { return is_joined(each, order); });
+  const bool was_left = left != settings.left.end();
+  if (was_left) settings.left.erase(left);
+  begin(std::move(order), std::move(box), was_left ? Whose::kOurs : Whose::kTheWatchers);
 }
 
-void Jobs::State::begin(Order order, std::shared_ptr<Mailbox> box) {
+void Jobs::State::begin(Order order, std::shared_ptr<Mailbox> box, Whose whose) {
   auto job = std::make_shared<Job>(home(), std::move(order));
   if (box != nullptr) job->watchers.push_back(std::move(box));
   job->began = home().now();
+  job->whose = whose;
   jobs.push_back(job);
   engine.metrics().jobs_active.add(1);
   if (is_kept(job->order)) keep();
@@ -162,33 +170,55 @@ net::Task<void> Jobs::State::keep_wanted() {
 }
 
 // Each once, and again after a pause: what fails now fails in a moment, too, and what somebody
-// takes out of memory was in his way.
+// takes out of memory was in his way. When a load can begin is for the scheduler to say.
 void Jobs::State::order_lack(const Lack& lack) {
-  constexpr Duration kFirstPause = std::chrono::minutes(1);
-  constexpr Duration kLongestPause = std::chrono::hours(1);
-  const std::uint32_t place = lack.load_on ? lack.load_on->value : UINT32_MAX;
-  Pause& pause = pauses[{lack.wanted->model, place}];
-  if (pause.until > home().now() || jobs.size() >= settings.orders) return;
-  if (home().now() - pause.until > kLongestPause) pause.next = kFirstPause;
-  pause.until = home().now() + pause.next;
-  pause.next = std::min(2 * pause.next, kLongestPause);
+  if (lack.load_on) {
+    const bool loading = std::ranges::any_of(jobs, [&](const std::shared_ptr<Job>& job) {
+      return job->order.load_on == lack.load_on && job->order.model == lack.wanted->model;
+    });
+    const Pause& pause = pauses[{lack.wanted->model, lack.load_on->value}];
+    if (loading || pause.until > home().now()) return;
+    return engine.want_load({*lack.load_on, lack.wanted->model});
+  }
+  if (!begins_again({lack.wanted->model, UINT32_MAX})) return;
   Order order;
   order.model = lack.wanted->model;
   order.shown = lack.wanted->shown;
-  order.verb = lack.load_on ? Verb::kLoad : Verb::kPull;
-  order.path = lack.load_on ? "/api/generate" : "/api/pull";
-  order.load_on = lack.load_on;
-  const std::string_view rest =
-      lack.load_on ? ",\"keep_alive\":-1,\"stream\":false}" : ",\"stream\":true}";
-  order.body = "{\"model\":" + wire::json_quote(order.shown) + std::string(rest);
-  for (const std::shared_ptr<Job>& job : jobs) {
-    const bool same =
-        !job->over && (is_joined(job->order, order) ||
-                       (job->order.verb == Verb::kLoad && job->order.model == order.model &&
-                        job->order.load_on == order.load_on));
-    if (same) return;
+  order.verb = Verb::kPull;
+  order.path = "/api/pull";
+  order.body = "{\"model\":" + wire::json_quote(order.shown) + ",\"stream\":true}";
+  const bool under_way = std::ranges::any_of(jobs, [&](const std::shared_ptr<Job>& job) {
+    return !job->over && is_joined(job->order, order);
+  });
+  if (!under_way) begin(std::move(order), nullptr, Whose::kOurs);
+}
+
+void Jobs::State::load(const core::Load& wanted) {
+  Order order;
+  order.verb = Verb::kLoad;
+  order.model = wanted.model;
+  order.shown = wanted.model.text();
+  order.path = "/api/generate";
+  order.load_on = wanted.backend;
+  order.body =
+      "{\"model\":" + wire::json_quote(order.shown) + ",\"keep_alive\":-1,\"stream\":false}";
+  if (begins_again({wanted.model, wanted.backend.value})) {
+    begin(std::move(order), nullptr, Whose::kOurs);
+  } else {
+    engine.load_done({wanted.backend, wanted.model, false, "too many changes are under way"});
   }
-  begin(std::move(order), nullptr);
+}
+
+// False: not now.
+bool Jobs::State::begins_again(const std::pair<ModelName, std::uint32_t>& what) {
+  constexpr Duration kFirstPause = std::chrono::minutes(1);
+  constexpr Duration kLongestPause = std::chrono::hours(1);
+  Pause& pause = pauses[what];
+  if (pause.until > home().now() || jobs.size() >= settings.orders) return false;
+  if (home().now() - pause.until > kLongestPause) pause.next = kFirstPause;
+  pause.until = home().now() + pause.next;
+  pause.next = std::min(2 * pause.next, kLongestPause);
+  return true;
 }
 
 // Clients that ask for the same meanwhile join it, or have it behind them.
@@ -196,10 +226,13 @@ net::Task<void> Jobs::State::go_on_with_left() {
   constexpr Duration kLook = std::chrono::milliseconds(500);
   const Instant patience = home().now() + settings.resume_patience;
   while (!all_stores_answer() && home().now() < patience) co_await home().sleep_for(kLook);
-  for (Order& order : std::exchange(settings.left, {})) {
+  // One after the other: each beginning writes down those that are still left.
+  while (!settings.left.empty()) {
+    Order order = std::move(settings.left.front());
+    settings.left.erase(settings.left.begin());
     log.info("model order goes on",
              {{"verb", to_string(order.verb)}, {"model", std::string_view(order.model.text())}});
-    begin(std::move(order), nullptr);
+    begin(std::move(order), nullptr, Whose::kOurs);
   }
 }
 
@@ -210,7 +243,8 @@ void Jobs::State::leave(const std::shared_ptr<Mailbox>& box) {
     const Verb verb = job->order.verb;
     const bool brief = verb == Verb::kCopy || verb == Verb::kDelete || verb == Verb::kUnload ||
                        verb == Verb::kLoad;
-    const bool stays = brief || (draining && is_kept(job->order) && settings.keep);
+    const bool stays =
+        brief || job->whose == Whose::kOurs || (draining && is_kept(job->order) && settings.keep);
     if (watched && job->watchers.empty() && !stays) job->call_off();
   }
 }
@@ -233,6 +267,10 @@ void Jobs::State::end(Job& job, Ending ending, std::string_view result) {
       box->ending = ending;
       if (box->news != nullptr) box->news->set();
     });
+  }
+  if (job.order.load_on) {
+    const std::string why = job.legs.empty() ? "it is not there" : job.legs.front().fared.error;
+    engine.load_done({*job.order.load_on, job.order.model, result == "done", why});
   }
   engine.metrics().count_job(to_string(job.order.verb), result);
   engine.metrics().jobs_active.add(-1);

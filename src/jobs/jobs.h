@@ -44,6 +44,9 @@ struct Settings {
   // What shall be so; looked at so often. Pulls by clients go to as many stores as is said here.
   std::vector<Wanted> wanted;
   Duration wanted_interval = std::chrono::seconds(10);
+  // A pull that goes to several stores is made in one whose directory can be read, and copied from
+  // there to the others.
+  bool copies_between_stores = false;
   // Home loop: the journal, whenever it changed. Null: nobody keeps it.
   std::function<void(std::string)> keep;
 };
@@ -61,6 +64,9 @@ class Jobs {
 
   // Home loop: what is under way there goes on with another member of its store, or fails.
   void instance_down(BackendId instance);
+
+  // Home loop: brings a model into memory, to stay there, and tells the engine how that ended.
+  void load(const core::Load& wanted);
 
   // Home loop: what is wanted and what there is, see wanted_json().
   std::string wanted() const;

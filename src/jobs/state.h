@@ -7,6 +7,7 @@
 
 #include "jobs/jobs.h"
 #include "net/http_call.h"
+#include "wire/manifest.h"
 #include "wire/progress.h"
 
 namespace drover::jobs {
@@ -25,6 +26,8 @@ struct Jobs::Mailbox {
   void put(Told told);
 };
 
+class BlobReader;
+
 // What one store or instance has to do.
 struct Leg {
   std::size_t index = 0;         // among the legs of its job
@@ -34,15 +37,21 @@ struct Leg {
   Fared fared;
 };
 
+// Who wants an order: those that watch it, or drover itself, because it is configured so or was
+// left over. Of such a one clients may watch the work, and their leaving does not end it.
+enum class Whose : std::uint8_t { kTheWatchers, kOurs };
+
 // An order under way. Owned by the frames that carry it out; lives on the home loop.
 struct Jobs::Job {
   Job(net::Loop& home, Order wanted) : order(std::move(wanted)), turn(home), legs_done(home) {}
 
   Order order;
+  Whose whose = Whose::kTheWatchers;
   Instant began{};
   std::vector<std::shared_ptr<Mailbox>> watchers;
   wire::ProgressMerge merge{1};
   std::list<Leg> legs;
+  const Leg* source = nullptr;  // goes first, and the others copy from its store; null: all at once
   std::size_t legs_open = 0;
   net::Event turn;       // its model is nobody else's
   net::Event legs_done;  // legs_open is 0
@@ -64,9 +73,11 @@ struct Jobs::State : std::enable_shared_from_this<Jobs::State> {
 
   // --- jobs.cc: from and to watchers ---
   void take(Order order, std::shared_ptr<Mailbox> box);
-  void begin(Order order, std::shared_ptr<Mailbox> box);  // null: nobody watches
+  void begin(Order order, std::shared_ptr<Mailbox> box, Whose whose);  // null: nobody watches
   net::Task<void> keep_wanted();
   void order_lack(const Lack& lack);
+  void load(const core::Load& wanted);
+  bool begins_again(const std::pair<ModelName, std::uint32_t>& what);
   net::Task<void> go_on_with_left();
   bool all_stores_answer() const;
   void keep() const;  // writes the journal
@@ -89,6 +100,14 @@ struct Jobs::State : std::enable_shared_from_this<Jobs::State> {
   Result<void> take_line(Job& job, Leg& leg, std::string_view line);
   void choose_stores(Job& job);
   void choose_instances(Job& job);
+  // --- copying.cc: from the directory of one store to the others ---
+  void choose_source(Job& job);
+  net::Task<void> bring_blobs(std::shared_ptr<Job> job, Leg& leg);
+  net::Task<Result<void>> copy_blobs(Job& job, Leg& leg);
+  net::Task<Result<void>> copy_blob(Job& job, Leg& leg, BlobReader& reader,
+                                    const wire::ManifestBlob& blob);
+  net::Task<Result<bool>> has_blob(Leg& leg, const std::string& digest);
+
   const Member* member_of(BackendId instance) const;
   std::string why_nobody(const Store& store) const;
   net::Loop& home() { return engine.home(); }

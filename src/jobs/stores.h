@@ -21,6 +21,7 @@ struct Member {
 struct Store {
   std::string name;
   std::vector<Member> members;  // never empty; the first that answers does the writing
+  std::string directory;        // where drover can read its models; empty: nowhere
 };
 
 // Whether an instance answers as far as is known; draining ones do.

@@ -112,7 +112,13 @@ net::Task<void> Jobs::State::carry_out(std::shared_ptr<Job> job) {
   } else {
     choose_stores(*job);
   }
+  if (verb == Verb::kPull) choose_source(*job);
   job->merge = wire::ProgressMerge(std::max<std::size_t>(1, job->legs.size()));
+  if (job->legs.size() > 1) {
+    std::vector<std::string> names;
+    for (const Leg& leg : job->legs) names.push_back(leg.fared.name);
+    job->merge = wire::ProgressMerge(std::move(names));
+  }
   if (verb == Verb::kPull) tell(*job, {job->merge.announce("pulling manifest")});
   co_await all_legs(job);
   if (job->cancel.triggered()) co_return;
@@ -136,7 +142,9 @@ net::Task<void> Jobs::State::unload_everywhere(std::shared_ptr<Job> job) {
 
 net::Task<void> Jobs::State::all_legs(std::shared_ptr<Job> job) {
   job->legs_open = job->legs.size();
-  for (Leg& leg : job->legs) home().spawn(run_leg(job, leg));
+  for (Leg& leg : job->legs) {
+    if (job->source == nullptr || job->source == &leg) home().spawn(run_leg(job, leg));
+  }
   // Legs end by themselves when they are called off.
   if (!job->legs.empty()) co_await job->legs_done.wait(kNever);
 }
@@ -144,6 +152,7 @@ net::Task<void> Jobs::State::all_legs(std::shared_ptr<Job> job) {
 net::Task<void> Jobs::State::run_leg(std::shared_ptr<Job> job, Leg& leg) {
   if (job->cancel.triggered()) leg.cancel.trigger(net::CancelReason::kClientGone);
   if (is_transfer(job->order.verb)) {
+    if (job->source != nullptr && job->source != &leg) co_await bring_blobs(job, leg);
     co_await transfer(*job, leg);
   } else {
     co_await ask(*job, leg);
@@ -153,6 +162,11 @@ net::Task<void> Jobs::State::run_leg(std::shared_ptr<Job> job, Leg& leg) {
     std::vector<Told> lines;
     job->merge.ended(leg.index, leg.fared.done ? How::kWell : How::kFailed, lines);
     tell(*job, lines);
+  }
+  if (job->source == &leg) {
+    for (Leg& other : job->legs) {
+      if (&other != &leg) home().spawn(run_leg(job, other));
+    }
   }
   if (--job->legs_open == 0) job->legs_done.set();
 }

@@ -153,6 +153,15 @@ Result<void> check(const SystemdLayout& layout) {
         {"the model store", store}}) {
     if (Result<void> fine = check_path(what, path); !fine) return fine;
   }
+  if (!layout.state_dir.empty()) {
+    if (Result<void> fine = check_path("state_dir", layout.state_dir); !fine) return fine;
+    if (is_in_a_home(layout.state_dir)) {
+      return wrong(
+          fmt::format("state_dir {} is in a home, which the services do not see; choose "
+                      "another, or leave it out",
+                      layout.state_dir));
+    }
+  }
   if (!is_instance_name(layout.user) || !is_instance_name(layout.group)) {
     return wrong(fmt::format("'{}:{}' is no user and group", layout.user, layout.group));
   }
@@ -179,6 +188,12 @@ std::string store_access(const SystemdLayout& layout) {
     out += fmt::format("{}=-{}\n", is_in_a_home(path) ? "BindPaths" : "ReadWritePaths", word(path));
   }
   return out;
+}
+
+// A state directory of the operator's choice, which has to be there and to belong to the gateway.
+std::string state_access(const SystemdLayout& layout) {
+  return layout.state_dir.empty() ? ""
+                                  : fmt::format("ReadWritePaths=-{}\n", word(layout.state_dir));
 }
 
 std::string command(const SystemdLayout& layout, std::string_view verb) {
@@ -263,7 +278,8 @@ Result<std::vector<SystemdFile>> systemd_files(const SystemdLayout& layout) {
       {units + "drover-admin.socket", socket_text("admin address", "admin", {layout.admin})},
       {units + "drover.service",
        fmt::format(texts::kGateway, fmt::arg("command", command(layout, "gateway")),
-                   fmt::arg("stop", stop_seconds), fmt::arg("sandbox", texts::kSandbox))},
+                   fmt::arg("stop", stop_seconds), fmt::arg("state", state_access(layout)),
+                   fmt::arg("sandbox", texts::kSandbox))},
       {units + "drover-keeper.service",
        fmt::format(texts::kKeeper, fmt::arg("command", command(layout, "keeper")),
                    fmt::arg("sandbox", texts::kSandbox), fmt::arg("devices", texts::kDevices))},

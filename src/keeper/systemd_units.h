@@ -51,6 +51,8 @@ struct SystemdLayout {
   std::string environment_file;  // a file of variables of an earlier service; empty: none
   std::vector<SystemdInstance> instances;
 
+  std::string state_dir;  // of the gateway; empty: /var/lib/drover
+
   std::vector<std::string> client = {"127.0.0.1:11434"};  // as ListenStream= wants them
   std::string admin = "127.0.0.1:11436";
   Duration drain = std::chrono::minutes(10);  // stopping the gateway may take this long

@@ -110,6 +110,19 @@ TEST(SystemdUnits, AStoreElsewhereIsWritable) {
                                                     "ReadWritePaths=-/data/models\n"));
 }
 
+TEST(SystemdUnits, AStateDirectoryElsewhereIsWritable) {
+  SystemdLayout layout = three_gpus();
+  EXPECT_THAT(text_of(layout, "/etc/systemd/system/drover.service"),
+              HasSubstr("ReadWritePaths=/run/drover\nLimitNOFILE"));
+  layout.state_dir = "/srv/drover";
+  EXPECT_THAT(text_of(layout, "/etc/systemd/system/drover.service"),
+              HasSubstr("ReadWritePaths=/run/drover\nReadWritePaths=-/srv/drover\n"));
+  layout.state_dir = "/home/alice/drover";  // tidy: allow(private-path) nobody's
+  const auto refused = systemd_files(layout);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("which the services do not see"));
+}
+
 TEST(SystemdUnits, AStoreInAHomeIsTheOnlyThingSeenOfIt) {
   SystemdLayout layout = three_gpus();
   layout.user = layout.group = "alice";

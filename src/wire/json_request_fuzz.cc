@@ -54,6 +54,15 @@ std::string show(const Result<RequestFacts>& result) {
   for (const auto& place : places.others) {
     out += '@' + std::to_string(place.offset) + '+' + std::to_string(place.length);
   }
+  const auto& usage = result->usage_places;
+  out += '~' + std::to_string(static_cast<int>(usage.options));
+  out += '@' + std::to_string(usage.at.offset) + '+' + std::to_string(usage.at.length);
+  out += '@' + std::to_string(usage.include_usage.offset) + '+' +
+         std::to_string(usage.include_usage.length);
+  out += '~' + std::to_string(result->kept_alive.value_or(Duration(1)).count());
+  out += '@' + std::to_string(result->keep_alive.offset) + '+' +
+         std::to_string(result->keep_alive.length);
+  out += places.num_ctx_is_wrong ? 'w' : '-';
   out += '@' + std::to_string(places.num_ctx.offset) + '+' + std::to_string(places.num_ctx.length);
   for (const Edit& edit : result->edits) {
     out += '/' + std::to_string(edit.offset) + '+' + std::to_string(edit.length) + edit.text;

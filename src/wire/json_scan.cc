@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "wire/json_scanner.h"
+#include "wire/keep_alive.h"
 #include "wire/plain_request.h"
 #include "wire/request_keys.h"
 #include "wire/runner_options.h"
@@ -22,7 +23,6 @@ constexpr std::size_t kMaxKeys = 256;
 // Containers whose insides are reported: the document, and `options`, `messages` and so on.
 constexpr std::uint32_t kReportDepth = 2;
 constexpr std::string_view kNull = "null";
-constexpr std::size_t kNumberKept = 48;  // of a number's text, by the scanner
 
 // As Go's encoding/json folds a key before it looks for the field: of all characters outside ASCII
 // only two fold into it, the long s and the Kelvin sign.
@@ -90,8 +90,10 @@ struct RequestInspector::State {
   void known_key(std::size_t index);
   void spell(std::string_view canonical);
   void value(Event event);
-  void options_value(Event event);
+  void place_object(Event event, OptionPlaces::Options& what, OptionPlaces::Place& at) const;
+  void usage_value(Event event);
   void runner_value(Event event);
+  void keep_alive_value(Event event);
   void name_value(Event event, std::optional<std::string>& into, std::string_view key_name);
   void inner_value(Event event);
   void refuse(std::string_view what, std::uint64_t at);
@@ -216,6 +218,7 @@ void RequestInspector::State::key() {
 void RequestInspector::State::known_key(std::size_t index) {
   if (index < static_cast<std::size_t>(Key::kOther)) current = static_cast<Key>(index);
   if (current == Key::kModel || current == Key::kName) scanner.keep_of_values(limits.max_model + 1);
+  if (current == Key::kKeepAlive) scanner.keep_of_values(kLongestNumber);
   inner_keys.clear();
   spell(kKnownKeys[index]);
 }
@@ -234,6 +237,9 @@ void RequestInspector::State::inner_key() {
   const std::string_view key = folded_key();
   const auto added = inner_keys.add(key);
   if (added != KeySet::Added::kNew) duplicate(added, {}, scanner.token_offset());
+  OptionPlaces::Options& usage = facts.usage_places.options;
+  const bool first = current == Key::kStreamOptions && usage == OptionPlaces::Options::kEmpty;
+  if (first) usage = OptionPlaces::Options::kFilled;
   // Ollama reads stream_options into a struct, whose fields Go finds in any case, and options into
   // a map, in which it looks for the exact name: "NUM_CTX" is no option and must not become one.
   inner_is_usage = current == Key::kStreamOptions && key == kIncludeUsage;
@@ -248,7 +254,10 @@ void RequestInspector::State::inner_key() {
 }
 
 void RequestInspector::State::value(Event event) {
-  if (current == Key::kOptions) options_value(event);
+  if (current == Key::kOptions) place_object(event, facts.places.options, facts.places.at);
+  if (current == Key::kStreamOptions) {
+    place_object(event, facts.usage_places.options, facts.usage_places.at);
+  }
   const bool end = event == Event::kEndObject || event == Event::kEndArray;
   const bool null = event == Event::kNull;
   if (end || null) return;
@@ -267,6 +276,8 @@ void RequestInspector::State::value(Event event) {
       }
       facts.stream = event == Event::kTrue;
       return;
+    case Key::kKeepAlive:
+      return keep_alive_value(event);
     case Key::kPrompt:
       if (!empty_text) facts.empty_prompt = false;
       return;
@@ -281,26 +292,54 @@ void RequestInspector::State::value(Event event) {
   }
 }
 
-void RequestInspector::State::options_value(Event event) {
+void RequestInspector::State::place_object(Event event, OptionPlaces::Options& what,
+                                           OptionPlaces::Place& at) const {
   using Options = OptionPlaces::Options;
-  OptionPlaces& places = facts.places;
   if (event == Event::kEndObject || event == Event::kEndArray) return;
-  places.at = {scanner.token_offset(), 0};
-  places.options = Options::kOther;
-  if (event == Event::kBeginObject) places.options = Options::kEmpty;
+  at = {scanner.token_offset(), 0};
+  what = Options::kOther;
+  if (event == Event::kBeginObject) what = Options::kEmpty;
   if (event != Event::kNull) return;
-  places.options = Options::kNull;
-  places.at.length = kNull.size();
+  what = Options::kNull;
+  at.length = kNull.size();
+}
+
+void RequestInspector::State::usage_value(Event event) {
+  facts.include_usage = event == Event::kTrue;
+  const bool none = event == Event::kFalse || event == Event::kNull;
+  const std::size_t length = event == Event::kFalse ? std::string_view("false").size() : 4;
+  if (none) facts.usage_places.include_usage = {scanner.token_offset(), length};
+  // Of another type: an error, which the instance shall say.
+  if (!none && !facts.include_usage) facts.usage_places.options = OptionPlaces::Options::kOther;
 }
 
 // A value that Ollama takes for a load-time option; of others it says itself what is wrong.
 void RequestInspector::State::runner_value(Event event) {
+  const bool number = event == Event::kNumber;
+  if (number && scanner.text().size() >= kLongestNumber) {
+    return refuse("a number among the options has too many digits", scanner.token_offset());
+  }
+  if (inner_is_num_ctx) {
+    const std::string_view other = event == Event::kNull ? kNull : std::string_view{};
+    return note_context(facts, number ? scanner.text() : other, scanner.token_offset());
+  }
   const bool truth = event == Event::kTrue || event == Event::kFalse;
-  if (!truth && event != Event::kNumber) return;
+  if (!truth && !number) return;
   const std::string_view text = truth ? (event == Event::kTrue ? "true" : "false") : scanner.text();
-  if (text.size() >= kNumberKept) return;  // there may be more of it
-  note_option(facts, inner_is_num_ctx ? kNumCtx : kRunnerOptions[inner_runner], text,
-              scanner.token_offset());
+  note_option(facts, kRunnerOptions[inner_runner], text, scanner.token_offset());
+}
+
+void RequestInspector::State::keep_alive_value(Event event) {
+  const std::string_view text = scanner.text();
+  const bool whole = !scanner.text_cut() && text.size() < kLongestNumber;
+  const std::uint64_t at = scanner.token_offset();
+  if (event == Event::kNumber && whole) {
+    facts.keep_alive = {at, text.size()};
+    facts.kept_alive = keep_alive_of_number(text);
+  } else if (event == Event::kString && whole) {
+    facts.kept_alive = keep_alive_of_text(text);
+    if (facts.kept_alive) facts.keep_alive = {at - 1, scanner.offset() - (at - 1)};
+  }
 }
 
 void RequestInspector::State::name_value(Event event, std::optional<std::string>& into,
@@ -331,7 +370,7 @@ void RequestInspector::State::inner_value(Event event) {
       scanner.skip_to(1);
       return;
     case Key::kStreamOptions:
-      if (inner_is_usage) facts.include_usage = event == Event::kTrue;
+      if (inner_is_usage) usage_value(event);
       inner_is_usage = false;
       return;
     case Key::kOptions:

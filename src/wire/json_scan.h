@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 
 namespace drover::wire {
 
@@ -39,8 +40,16 @@ struct OptionPlaces {
   Options options = Options::kMissing;  // the object
   Place at;                             // of it; only its offset where it is an object
   std::uint64_t document = 0;           // the brace that begins the body
-  Place num_ctx;                        // the number
+  Place num_ctx;                        // the number, or null
+  bool num_ctx_is_wrong = false;        // something else stands there
   std::vector<Place> others;            // values of num_batch, num_gpu, …
+};
+
+// Where "stream_options" stand, so that usage can be asked for.
+struct UsagePlaces {
+  OptionPlaces::Options options = OptionPlaces::Options::kMissing;
+  OptionPlaces::Place at;             // of the object or the null
+  OptionPlaces::Place include_usage;  // a value that is not true
 };
 
 // What a request body says at its top level, as far as routing cares.
@@ -48,12 +57,18 @@ struct RequestFacts {
   std::optional<std::string> model;  // unescaped; from "model", or "name" when there is no "model"
   std::optional<bool> stream;
   bool include_usage = false;  // stream_options.include_usage is true
-  bool has_tools = false;      // "tools" non-empty array, or "format" present: slow tokens
+  UsagePlaces usage_places;
+  bool has_tools = false;  // "tools" non-empty array, or "format" present: slow tokens
   // Of "options", those that are a loaded model's rather than a request's (another value makes the
-  // instance load it anew): num_ctx, when it is a number of 1 or more, and all others.
+  // instance load it anew): num_ctx, when it is a number (less than 1 counts as 1), and all
+  // others.
   std::optional<std::uint64_t> num_ctx;
   std::uint32_t other_runner_options = 0;  // a hash of names and values; 0: none
   OptionPlaces places;
+  // "keep_alive" with its quotes, and how long that is (negative: for ever). None: it is not there,
+  // null, or nothing that Ollama takes.
+  OptionPlaces::Place keep_alive;
+  std::optional<Duration> kept_alive;
   bool empty_prompt = true;  // no or empty "prompt" and no or empty "messages": load/unload
   std::vector<Edit> edits;   // known keys in another spelling, spelled canonically; sorted
 };

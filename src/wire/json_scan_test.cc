@@ -193,11 +193,30 @@ TEST(RequestInspector, CountsNullAsAbsent) {
   EXPECT_EQ(inspect(R"({"options":{"seed":7,"num_ctx":8192}})")->num_ctx, 8192U);
   EXPECT_EQ(inspect(R"({"options":{"num\u005fctx":4096,"stop":["8"]}})")->num_ctx, 4096U);
   for (const char* none : {R"({"options":{"NUM_CTX":8192}})", R"({"options":{"num_ctx":"8192"}})",
-                           R"({"options":{"num_ctx":-1}})", R"({"options":{"x":{"num_ctx":7}}})",
+                           R"({"options":{"num_ctx":null}})", R"({"options":{"x":{"num_ctx":7}}})",
                            R"({"num_ctx":8192})"}) {
     EXPECT_FALSE(inspect(none)->num_ctx) << none;
   }
   EXPECT_FALSE(inspect(R"({"stream_options":{"include_usage":null}})")->include_usage);
+}
+
+TEST(RequestInspector, FindsHowLongAModelShallStay) {
+  const std::pair<const char*, std::string_view> rows[] = {
+      {R"({"keep_alive":"5m","model":"m"})", R"("5m")"},
+      {R"({"model":"m", "keep_alive" : 300 })", "300"},
+      {R"({"keep\u005falive":"5\u006d"})", R"("5\u006d")"}};
+  for (const auto& [body, value] : rows) {
+    const RequestFacts facts = *inspect(body);
+    EXPECT_EQ(facts.kept_alive, std::chrono::minutes(5)) << body;
+    EXPECT_EQ(std::string_view(body).substr(facts.keep_alive.offset, facts.keep_alive.length),
+              value);
+  }
+  for (const char* none :
+       {R"({"keep_alive":null})", R"({"keep_alive":"soon"})", R"({"keep_alive":[5]})",
+        R"({"x":{"keep_alive":5}})", R"({"keep_alive":true})"}) {
+    EXPECT_FALSE(inspect(none)->kept_alive) << none;
+    EXPECT_EQ(inspect(none)->keep_alive.length, 0U) << none;
+  }
 }
 
 TEST(RequestInspector, KnowsALoadRequest) {

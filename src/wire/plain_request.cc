@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "wire/keep_alive.h"
 #include "wire/plain_json.h"
 #include "wire/request_keys.h"
 #include "wire/runner_options.h"
@@ -57,7 +58,10 @@ struct Reader {
 
   bool take(std::string_view key, const PlainValue& value);
   bool take_name(std::string_view& into, const PlainValue& value) const;
+  bool place_object(const PlainValue& value, OptionPlaces::Options& what,
+                    OptionPlaces::Place& at) const;
   bool take_options(const PlainValue& value);
+  bool take_keep_alive(const PlainValue& value);
   bool take_stream_options(const PlainValue& value);
   std::uint64_t offset_of(const PlainValue& value) const {
     return static_cast<std::uint64_t>(value.text.data() - body.data());
@@ -68,6 +72,7 @@ struct Reader {
 bool Reader::take(std::string_view key, const PlainValue& value) {
   const std::size_t index = known_index(key);
   if (index == static_cast<std::size_t>(Key::kOptions)) return take_options(value);
+  if (index == static_cast<std::size_t>(Key::kStreamOptions)) return take_stream_options(value);
   if (index >= static_cast<std::size_t>(Key::kOther) || value.kind == Kind::kNull) return true;
   const bool empty_text = value.is_text() && value.text.empty();
   switch (static_cast<Key>(index)) {
@@ -90,9 +95,10 @@ bool Reader::take(std::string_view key, const PlainValue& value) {
     case Key::kFormat:
       if (!empty_text) facts.has_tools = true;
       return true;
-    case Key::kStreamOptions:
-      return take_stream_options(value);
+    case Key::kKeepAlive:
+      return take_keep_alive(value);
     case Key::kOptions:
+    case Key::kStreamOptions:
     case Key::kOther:
       break;
   }
@@ -104,27 +110,56 @@ bool Reader::take_name(std::string_view& into, const PlainValue& value) const {
   return value.is_text() && !value.has_escapes && value.text.size() <= limits.max_model;
 }
 
-bool Reader::take_options(const PlainValue& value) {
+// False: it is no object.
+bool Reader::place_object(const PlainValue& value, OptionPlaces::Options& what,
+                          OptionPlaces::Place& at) const {
   using Options = OptionPlaces::Options;
-  OptionPlaces& places = facts.places;
   const bool null = value.kind == Kind::kNull;
-  places.at = {offset_of(value), null ? value.text.size() : 0};
-  places.options = null ? Options::kNull : Options::kOther;
-  if (value.kind != Kind::kObject) return true;
-  places.options = is_empty(value) ? Options::kEmpty : Options::kFilled;
+  at = {offset_of(value), null ? value.text.size() : 0};
+  what = null ? Options::kNull : Options::kOther;
+  if (value.kind != Kind::kObject) return false;
+  what = is_empty(value) ? Options::kEmpty : Options::kFilled;
+  return true;
+}
+
+bool Reader::take_options(const PlainValue& value) {
+  if (!place_object(value, facts.places.options, facts.places.at)) return true;
   return read_members(value.text, [this](std::string_view key, const PlainValue& option) {
+    const bool number = option.kind == Kind::kNumber;
     const bool truth = option.kind == Kind::kTrue || option.kind == Kind::kFalse;
-    if (!truth && option.kind != Kind::kNumber) return true;
     const bool named = key == kNumCtx || runner_option(key) < kRunnerOptions.size();
-    if (named) note_option(facts, key, option.text, offset_of(option));
+    if (number && named && option.text.size() >= kLongestNumber) return false;
+    if (key == kNumCtx) {
+      const bool known = number || option.kind == Kind::kNull;
+      note_context(facts, known ? option.text : std::string_view{}, offset_of(option));
+    } else if (named && (number || truth)) {
+      note_option(facts, key, option.text, offset_of(option));
+    }
     return true;
   });
 }
 
+bool Reader::take_keep_alive(const PlainValue& value) {
+  const bool number = value.kind == Kind::kNumber;
+  if (!number && !value.is_text()) return true;
+  if (value.text.size() >= kLongestNumber || value.has_escapes) return false;
+  facts.kept_alive = number ? keep_alive_of_number(value.text) : keep_alive_of_text(value.text);
+  const std::uint64_t quote = number ? 0 : 1;
+  if (facts.kept_alive) {
+    facts.keep_alive = {offset_of(value) - quote, value.text.size() + 2 * quote};
+  }
+  return true;
+}
+
 bool Reader::take_stream_options(const PlainValue& value) {
-  if (value.kind != Kind::kObject) return true;
-  return read_members(value.text, [this](std::string_view key, const PlainValue& option) {
-    if (key == kIncludeUsage) facts.include_usage = option.kind == Kind::kTrue;
+  UsagePlaces& places = facts.usage_places;
+  if (!place_object(value, places.options, places.at)) return true;
+  return read_members(value.text, [this, &places](std::string_view key, const PlainValue& option) {
+    if (key != kIncludeUsage) return true;
+    facts.include_usage = option.kind == Kind::kTrue;
+    const bool none = option.kind == Kind::kFalse || option.kind == Kind::kNull;
+    if (none) places.include_usage = {offset_of(option), option.text.size()};
+    if (!none && !facts.include_usage) places.options = OptionPlaces::Options::kOther;
     return true;
   });
 }

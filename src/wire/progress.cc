@@ -52,6 +52,22 @@ Result<ProgressLine> read_progress(std::string_view line) {
   return read;
 }
 
+std::vector<std::pair<std::string, std::uint64_t>> read_shares(std::string_view line) {
+  JsonScanner scanner({.report_depth = 2, .max_text = 1024});
+  std::vector<std::pair<std::string, std::uint64_t>> shares;
+  std::string section;
+  std::string name;
+  Event event = Event::kMore;
+  while ((event = scanner.next(line)) != Event::kMore && event != Event::kBad) {
+    if (event == Event::kKey) (scanner.depth() == 1 ? section : name) = scanner.text();
+    const bool share =
+        event == Event::kNumber && scanner.depth() == 2 && section == "drover_stores";
+    if (share) shares.emplace_back(name, whole_number(scanner.text()));
+  }
+  if (!scanner.complete()) shares.clear();
+  return shares;
+}
+
 ProgressMerge::Told ProgressMerge::announce(std::string_view status) {
   announced_ = status_line(status);
   Phase& phase = phases_[std::string(status)];
@@ -94,9 +110,19 @@ void ProgressMerge::tell_part(const std::string& digest, std::vector<Told>& out)
     completed += state_of(i) == State::kWell ? part.total : part.completed[i];
   }
   std::string line = part_line(part.status, digest, part.total * stores_, completed);
+  if (!names_.empty()) line.insert(line.size() - 1, shares(part));
   if (line == part.told) return;
   part.told = line;
   out.push_back({digest, std::move(line)});
+}
+
+std::string ProgressMerge::shares(const Part& part) const {
+  std::string text = ",\"drover_stores\":{";
+  for (std::size_t i = 0; i < stores_; ++i) {
+    const std::uint64_t arrived = state_of(i) == State::kWell ? part.total : part.completed[i];
+    text += (i == 0 ? "" : ",") + json_quote(names_[i]) + ':' + std::to_string(arrived);
+  }
+  return text += '}';
 }
 
 void ProgressMerge::take_phase(std::size_t store, const std::string& status,

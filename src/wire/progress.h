@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -25,6 +26,10 @@ struct ProgressLine {
 // Errors (kUpstream): not a JSON object.
 Result<ProgressLine> read_progress(std::string_view line);
 
+// Of a line that ProgressMerge made of several stores: what of the part has arrived in each, by
+// name. Empty for every other line.
+std::vector<std::pair<std::string, std::uint64_t>> read_shares(std::string_view line);
+
 // What the lines of several stores come to. Numbers only grow: of a part, `completed` is the sum of
 // what has arrived in each store, `total` the part's size times the stores. A line without a digest
 // is told when the last store that is still at work has said it. Of a single store every line
@@ -37,6 +42,10 @@ class ProgressMerge {
     std::string line;
   };
   explicit ProgressMerge(std::size_t stores) : stores_(stores) {}
+  // Lines of parts tell what has arrived in which store, too, in a member "drover_stores" that
+  // clients of Ollama do not know and pass over. Of a single store there is no such line.
+  explicit ProgressMerge(std::vector<std::string> names)
+      : stores_(names.size()), names_(std::move(names)) {}
 
   // A status that clients hear before any store has said it.
   Told announce(std::string_view status);
@@ -74,7 +83,10 @@ class ProgressMerge {
     return store < states_.size() ? states_[store] : State::kWorks;
   }
 
+  std::string shares(const Part& part) const;
+
   std::size_t stores_;
+  std::vector<std::string> names_;  // empty: they are not told
   std::vector<State> states_;
   std::map<std::string, Part> parts_;
   std::vector<std::string> part_order_;

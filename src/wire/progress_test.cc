@@ -52,6 +52,22 @@ TEST(Progress, APartCountsInEveryStore) {
             Lines{R"({"status":"pulling a","digest":"a","total":30,"completed":14})"});
 }
 
+TEST(Progress, NamedStoresAreToldApart) {
+  ProgressMerge merge(std::vector<std::string>{"disk \"0\"", "b"});
+  std::vector<ProgressMerge::Told> out;
+  const std::string_view line = R"({"status":"pulling a","digest":"a","total":10,"completed":4})";
+  merge.take(1, *read_progress(line), line, out);
+  ASSERT_EQ(out.size(), 1U);
+  EXPECT_EQ(out[0].line, R"({"status":"pulling a","digest":"a","total":20,"completed":4,)"
+                         R"("drover_stores":{"disk \"0\"":0,"b":4}})");
+  using Share = std::pair<std::string, std::uint64_t>;
+  EXPECT_EQ(read_shares(out[0].line), (std::vector<Share>{{"disk \"0\"", 0}, {"b", 4}}));
+  EXPECT_TRUE(read_shares(line).empty());
+  EXPECT_TRUE(read_shares(R"({"drover_stores":{"a":1)").empty());
+  merge.ended(0, kWell, out);
+  EXPECT_EQ(read_shares(out.back().line), (std::vector<Share>{{"disk \"0\"", 10}, {"b", 4}}));
+}
+
 TEST(Progress, NothingEverShrinks) {
   Deliveries two(2);
   (void)two.say(0, R"({"status":"pulling a","digest":"a","total":10,"completed":6})");

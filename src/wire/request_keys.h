@@ -24,6 +24,7 @@ enum class RequestKey : std::uint8_t {
   kFormat,
   kOptions,
   kStreamOptions,
+  kKeepAlive,
   kOther,
 };
 
@@ -91,14 +92,17 @@ inline std::size_t known_index(std::string_view folded) {
   return i;
 }
 
-// As Ollama reads the option: a number of any spelling, less its fraction. None for what is no
-// context, or more than a double counts exactly.
-inline std::optional<std::uint64_t> context_of(std::string_view number) {
-  constexpr double kExact = 9007199254740992.0;  // 2^53
+// As Ollama reads the option: a number of any spelling, less its fraction. Where that is no context
+// Ollama takes the least that there is, so 1 stands for all of these.
+inline std::uint64_t context_of(std::string_view number) {
+  constexpr double kMost = 9007199254740992.0;  // 2^53, which a double still counts exactly
   double value = 0;
-  const auto read = std::from_chars(number.data(), number.data() + number.size(), value);
-  if (read.ec != std::errc{} || value < 1 || value >= kExact) return std::nullopt;
-  return static_cast<std::uint64_t>(value);
+  // What is too small to be told from 0 leaves it so; what is too large is no number to Go.
+  (void)std::from_chars(number.data(), number.data() + number.size(), value);
+  return static_cast<std::uint64_t>(std::clamp(value, 1.0, kMost));
 }
+
+// Of a number's text that is kept; what is longer is no option that anybody means.
+inline constexpr std::size_t kLongestNumber = 48;
 
 }  // namespace drover::wire

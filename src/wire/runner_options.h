@@ -6,18 +6,19 @@
 
 namespace drover::wire {
 
-// `text`, a number or a truth value, stands behind `name` at `offset`. A num_ctx that is no context
-// is an option like others: Ollama acts on it in its own way.
+// `text` stands behind num_ctx at `offset`; empty: neither a number nor null, which the instance
+// refuses. To Ollama null is as if it were not there.
+inline void note_context(RequestFacts& facts, std::string_view text, std::uint64_t offset) {
+  facts.places.num_ctx_is_wrong = text.empty();
+  if (text.empty()) return;
+  facts.places.num_ctx = {offset, text.size()};
+  if (text != "null") facts.num_ctx = context_of(text);
+}
+
+// `text`, a number or a truth value, stands behind `name`, another option, at `offset`.
 inline void note_option(RequestFacts& facts, std::string_view name, std::string_view text,
                         std::uint64_t offset) {
-  const OptionPlaces::Place place{offset, text.size()};
-  const bool number = text != "true" && text != "false";
-  if (name == kNumCtx && number) facts.num_ctx = context_of(text);
-  if (name == kNumCtx && facts.num_ctx) {
-    facts.places.num_ctx = place;
-    return;
-  }
-  facts.places.others.push_back(place);
+  facts.places.others.push_back({offset, text.size()});
   facts.other_runner_options = with_option(facts.other_runner_options, name, text);
 }
 

@@ -65,6 +65,10 @@ Result<ZstdBody::Step> ZstdBody::next(std::string_view piece) {
   return Step{input.pos, {s.room.data(), output.pos}};
 }
 
+std::uint64_t ZstdBody::memory_bytes() const {
+  return sizeof(State) + ZSTD_sizeof_DCtx(state_->context.get());
+}
+
 Result<void> ZstdBody::end() const {
   if (state_->between_frames) return {};
   return client_error(ErrorKind::kMalformed, "the zstd request body was cut short");

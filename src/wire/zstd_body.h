@@ -31,6 +31,8 @@ class ZstdBody {
   };
   // Errors: kMalformed (no zstd, or damaged), kTooLarge (the ratio or the window).
   Result<Step> next(std::string_view piece);
+  // What it holds now: next to nothing until the first frame says how large a window it needs.
+  std::uint64_t memory_bytes() const;
   // The body is over. Error kMalformed: in the middle of a frame, or it was empty.
   Result<void> end() const;
 

@@ -114,13 +114,14 @@ std::string state_json(const State& state) {
   return fmt::format(R"({{"name":{},"version":{},"seed":{},"uptime_ns":{},)",
                      json_quoted(state.options.name), json_quoted(state.options.version),
                      state.options.seed, (state.loop.now() - state.started).count()) +
-         fmt::format(R"("requests":{},"completed":{},"cancelled":{},"tokens":{},"loads":{},)"
-                     R"("loads_thrown_away":{},"evictions":{},"running":{},"most_running":{},)"
-                     R"("waiting":{},"faults_taken":{},"connections":{},"accepted":{},)",
-                     state.requests, state.completed, state.cancelled, state.tokens,
-                     scheduler.loads(), scheduler.loads_thrown_away(), scheduler.evictions(),
-                     scheduler.running(), scheduler.most_running(), scheduler.waiting(),
-                     state.faults.taken(), state.connections.size(), state.accepted) +
+         fmt::format(
+             R"("requests":{},"completed":{},"cancelled":{},"tokens":{},"fetched":{},"loads":{},)"
+             R"("loads_thrown_away":{},"evictions":{},"running":{},"most_running":{},)"
+             R"("waiting":{},"faults_taken":{},"connections":{},"accepted":{},)",
+             state.requests, state.completed, state.cancelled, state.tokens, state.fetched,
+             scheduler.loads(), scheduler.loads_thrown_away(), scheduler.evictions(),
+             scheduler.running(), scheduler.most_running(), scheduler.waiting(),
+             state.faults.taken(), state.connections.size(), state.accepted) +
          fmt::format(R"("loading":{},"loaded":[{}],{},"last_inference":{},)",
                      loading.empty() ? "null" : json_quoted(loading), loaded, routes_json(state),
                      state.last_inference.path.empty() ? "null" : seen_json(state.last_inference)) +

@@ -17,11 +17,12 @@ void answer_control(State& state, Connection& connection, const Request& request
 std::string inject(State& state, const std::string& fault_json, const Connection* asker);
 
 // One JSON object:
-//   name version seed uptime_ns; requests completed cancelled tokens loads loads_thrown_away
-//   evictions running most_running waiting faults_taken; connections accepted; loading (a name or
-//   null) loaded [names]; routes {path: count}; last {path: request} last_inference request|null
-//   with request = {method, path, headers {lower case name: value}, body_bytes, body};
-//   cancels [{ns since start, unix_ns, path, phase, tokens}] (the last 1000); faults [pending]
+//   name version seed uptime_ns; requests completed cancelled tokens fetched (bytes from the
+//   registry) loads loads_thrown_away evictions running most_running waiting faults_taken;
+//   connections accepted; loading (a name or null) loaded [names]; routes {path: count}; last
+//   {path: request} last_inference request|null with request = {method, path, headers {lower case
+//   name: value}, body_bytes, body}; cancels [{ns since start, unix_ns, path, phase, tokens}] (the
+//   last 1000); faults [pending]
 std::string state_json(const State& state);
 
 }  // namespace drover::fake

@@ -47,6 +47,7 @@ struct FakeOptions {
   int tokens = 32;    // of an answer when num_predict is not given
   bool echo = false;  // every answer repeats the question
   std::string version = "0.32.15";
+  std::string directory;  // where pulled models lie as files; empty: nowhere
   // A process for each loaded model, as Ollama has; without it nothing but this process runs.
   bool runner_processes = false;
 };

@@ -105,7 +105,7 @@ net::Task<bool> Connection::read_head(Request& request, wire::RequestHead& head)
 // The views in `head` are stale here: its framing is all that counts.
 net::Task<bool> Connection::read_body(Request& request, wire::RequestHead head) {
   if (head.framing == wire::Framing::kNone) co_return true;
-  const bool keep_bytes = !request.path.starts_with("/api/blobs/");
+  const bool keep_bytes = keep_blobs_ || !request.path.starts_with("/api/blobs/");
   if (keep_bytes && head.content_length < (1u << 30)) request.body.reserve(head.content_length);
   wire::BodyDecoder decoder(head.framing, head.content_length, Origin::kClient);
   std::size_t used = 0;

@@ -38,8 +38,10 @@ class Connection {
   Connection(net::Loop& loop, std::unique_ptr<net::Stream> stream);
 
   // The next request, whole. False: the client left, or sent what is no request (answered with 400
-  // as Go's server does). Bodies of blob uploads are counted, not kept.
+  // as Go's server does). Bodies of blob uploads are counted, and kept only after keep_blobs().
   net::Task<bool> read_request(Request& request);
+
+  void keep_blobs() { keep_blobs_ = true; }
 
   // Triggered when the client hangs up while its request is served, and by cut().
   net::Cancel& gone() { return gone_; }
@@ -95,6 +97,7 @@ class Connection {
   bool keep_ = true;
   bool failed_ = false;
   bool was_reset_ = false;
+  bool keep_blobs_ = false;
 };
 
 }  // namespace drover::fake

@@ -73,6 +73,7 @@ void declare(CLI::App& app, Arguments& a) {
       ->capture_default_str();
   app.add_flag("--runner-processes", a.options.runner_processes,
                "A process for each loaded model, as Ollama has");
+  app.add_option("--directory", a.options.directory, "Pulled models are small files there");
   app.add_flag("--echo", a.options.echo, "Answers repeat the question");
   app.add_option("--version", a.options.version, "What /api/version says")->capture_default_str();
 }

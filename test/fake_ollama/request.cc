@@ -139,7 +139,7 @@ std::optional<BadRequest> read_keep_alive(const object& body, Wanted& wanted) {
 }
 
 // Options that a runner is started with: another value forces a reload.
-void read_load_options(const object& body, Wanted& wanted) {
+std::optional<BadRequest> read_load_options(const object& body, Wanted& wanted) {
   object options;
   const auto found = member(body, "options");
   if (found && found->get(options) == simdjson::SUCCESS) {
@@ -149,11 +149,15 @@ void read_load_options(const object& body, Wanted& wanted) {
       if (!value) continue;
       wanted.load_options += fmt::format("{}={};", key, simdjson::to_string(*value));
     }
+    if (member(options, "num_ctx") && !number_of(options, "num_ctx")) {
+      return BadRequest{500, "option \"num_ctx\" must be of type integer"};
+    }
     wanted.num_ctx = count_of(options, "num_ctx");
     wanted.exact_tokens = count_of(options, "num_predict");
   }
   const auto shift = member(body, "shift");
   if (shift) wanted.load_options += fmt::format("shift={};", simdjson::to_string(*shift));
+  return std::nullopt;
 }
 
 void read_inputs(const object& body, const char* key, Wanted& wanted) {
@@ -174,7 +178,7 @@ void read_inputs(const object& body, const char* key, Wanted& wanted) {
 
 std::optional<BadRequest> read_native(const object& body, Wanted& wanted) {
   if (auto bad = read_keep_alive(body, wanted)) return bad;
-  read_load_options(body, wanted);
+  if (auto bad = read_load_options(body, wanted)) return bad;
   wanted.stream = flag_of(body, "stream", true);
   switch (wanted.route) {
     case Route::kGenerate:

@@ -186,6 +186,7 @@ net::Task<void> serve_connection(std::shared_ptr<State> state,
                                  std::unique_ptr<net::Stream> stream) {
   Connection connection(state->loop, std::move(stream));
   const Listed listed(*state, connection);
+  if (state->directory) connection.keep_blobs();
   Request request;
   for (;;) {
     const bool arrived = co_await connection.read_request(request);

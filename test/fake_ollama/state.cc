@@ -19,6 +19,7 @@ std::vector<FakeModel> usual_models() {
 State::State(net::Loop& on, FakeOptions with)
     : loop(on), options(std::move(with)), started(on.now()) {
   if (options.models.empty()) options.models = usual_models();
+  if (!options.directory.empty()) directory.emplace(options.directory);
   for (FakeModel& model : options.models) {
     if (model.digest.empty()) model.digest = digest_of(model);
     if (model.modified_at.empty()) model.modified_at = "2026-01-31T12:00:00.000000000Z";

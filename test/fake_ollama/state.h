@@ -7,11 +7,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "fake_ollama/directory.h"
 #include "fake_ollama/fake_ollama.h"
 #include "fake_ollama/faults.h"
 #include "fake_ollama/http.h"
@@ -70,7 +72,12 @@ struct State {
   std::deque<CancelNote> cancels;
   static constexpr std::size_t kCancelsKept = 1000;
 
-  std::set<std::string> blobs;
+  std::set<std::string> blobs;         // without a directory: digests that are there
+  std::optional<Directory> directory;  // of the options
+  std::uint64_t fetched = 0;           // bytes, from the registry
+  bool has_blob(const std::string& digest) const {
+    return directory ? directory->has(digest) : blobs.contains(digest);
+  }
 
   const FakeModel* find_model(std::string_view name) const;
   void note_cancel(std::string_view path, std::string_view phase, std::uint64_t sent);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/model_name.h"
+#include "fake_ollama/sha256.h"
 #include "fake_ollama/wall_text.h"
 #include "fake_ollama/writer.h"
 
@@ -98,21 +99,31 @@ void succeed(Connection& connection, bool streaming) {
   }
 }
 
+// What moves between a store and a registry.
+struct Piece {
+  std::string digest;  // "sha256:…"
+  std::uint64_t bytes = 0;
+  bool there = false;  // already
+};
+
 // Numbers that are zero are left out, as Go does.
-std::string part_line(std::string_view verb, const FakeModel& model, std::uint64_t completed) {
-  std::string line = fmt::format(R"({{"status":"{} {}","digest":"sha256:{}","total":{})", verb,
-                                 model.digest.substr(0, 12), model.digest, model.bytes);
+std::string part_line(std::string_view verb, const Piece& piece, std::uint64_t completed) {
+  constexpr std::size_t kPrefix = 7;
+  std::string line = fmt::format(R"({{"status":"{} {}","digest":"{}","total":{})", verb,
+                                 piece.digest.substr(kPrefix, 12), piece.digest, piece.bytes);
   if (completed != 0) line += fmt::format(R"(,"completed":{})", completed);
   return line + '}';
 }
 
-std::vector<std::string> transfer_lines(Route route, const FakeModel& model) {
+std::vector<std::string> transfer_lines(Route route, const std::vector<Piece>& pieces) {
   const bool pull = route == Route::kPull;
   std::vector<std::string> lines = {pull ? R"({"status":"pulling manifest"})"
                                          : R"({"status":"retrieving manifest"})"};
-  for (int i = 0; i <= kPullSteps; ++i) {
-    lines.push_back(part_line(pull ? "pulling" : "pushing", model,
-                              model.bytes * static_cast<std::uint64_t>(i) / kPullSteps));
+  for (const Piece& piece : pieces) {
+    for (int i = piece.there ? kPullSteps : 0; i <= kPullSteps; ++i) {
+      lines.push_back(part_line(pull ? "pulling" : "pushing", piece,
+                                piece.bytes * static_cast<std::uint64_t>(i) / kPullSteps));
+    }
   }
   if (pull) lines.push_back(R"({"status":"verifying sha256 digest"})");
   lines.push_back(pull ? R"({"status":"writing manifest"})" : R"({"status":"pushing manifest"})");
@@ -130,6 +141,35 @@ void fail_transfer(Connection& connection, const StoreRequest& asked, std::strin
 
 constexpr std::string_view kNowhere = "pull model manifest: file does not exist";
 
+// What a pull of the model has to fetch, or finds in place.
+std::vector<Piece> pieces_of(const State& state, const std::string& name) {
+  std::vector<Piece> pieces;
+  if (state.directory) {
+    for (const Directory::Part& part : Directory::parts_of(name)) {
+      pieces.push_back({part.digest, part.contents.size(), false});
+    }
+  } else {
+    FakeModel shown;
+    shown.name = name;
+    pieces.push_back({"sha256:" + digest_of(shown), shown.bytes, false});
+  }
+  for (Piece& piece : pieces) piece.there = state.has_blob(piece.digest);
+  return pieces;
+}
+
+void keep_files(State& state, const std::string& name) {
+  const std::vector<Directory::Part> parts = Directory::parts_of(name);
+  for (const Directory::Part& part : parts) {
+    if (!state.directory->has(part.digest)) state.directory->put(part.digest, part.contents);
+  }
+  const std::string digest = state.directory->write_manifest(name, parts);
+  for (FakeModel& model : state.options.models) {
+    if (ModelName::canonical(model.name) != ModelName::canonical(name)) continue;
+    model.digest = digest;
+    model.bytes = parts[0].contents.size() + parts[1].contents.size();
+  }
+}
+
 // A name with "missing" exists nowhere.
 net::Task<void> answer_pull(State& state, Connection& connection, StoreRequest asked, Talk talk) {
   const std::string& name = asked.model;
@@ -137,13 +177,16 @@ net::Task<void> answer_pull(State& state, Connection& connection, StoreRequest a
     fail_transfer(connection, asked, "pulling manifest", kNowhere);
     co_return;
   }
-  FakeModel shown;
-  shown.name = name;
-  shown.digest = digest_of(shown);
-  talk.lines = transfer_lines(Route::kPull, shown);
+  std::vector<Piece> pieces = pieces_of(state, name);
+  talk.lines = transfer_lines(Route::kPull, pieces);
   const bool done = co_await progress(state, connection, std::move(talk));
   if (!done) co_return;
+  for (const Piece& piece : pieces) {
+    if (!piece.there) state.fetched += piece.bytes;
+    state.blobs.insert(piece.digest);
+  }
   add_model(state, name, nullptr);
+  if (state.directory) keep_files(state, name);
   succeed(connection, asked.stream);
 }
 
@@ -154,7 +197,7 @@ net::Task<void> answer_push(State& state, Connection& connection, StoreRequest a
                   "couldn't retrieve manifest: not found");
     co_return;
   }
-  talk.lines = transfer_lines(Route::kPush, *model);
+  talk.lines = transfer_lines(Route::kPush, {{"sha256:" + model->digest, model->bytes, false}});
   const bool done = co_await progress(state, connection, std::move(talk));
   if (done) succeed(connection, asked.stream);
 }
@@ -162,7 +205,7 @@ net::Task<void> answer_push(State& state, Connection& connection, StoreRequest a
 // From a model that is here, one that has to be pulled for it, or blobs that were sent before.
 net::Task<void> answer_create(State& state, Connection& connection, StoreRequest asked, Talk talk) {
   for (const std::string& digest : asked.files) {
-    if (state.blobs.contains("/api/blobs/" + digest)) continue;
+    if (state.has_blob(digest)) continue;
     fail_transfer(connection, asked, "parsing GGUF",
                   fmt::format("open blobs/{}: no such file or directory", digest));
     co_return;
@@ -200,18 +243,27 @@ void answer_delete(State& state, Connection& connection, const StoreRequest& ask
     return;
   }
   const ModelName name = ModelName::canonical(asked.model);
+  for (const Piece& piece : pieces_of(state, asked.model)) state.blobs.erase(piece.digest);
   std::erase_if(state.options.models,
                 [&](const FakeModel& model) { return ModelName::canonical(model.name) == name; });
   connection.answer(200, "", "");
 }
 
 void answer_blob(State& state, Connection& connection, const Request& request) {
-  const bool there = state.blobs.contains(request.path);
+  constexpr std::string_view kPath = "/api/blobs/";
+  const std::string digest = request.path.substr(kPath.size());
+  const bool there = state.has_blob(digest);
   if (request.method == wire::Method::kHead) {
     connection.answer(there ? 200 : 404, "", "");
     return;
   }
-  state.blobs.insert(request.path);
+  if (state.directory && !there && !state.directory->put(digest, request.body)) {
+    refuse(connection, 400,
+           fmt::format("digest mismatch, expected \"{}\", got \"sha256:{}\"", digest,
+                       sha256_hex(request.body)));
+    return;
+  }
+  state.blobs.insert(digest);
   connection.answer(there ? 200 : 201, "", "");
 }
 

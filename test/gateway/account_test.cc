@@ -50,6 +50,14 @@ TEST(Account, ItsRoutesAreAnsweredByItsInstance) {
   const Reply me = world.done(world.post("/api/me", "{}")).reply();
   EXPECT_EQ(me.status, 404);
   EXPECT_EQ(me.body, "404 page not found");
+  Client& waits = world.ask(
+      "POST /api/me HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: "
+      "2\r\n\r\n");
+  world.pass(1s);
+  EXPECT_EQ(waits.raw(), "HTTP/1.1 100 Continue\r\n\r\n");
+  waits.say("{}");
+  world.pass(1s);
+  EXPECT_NE(waits.raw().find("404 page not found"), std::string::npos);
   world.kill(2);
   EXPECT_EQ(world.done(world.post("/api/me", "{}")).reply().status, 503);
   world.expect_nothing_left();

@@ -101,6 +101,44 @@ TEST(Models, TheListsOfAllStoresAreOne) {
   EXPECT_EQ(ps.find("gpu1"), std::string::npos) << ps;
 }
 
+// Checks are two seconds apart; who has just run or stopped a model looks at once.
+TEST(Loaded, IsTrueAtTheMomentOfTheQuestion) {
+  World world(two_stores());
+  world.done(world.post("/api/generate", generate("left")));
+  EXPECT_NE(world.done(world.get("/api/ps")).reply().body.find("left"), std::string::npos);
+  world.done(world.ask_instance(
+      0, World::request("POST", "/api/generate", R"({"model":"left","keep_alive":0})")));
+  EXPECT_EQ(world.done(world.get("/api/ps")).reply().body, R"({"models":[]})");
+  world.expect_nothing_left();
+}
+
+TEST(Loaded, OfAnInstanceThatDoesNotAnswerInTimeIsWhatWasSeenLast) {
+  World world(two_stores());
+  world.done(world.post("/api/generate", generate("right")));
+  world.pass(5s);
+  world.done(world.post("/api/generate", generate("left")));
+  ASSERT_TRUE(world.instance(1).inject(R"({"kind":"hang","match":"/api/ps","count":-1})"));
+  const Instant asked = world.now();
+  const std::string ps = world.done(world.get("/api/ps")).reply().body;
+  EXPECT_LT(world.now() - asked, 2100ms);
+  EXPECT_NE(ps.find("left"), std::string::npos) << ps;
+  EXPECT_NE(ps.find("right"), std::string::npos) << ps;
+  world.expect_nothing_left();
+}
+
+TEST(Loaded, ManyQuestionsAreOneForAnInstance) {
+  World world(two_stores());
+  world.stop_probe();
+  world.pass(10s);
+  ASSERT_TRUE(world.instance(1).inject(R"({"kind":"hang","match":"/api/ps","count":-1})"));
+  const std::size_t before = world.network().connects(world.at(0));
+  std::vector<Client*> clients;
+  for (int i = 0; i < 50; ++i) clients.push_back(&world.get("/api/ps"));
+  for (Client* client : clients) EXPECT_EQ(world.done(*client).reply().status, 200);
+  EXPECT_LE(world.network().connects(world.at(0)) - before, 2U);
+  world.expect_nothing_left();
+}
+
 TEST(Models, NotFoundIsSaidOnlyAfterEverybodyWasAskedAnew) {
   World world(two_stores());
   world.pass(500ms);

@@ -114,6 +114,34 @@ TEST(Limits, ZstdBodiesAreDecodedOnV1RoutesOnly) {
   world.expect_nothing_left();
 }
 
+// The beginning of a frame that needs a window of 8 MiB, and of a body that goes on.
+std::string with_window() {
+  return "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: zstd\r\n"
+         "Transfer-Encoding: chunked\r\n\r\n" +
+         std::string("a\r\n\x28\xB5\x2F\xFD\x00\x68\x08\x00\x00{\r\n", 15);
+}
+
+TEST(Limits, TheWindowsOfCompressedBodiesShareTheRoomOfLargeOnes) {
+  WorldOptions options{.instances = 1};
+  options.gateway.limits.body_memory_bytes = 20 * 1024 * 1024;
+  World world(std::move(options));
+  Client& first = world.ask(with_window());
+  world.ask(with_window());
+  world.pass(1s);
+  EXPECT_GE(world.metrics().body_memory_bytes.value(), 16 * 1024 * 1024);
+  const Reply refused = world.done(world.ask(with_window())).reply();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_NE(refused.field("retry-after"), "");
+  EXPECT_NE(json_text(refused.body, "error/message").find("limits.body_memory"), std::string::npos);
+  first.leave();
+  world.pass(1s);
+  Client& later = world.ask(with_window());
+  world.pass(1s);
+  EXPECT_FALSE(later.closed());
+  world.expect_nothing_left();
+  EXPECT_EQ(world.metrics().body_memory_bytes.value(), 0);
+}
+
 TEST(Limits, HeadsOutOfBoundsHaveTheirStatus) {
   World world({.instances = 1});
   std::string many(kHead);

@@ -20,6 +20,13 @@ WorldOptions three() {
   return options;
 }
 
+// The same, with changes that take seconds.
+WorldOptions slow() {
+  WorldOptions options = three();
+  options.fake.token_time = 1s;
+  return options;
+}
+
 std::vector<std::string> lines_of(const Reply& reply) {
   std::vector<std::string> lines;
   std::size_t at = 0;
@@ -129,8 +136,7 @@ TEST(Pull, AFullDiskIsToldByStoreAndARepeatMendsIt) {
 
 TEST(Pull, ThatWasCutByADeathGoesOnInTheNextDrover) {
   std::string journal;
-  WorldOptions options = three();
-  options.fake.token_time = 1s;
+  WorldOptions options = slow();
   options.jobs.keep = [&journal](std::string text) { journal = std::move(text); };
   {
     World world(options);
@@ -154,6 +160,37 @@ TEST(Pull, ThatWasCutByADeathGoesOnInTheNextDrover) {
   EXPECT_EQ(world.metrics().jobs().at({"pull", "done"}), 1U);
   EXPECT_TRUE(jobs::read_journal(journal)->empty());
   world.expect_nothing_left();
+}
+
+TEST(Pull, ThatIsLeftOverBeginsWithWhoAsksForItAndOutlivesHim) {
+  std::string journal;
+  WorldOptions options = slow();
+  options.jobs.keep = [&journal](std::string text) { journal = std::move(text); };
+  const jobs::Order left{.verb = jobs::Verb::kPull,
+                         .path = "/api/pull",
+                         .body = R"({"model":"new","stream":true})",
+                         .model = ModelName::canonical("new"),
+                         .shown = "new"};
+  jobs::Order other = left;
+  other.model = ModelName::canonical("other");
+  other.body = R"({"model":"other","stream":true})";
+  options.jobs.left = {left, other};
+  options.starts_frozen = true;
+  World world(options);
+  world.thaw(0);
+  world.thaw(1);
+  world.pass(5s);
+  Client& client = world.post("/api/pull", R"({"model":"new"})");
+  world.pass(1500ms);
+  EXPECT_EQ(jobs::read_journal(journal)->size(), 2U) << journal;
+  client.leave();
+  world.pass(30s);
+  EXPECT_TRUE(has(world, 0, "new:latest") && has(world, 1, "new:latest"));
+  world.thaw(2);
+  world.pass(1min);
+  EXPECT_EQ(holders(world, "other:latest"), "xxx");
+  EXPECT_EQ(std::ranges::count(world.log().events, "model order goes on"), 1);
+  EXPECT_TRUE(jobs::read_journal(journal)->empty());
 }
 
 std::string loaded_on(World& world, std::string_view model) {
@@ -191,6 +228,23 @@ TEST(Wanted, IsFetchedAndLoadedAndMendedWhenItGoesAway) {
             std::string::npos);
 }
 
+TEST(Wanted, ALoadIsOneOfThePlansAndStays) {
+  WorldOptions options = three();
+  options.core.policy = core::PolicyName::kExpectedCompletion;
+  options.jobs.wanted = {{"base", ModelName::canonical("base"), {}, 2, {}}};
+  World world(std::move(options));
+  world.pass(30s);
+  EXPECT_EQ(std::ranges::count(loaded_on(world, "base"), 'x'), 2);
+  std::uint64_t counted = 0;
+  for (const auto& [key, count] : world.metrics().loads()) {
+    EXPECT_EQ(key.second, "wanted");
+    counted += count;
+  }
+  EXPECT_EQ(counted, 2U);
+  world.pass(1h);
+  EXPECT_EQ(std::ranges::count(loaded_on(world, "base"), 'x'), 2);
+}
+
 TEST(Wanted, WhatCannotBeFetchedIsTriedLessAndLess) {
   WorldOptions options = three();
   options.jobs.wanted = {{"missing", ModelName::canonical("missing"), 3, 0, {}}};
@@ -203,8 +257,7 @@ TEST(Wanted, WhatCannotBeFetchedIsTriedLessAndLess) {
 
 TEST(Pull, ThatNobodyWantsAnyMoreIsNotGoneOnWith) {
   std::string journal;
-  WorldOptions options = three();
-  options.fake.token_time = 1s;
+  WorldOptions options = slow();
   options.jobs.keep = [&journal](std::string text) { journal = std::move(text); };
   World world(options);
   Client& client = world.post("/api/pull", R"({"model":"new"})");
@@ -216,9 +269,7 @@ TEST(Pull, ThatNobodyWantsAnyMoreIsNotGoneOnWith) {
 }
 
 TEST(Pull, ASecondClientJoinsTheFirst) {
-  WorldOptions options = three();
-  options.fake.token_time = 1s;
-  World world(std::move(options));
+  World world(slow());
   Client& first = world.post("/api/pull", R"({"model":"new"})");
   world.pass(2500ms);
   Client& second = world.post("/api/pull", R"({"model":"NEW:latest"})");
@@ -237,9 +288,7 @@ TEST(Pull, ASecondClientJoinsTheFirst) {
 }
 
 TEST(Pull, OneThatLeavesDoesNotMatterToTheOthersTheLastOneEndsIt) {
-  WorldOptions options = three();
-  options.fake.token_time = 1s;
-  World world(std::move(options));
+  World world(slow());
   Client& first = world.post("/api/pull", R"({"model":"new"})");
   world.pass(1500ms);
   Client& second = world.post("/api/pull", R"({"model":"new"})");
@@ -260,9 +309,7 @@ TEST(Pull, OneThatLeavesDoesNotMatterToTheOthersTheLastOneEndsIt) {
 }
 
 TEST(Pull, AnInstanceThatDiesFailsItsStoreOnly) {
-  WorldOptions options = three();
-  options.fake.token_time = 1s;
-  World world(std::move(options));
+  World world(slow());
   Client& client = world.post("/api/pull", R"({"model":"new"})");
   world.pass(2500ms);
   world.kill(2);
@@ -274,9 +321,7 @@ TEST(Pull, AnInstanceThatDiesFailsItsStoreOnly) {
 }
 
 TEST(Pull, AFrozenInstanceIsNotWaitedForLongerThanItsHealth) {
-  WorldOptions options = three();
-  options.fake.token_time = 1s;
-  World world(std::move(options));
+  World world(slow());
   Client& client = world.post("/api/pull", R"({"model":"new"})");
   world.pass(2500ms);
   world.freeze(1);
@@ -315,8 +360,7 @@ TEST(Pull, WithNobodyThereIsA503) {
 }
 
 TEST(Pull, TheNumberOfOrdersIsBounded) {
-  WorldOptions options = three();
-  options.fake.token_time = 1s;
+  WorldOptions options = slow();
   options.jobs.orders = 2;
   options.jobs.watchers = 2;
   World world(std::move(options));
@@ -336,9 +380,7 @@ TEST(Pull, TheNumberOfOrdersIsBounded) {
 }
 
 TEST(Pull, AClientThatReadsNothingCostsABoundAndHoldsUpNobody) {
-  WorldOptions options = three();
-  options.fake.token_time = 1s;
-  World world(std::move(options));
+  World world(slow());
   Client& idle = world.post("/api/pull", R"({"model":"new"})");
   idle.stop_reading();
   Client& reader = world.post("/api/pull", R"({"model":"new"})");

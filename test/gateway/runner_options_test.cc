@@ -87,12 +87,80 @@ TEST(RunnerOptions, WhatFailedForOneIsNotAskedForInTheNameOfOthers) {
   EXPECT_EQ(counted(world, "num_ctx"), 2U) << "the one that failed, and 8192 to 16384";
 }
 
+// To Ollama these are no context, or the least: each would load the model anew.
+TEST(RunnerOptions, AContextThatIsNoneFollowsWhatIsLoadedToo) {
+  for (const std::string_view value : {"null", "0", "-1", "0.5", "-1e300"}) {
+    World world(lone_instance());
+    (void)generate(world, "");
+    (void)generate(world, with_context(8192));
+    const std::string options = fmt::format(R"(,"options":{{"num_ctx":{},"seed":1}})", value);
+    EXPECT_EQ(generate(world, options).status, 200) << value;
+    EXPECT_EQ(loads(world), 2U) << value;
+    const std::string state = world.instance(0).state_json();
+    EXPECT_NE(state.find(R"(\"options\":{\"num_ctx\":8192,\"seed\":1})"), std::string::npos)
+        << state;
+  }
+}
+
+// A client's mistake, which Ollama answers with 500: no instance is worse for it.
+TEST(RunnerOptions, AContextOfAnotherTypeIsForTheInstanceToRefuse) {
+  World world(lone_instance());
+  (void)generate(world, with_context(8192));
+  for (int i = 0; i < 3; ++i) {
+    const Reply reply = generate(world, R"(,"options":{"num_ctx":"big"})");
+    EXPECT_EQ(reply.status, 500);
+    EXPECT_EQ(json_text(reply.body, "error"), "option \"num_ctx\" must be of type integer");
+  }
+  EXPECT_EQ(world.view(0).health, core::HealthState::kUp);
+  EXPECT_EQ(world.instance(0).counts().requests, 4U) << "nor was it tried again";
+  EXPECT_EQ(loads(world), 1U);
+}
+
+TEST(RunnerOptions, NobodyMakesOthersRunWithMoreThanTheLastStep) {
+  World world(lone_instance());
+  (void)generate(world, with_context(50'000'000));
+  (void)generate(world, with_context(2048));
+  EXPECT_EQ(loads(world), 1U);
+  EXPECT_EQ(world.done(world.get("/api/ps")).reply().body.find("50000000"), std::string::npos);
+}
+
 TEST(RunnerOptions, OthersAreLeftOut) {
   World world(lone_instance());
   (void)generate(world, "");
   EXPECT_EQ(generate(world, R"(,"options":{"num_gpu":0,"use_mmap":true,"num_ctx":100})").status,
             200);
   EXPECT_EQ(loads(world), 1U);
+}
+
+TEST(KeepAlive, ThatIsShorterThanWhatOthersGetIsNotHeard) {
+  for (const std::string_view wish : {"0", "\"10s\"", "1.5", "\"0\""}) {
+    World world(lone_instance());
+    (void)generate(world, fmt::format(R"(,"keep_alive":{})", wish));
+    world.pass(2min);
+    EXPECT_NE(world.done(world.get("/api/ps")).reply().body, R"({"models":[]})") << wish;
+    EXPECT_NE(world.instance(0).state_json().find(R"(\"keep_alive\":null)"), std::string::npos);
+  }
+}
+
+TEST(KeepAlive, MayBeLonger) {
+  World world(lone_instance());
+  (void)generate(world, R"(,"keep_alive":"1h")");
+  world.pass(30min);
+  EXPECT_NE(world.done(world.get("/api/ps")).reply().body, R"({"models":[]})");
+  world.pass(1h);
+  EXPECT_EQ(world.done(world.get("/api/ps")).reply().body, R"({"models":[]})");
+}
+
+TEST(KeepAlive, OfAModelThatShallStayIsNotForClientsToSay) {
+  WorldOptions options = lone_instance();
+  options.gateway.stay_loaded = {ModelName::canonical("llama3.2")};
+  options.jobs.wanted = {{"llama3.2", ModelName::canonical("llama3.2"), {}, 1, {}}};
+  World world(std::move(options));
+  world.pass(1min);
+  (void)generate(world, R"(,"keep_alive":"10m")");
+  world.pass(12h);
+  EXPECT_EQ(loads(world), 1U);
+  EXPECT_NE(world.done(world.get("/api/ps")).reply().body, R"({"models":[]})");
 }
 
 TEST(RunnerOptions, OfOtherDialectsAreNone) {

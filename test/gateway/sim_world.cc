@@ -86,7 +86,11 @@ World::World(WorldOptions options)
       gateway_(std::make_unique<gateway::Gateway>(*loop_, *port_, pool_, *jobs_, settings_, log_)) {
   engine_->on_refresh([this] { probe_->refresh(); });
   engine_->on_canary([this](const core::Canary& wanted) { probe_->canary(wanted); });
-  engine_->on_load([this](const core::Load& wanted) { probe_->load(wanted); });
+  engine_->on_load([this](const core::Load& wanted) {
+    // What is configured stays loaded; for the others the instance's own rule holds.
+    if (wanted.reason == core::LoadReason::kWanted) return jobs_->load(wanted);
+    probe_->load(wanted);
+  });
   engine_->on_unload([this](const core::Unload& wanted) { probe_->unload(wanted); });
   engine_->on_health([this](const core::HealthChanged& change) {
     if (change.to != core::HealthState::kDown) return;

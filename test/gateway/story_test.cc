@@ -1,10 +1,36 @@
 // How one request goes when all is well, whatever the client speaks, and who notices when it
 // leaves.
 
+#include <algorithm>
+
 #include "gateway/sim_world.h"
 
 namespace drover::simtest {
 namespace {
+
+// A policy that learns wants to know what was read and written; the client hears what it asked for.
+TEST(Story, UsageOfAStreamIsAskedForInTheClientsPlace) {
+  WorldOptions options;
+  options.gateway.wants_usage = true;
+  World learns(std::move(options));
+  World plain;
+  const std::string body =
+      R"({"model":"llama3.2","stream":true,"messages":[{"role":"user","content":"hi"}],"max_tokens":4)";
+  const std::string wish = R"(,"stream_options":{"include_usage":true}})";
+  // Ids and times differ between two answers.
+  const auto records = [](World& world, const std::string& request) {
+    const std::string answer = world.done(world.post("/v1/chat/completions", request)).reply().body;
+    return std::pair(std::count(answer.begin(), answer.end(), '\n'),
+                     answer.find("\"usage\":{") != std::string::npos);
+  };
+  EXPECT_EQ(records(learns, body + "}"), records(plain, body + "}"));
+  EXPECT_FALSE(records(learns, body + "}").second);
+  EXPECT_EQ(records(learns, body + wish), records(plain, body + wish));
+  EXPECT_TRUE(records(learns, body + wish).second);
+  EXPECT_EQ(learns.log().requests[0].at("output_tokens"), "4");
+  EXPECT_EQ(plain.log().requests[0].at("output_tokens"), "0");
+  learns.expect_nothing_left();
+}
 
 TEST(Story, AStreamIsServedWhole) {
   World world;

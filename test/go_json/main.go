@@ -81,11 +81,17 @@ func describe(body []byte) string {
 		model, stream, usage, numCtx(r.Options), empty)
 }
 
-// As Ollama sets an option of a whole kind: a number loses its fraction. Zero for what is no context.
+// As Ollama sets an option of a whole kind: a number loses its fraction. Zero for what is no number.
+// What is less than any context is the least, and beyond 2^53 nobody counts.
 func numCtx(options map[string]any) int64 {
 	number, ok := options["num_ctx"].(float64)
-	if !ok || number < 1 || number >= 1<<53 {
+	switch {
+	case !ok:
 		return 0
+	case number < 1:
+		return 1
+	case number > 1<<53:
+		return 1 << 53
 	}
 	return int64(number)
 }
