@@ -396,6 +396,8 @@ void add_sim(CLI::App& app, Inputs& inputs) {
       ->type_name("X")
       ->check(CLI::Range(0.01, 10.0))
       ->capture_default_str();
+  sim->add_flag("--capacity", into.capacity,
+                "Find the highest rate at which each policy gives 95 % good answers");
   sim->add_option("--requests", into.requests, "In each run")
       ->type_name("N")
       ->check(CLI::Range(100U, 10'000'000U))
@@ -420,6 +422,10 @@ void add_sim(CLI::App& app, Inputs& inputs) {
     }
     if (!given.trace_file && (given.add_gpu || !given.gpus.empty())) {
       throw CLI::ValidationError("--gpu and --add-gpu belong to --trace");
+    }
+    if (given.capacity && (!given.scenario || sim->count("--load") > 0)) {
+      throw CLI::ValidationError(
+          "--capacity finds the load of a scenario: name one, and no --load");
     }
     for (const char* option : {"--load", "--requests"}) {
       if (given.trace_file && sim->count(option) > 0) {

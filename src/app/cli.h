@@ -93,6 +93,7 @@ struct SimCommand {
   unsigned seeds = 5;
   unsigned requests = 4000;  // in each run
   double load = 0.9;         // of the capacity
+  bool capacity = false;     // what each policy bears, instead of what it does at that load
   std::optional<std::string> json_file;
   std::optional<std::string> svg_file;
   std::optional<std::string> trace_file;  // recorded traffic instead of a scenario

@@ -189,6 +189,14 @@ cli::Printed run_sim(const cli::SimCommand& command) {
   if (!command.scenario) return {cli::kDone, list(), ""};
   const std::optional<sim::Scenario> scenario = sim::find_scenario(*command.scenario);
   if (!scenario) return unknown_scenario(*command.scenario);
+  if (command.capacity) {
+    const auto found = [&] {
+      const Progress progress;
+      return sim::capacities_of(*scenario, plan,
+                                [&](const std::string& line) { progress.say(line); });
+    };
+    return {cli::kDone, sim::capacities_text(found()), ""};
+  }
   const auto compared = [&] {
     const Progress progress;
     return sim::compare(*scenario, plan, [&](const std::string& line) { progress.say(line); });

@@ -47,6 +47,17 @@ TEST(Sim, AnUnknownPolicyIsToldWhatExists) {
   EXPECT_THAT(refused.err, HasSubstr("\n  clairvoyant "));
 }
 
+TEST(Sim, FindsWhatEachPolicyBears) {
+  cli::SimCommand command = small("pair-one");
+  command.policies = {"clairvoyant", "random"};
+  command.capacity = true;
+  const cli::Printed found = run_sim(command);
+  EXPECT_EQ(found.exit_code, cli::kDone);
+  EXPECT_THAT(found.out, HasSubstr("the highest rate with 95 % good answers"));
+  EXPECT_THAT(found.out, HasSubstr("clairvoyant"));
+  EXPECT_THAT(found.out, HasSubstr("x"));
+}
+
 TEST(Sim, PrintsATableAndWritesBothFiles) {
   const std::string folder = ::testing::TempDir();
   cli::SimCommand command = small("over-poisson-single-ten");
