@@ -375,6 +375,30 @@ void add_prove(CLI::App& app, Inputs& inputs) {
   });
 }
 
+// What does not go together. `list`: of scenarios.
+void check_sim(const CLI::App& sim, const SimCommand& given, bool list) {
+  const int sources = (list ? 1 : 0) + (given.scenario ? 1 : 0) + (given.trace_file ? 1 : 0) +
+                      (given.matrix ? 1 : 0);
+  if (sources != 1) {
+    throw CLI::ValidationError("name one scenario, or say --list, --matrix PREFIX or --trace FILE");
+  }
+  if (given.matrix && (given.policies.size() != 2 || given.json_file || given.svg_file)) {
+    throw CLI::ValidationError(
+        "--matrix compares two policies: name them with --policy A,B, and no file to write");
+  }
+  if (!given.trace_file && (given.add_gpu || !given.gpus.empty())) {
+    throw CLI::ValidationError("--gpu and --add-gpu belong to --trace");
+  }
+  if (given.capacity && (!given.scenario || sim.count("--load") > 0)) {
+    throw CLI::ValidationError("--capacity finds the load of a scenario: name one, and no --load");
+  }
+  for (const char* option : {"--load", "--requests"}) {
+    if (given.trace_file && sim.count(option) > 0) {
+      throw CLI::ValidationError(fmt::format("{} cannot go with --trace: it has its own", option));
+    }
+  }
+}
+
 void add_sim(CLI::App& app, Inputs& inputs) {
   CLI::App* sim = app.add_subcommand("sim", "Compare policies in a simulated fleet");
   SimCommand& into = inputs.sim;
@@ -392,10 +416,19 @@ void add_sim(CLI::App& app, Inputs& inputs) {
       ->type_name("N")
       ->check(CLI::Range(1U, 1000U))
       ->capture_default_str();
-  sim->add_option("--load", into.load, "Part of the capacity that is asked for")
-      ->type_name("X")
-      ->check(CLI::Range(0.01, 10.0))
+  sim->add_option("--first-seed", into.first_seed, "The first of them; the others follow it")
+      ->type_name("N")
+      ->check(CLI::Range(1U, 1'000'000U))
       ->capture_default_str();
+  sim->add_option("--load", into.load,
+                  "Part of the capacity that is asked for (default 0.9; with --matrix 0.5 and 0.9)")
+      ->type_name("X")
+      ->check(CLI::Range(0.01, 10.0));
+  sim->add_option("--matrix", into.matrix,
+                  "Instead of one scenario all whose names begin so, and two policies")
+      ->type_name("PREFIX");
+  sim->add_flag("--capacity", into.capacity,
+                "Find the highest rate at which each policy gives 95 % good answers");
   sim->add_option("--requests", into.requests, "In each run")
       ->type_name("N")
       ->check(CLI::Range(100U, 10'000'000U))
@@ -412,21 +445,7 @@ void add_sim(CLI::App& app, Inputs& inputs) {
   sim->add_option("--add-gpu", into.add_gpu, "With --trace: what would one more change?")
       ->type_name("GPU");
   sim->callback([&inputs, sim] {
-    const SimCommand& given = inputs.sim;
-    const int sources =
-        (inputs.list ? 1 : 0) + (given.scenario ? 1 : 0) + (given.trace_file ? 1 : 0);
-    if (sources != 1) {
-      throw CLI::ValidationError("name one scenario, or say --list, or --trace FILE");
-    }
-    if (!given.trace_file && (given.add_gpu || !given.gpus.empty())) {
-      throw CLI::ValidationError("--gpu and --add-gpu belong to --trace");
-    }
-    for (const char* option : {"--load", "--requests"}) {
-      if (given.trace_file && sim->count(option) > 0) {
-        throw CLI::ValidationError(
-            fmt::format("{} cannot go with --trace: it has its own", option));
-      }
-    }
+    check_sim(*sim, inputs.sim, inputs.list);
     inputs.chosen = inputs.sim;
   });
 }

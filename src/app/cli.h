@@ -87,12 +87,16 @@ struct ProveCommand {
 
 // `drover sim`: a comparison of policies in a simulated world, or the list of worlds.
 struct SimCommand {
-  std::optional<std::string> scenario;  // none, and no trace: the list
+  std::optional<std::string> scenario;  // none, and no trace or matrix: the list
+  // Two policies in all scenarios whose names begin so; "load" none: 0.5 and 0.9.
+  std::optional<std::string> matrix;
   std::vector<std::string> policies = {"least_loaded", "affinity", "early_completion",
                                        "clairvoyant"};
+  std::uint64_t first_seed = 1;
   unsigned seeds = 5;
-  unsigned requests = 4000;  // in each run
-  double load = 0.9;         // of the capacity
+  unsigned requests = 4000;    // in each run
+  std::optional<double> load;  // of the capacity; none: 0.9
+  bool capacity = false;       // what each policy bears, instead of what it does at that load
   std::optional<std::string> json_file;
   std::optional<std::string> svg_file;
   std::optional<std::string> trace_file;  // recorded traffic instead of a scenario

@@ -75,6 +75,18 @@ TEST(Cli, CheckStatusVersionAndDemoTakeTheirOptions) {
   EXPECT_EQ(sim.load, 0.5);
   EXPECT_EQ(sim.json_file, "a");
   EXPECT_EQ(sim.svg_file, "b");
+  EXPECT_EQ(sim.first_seed, 1U);
+  const auto matrix = command<SimCommand>(
+      {"sim", "--matrix", "foreign-", "--policy", "random,affinity", "--first-seed", "101"});
+  EXPECT_EQ(matrix.matrix, "foreign-");
+  EXPECT_EQ(matrix.first_seed, 101U);
+  EXPECT_FALSE(matrix.load);
+  EXPECT_EQ(printed({"sim", "--matrix", "fits"}).exit_code, kWrongUse) << "four policies";
+  EXPECT_EQ(printed({"sim", "mm1", "--matrix", "fits"}).exit_code, kWrongUse);
+  EXPECT_FALSE(sim.capacity);
+  EXPECT_TRUE(command<SimCommand>({"sim", "mm1", "--capacity"}).capacity);
+  EXPECT_EQ(printed({"sim", "mm1", "--capacity", "--load", "1"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"sim", "--list", "--capacity"}).exit_code, kWrongUse);
   EXPECT_FALSE(command<SimCommand>({"sim", "--list"}).scenario);
   EXPECT_EQ(printed({"sim"}).exit_code, kWrongUse);
   EXPECT_EQ(printed({"sim", "mm1", "--list"}).exit_code, kWrongUse);

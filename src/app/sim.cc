@@ -173,22 +173,44 @@ cli::Printed compare_trace(const cli::SimCommand& command, const sim::Plan& plan
   return show(command, compared());
 }
 
+cli::Printed run_matrix(const cli::SimCommand& command, const sim::Plan& plan) {
+  const std::vector<sim::Scenario> all = sim::scenarios_like(*command.matrix);
+  if (all.empty()) return unknown_scenario(*command.matrix);
+  const std::vector<double> loads =
+      command.load ? std::vector{*command.load} : std::vector{0.5, 0.9};
+  const auto compared = [&] {
+    const Progress progress;
+    return sim::matrix_of(all, loads, plan, [&](const std::string& line) { progress.say(line); });
+  };
+  return {cli::kDone, sim::matrix_text(compared()), ""};
+}
+
 }  // namespace
 
 cli::Printed run_sim(const cli::SimCommand& command) {
   sim::Plan plan;
   plan.seeds = command.seeds;
   plan.requests = command.requests;
-  plan.load = command.load;
+  plan.first_seed = command.first_seed;
+  if (command.load) plan.load = *command.load;
   for (const std::string& name : command.policies) {
     const sim::Policy* policy = sim::find_policy(name);
     if (policy == nullptr) return unknown_policy(name);
     plan.policies.push_back(policy);
   }
   if (command.trace_file) return compare_trace(command, plan);
+  if (command.matrix) return run_matrix(command, plan);
   if (!command.scenario) return {cli::kDone, list(), ""};
   const std::optional<sim::Scenario> scenario = sim::find_scenario(*command.scenario);
   if (!scenario) return unknown_scenario(*command.scenario);
+  if (command.capacity) {
+    const auto found = [&] {
+      const Progress progress;
+      return sim::capacities_of(*scenario, plan,
+                                [&](const std::string& line) { progress.say(line); });
+    };
+    return {cli::kDone, sim::capacities_text(found()), ""};
+  }
   const auto compared = [&] {
     const Progress progress;
     return sim::compare(*scenario, plan, [&](const std::string& line) { progress.say(line); });

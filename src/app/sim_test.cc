@@ -47,6 +47,33 @@ TEST(Sim, AnUnknownPolicyIsToldWhatExists) {
   EXPECT_THAT(refused.err, HasSubstr("\n  clairvoyant "));
 }
 
+TEST(Sim, FindsWhatEachPolicyBears) {
+  cli::SimCommand command = small("pair-one");
+  command.policies = {"clairvoyant", "random"};
+  command.capacity = true;
+  const cli::Printed found = run_sim(command);
+  EXPECT_EQ(found.exit_code, cli::kDone);
+  EXPECT_THAT(found.out, HasSubstr("the highest rate with 95 % good answers"));
+  EXPECT_THAT(found.out, HasSubstr("clairvoyant"));
+  EXPECT_THAT(found.out, HasSubstr("x"));
+}
+
+TEST(Sim, ComparesTwoPoliciesInAllScenariosThatBeginSo) {
+  cli::SimCommand command = small("");
+  command.scenario.reset();
+  command.matrix = "foreign-pair";
+  command.policies = {"random", "two_choices"};
+  command.load.reset();
+  const cli::Printed all = run_sim(command);
+  EXPECT_EQ(all.exit_code, cli::kDone);
+  EXPECT_THAT(all.out, HasSubstr("two_choices times random"));
+  EXPECT_THAT(all.out, HasSubstr("\nforeign-pair-one    0.5"));
+  EXPECT_THAT(all.out, HasSubstr("\nforeign-pair-three  0.9"));
+  EXPECT_THAT(all.out, HasSubstr("The worst first token p99: "));
+  command.matrix = "nowhere";
+  EXPECT_EQ(run_sim(command).exit_code, cli::kWrongUse);
+}
+
 TEST(Sim, PrintsATableAndWritesBothFiles) {
   const std::string folder = ::testing::TempDir();
   cli::SimCommand command = small("over-poisson-single-ten");

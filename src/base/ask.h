@@ -1,12 +1,12 @@
 #pragma once
 // What one request wants, and what it cost: values that both the wire and the decisions speak.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/model_name.h"
@@ -41,17 +41,15 @@ class Beginnings {
 
   // In the order of the prompt.
   void add(End end) {
-    if (count_ == kMost) {
-      for (std::size_t i = kFirst + 1; i < kMost; ++i) ends_[i - 1] = ends_[i];
-      --count_;
-    }
-    ends_[count_++] = end;
+    if (ends_.empty()) ends_.reserve(kMost);
+    if (ends_.size() == kMost) ends_.erase(ends_.begin() + kFirst);
+    ends_.push_back(end);
   }
-  std::span<const End> all() const { return std::span(ends_).first(count_); }
+  std::span<const End> all() const { return ends_; }
+  bool empty() const { return ends_.empty(); }
 
  private:
-  std::array<End, kMost> ends_{};
-  std::size_t count_ = 0;
+  std::vector<End> ends_;  // not in place: most requests pass without any
 };
 
 // One inference or lookup that some instance has to carry out.

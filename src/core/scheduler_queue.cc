@@ -3,6 +3,8 @@
 // leases and the effects.
 
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "core/scheduler_state.h"
 
@@ -238,23 +240,22 @@ const WaitQueue::Waiting* Scheduler::State::who_suits(WaitQueue::Line& line,
   constexpr std::uint32_t kMostLetBy = 8;
   const Forecasts& forecasts = brain->forecasts;
   if (line.size() == 1 || next.let_by >= kMostLetBy || !next.request.tried.empty()) return &next;
-  const double turn = forecasts.service_s(backend, next.model);
   const double everybody = static_cast<double>(line.size());
-  const std::vector<WaitQueue::Waiting*> first = line.oldest_of(next.request.ask.tenant, kLookedAt);
+  double least = forecasts.away_s(backend, next.model, next.request.ask.beginnings) * everybody;
+  if (least <= 0) return &next;  // nothing of its prompt is read elsewhere
+  std::array<WaitQueue::Waiting*, kLookedAt> few{};
+  const std::span<WaitQueue::Waiting*> first = line.oldest_of(next.request.ask.tenant, few);
   if (first.front() != &next) return &next;
+  const double turn = forecasts.service_s(backend, next.model);
   std::size_t best = 0;
-  double least = 0;
-  for (std::size_t i = 0; i < first.size(); ++i) {
+  for (std::size_t i = 1; i < first.size() && first[i - 1]->let_by < kMostLetBy; ++i) {
     const RequestArrived& request = first[i]->request;
     if (!request.tried.empty()) continue;
     const double away = forecasts.away_s(backend, next.model, request.ask.beginnings);
     const double cost = away * everybody + static_cast<double>(i) * turn;
-    if (i == 0 || cost < least) {
-      best = i;
-      least = cost;
-    }
-    if (i == 0 && least <= 0) break;
-    if (first[i]->let_by >= kMostLetBy) break;
+    if (cost >= least) continue;
+    best = i;
+    least = cost;
   }
   for (std::size_t i = 0; i < best; ++i) ++first[i]->let_by;
   return first[best];

@@ -36,15 +36,16 @@ const WaitQueue::Waiting* WaitQueue::Line::next(const FairShares& shares, Who wh
   return nullptr;
 }
 
-std::vector<WaitQueue::Waiting*> WaitQueue::Line::oldest_of(TenantId tenant, std::size_t most) {
-  std::vector<Waiting*> oldest;
+std::span<WaitQueue::Waiting*> WaitQueue::Line::oldest_of(TenantId tenant,
+                                                          std::span<Waiting*> into) {
   const auto found = tenants_.find(tenant);
-  if (found == tenants_.end()) return oldest;
+  if (found == tenants_.end()) return {};
+  std::size_t count = 0;
   for (const Place& place : found->second.requests) {
-    if (oldest.size() == most) break;
-    oldest.push_back(&*place);
+    if (count == into.size()) break;
+    into[count++] = &*place;
   }
-  return oldest;
+  return into.first(count);
 }
 
 std::size_t WaitQueue::Line::ahead_of(TenantId tenant) const {

@@ -13,9 +13,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "core/events.h"
 #include "core/fair_shares.h"
@@ -45,8 +45,8 @@ class WaitQueue {
     // Of those who come next the one behind `passed_over` others; null: there are no more.
     enum class Who : std::uint8_t { kAll, kWithinShare };
     const Waiting* next(const FairShares& shares, Who who, std::size_t passed_over);
-    // Those of a tenant, the oldest first: no more than `most`.
-    std::vector<Waiting*> oldest_of(TenantId tenant, std::size_t most);
+    // Those of a tenant, the oldest first, as many as there is room for: what of `into` is filled.
+    std::span<Waiting*> oldest_of(TenantId tenant, std::span<Waiting*> into);
     // Before a further request of this tenant.
     std::size_t ahead_of(TenantId tenant) const;
     // What is counted where models are placed. While several tenants are active, each one's only up

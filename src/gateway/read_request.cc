@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 
+#include "base/rng.h"
 #include "gateway/access.h"
 #include "gateway/cors.h"
 #include "gateway/usage_wish.h"
@@ -122,6 +123,12 @@ TenantId tenant_of(const wire::RequestHead& head, std::string_view peer, const S
   return hash_of(peer, kByAddress);
 }
 
+// One tenant's conversations tell nothing about another's, not even by how fast an answer comes.
+std::optional<std::uint64_t> salt_of(TenantId tenant, const Settings& settings) {
+  if (!settings.names_beginnings) return std::nullopt;
+  return Rng(tenant.value).next();
+}
+
 // Where Ollama reads compressed bodies itself.
 bool takes_zstd(const Route& route) {
   return route.treatment == Treatment::kJsonBody && route.dialect != Dialect::kNative;
@@ -166,7 +173,7 @@ class BodyIntake {
       : exchange_(exchange),
         settings_(settings),
         decoder_(exchange.framing, exchange.content_length, Origin::kClient),
-        inspector_(settings.limits.json) {
+        inspector_(settings.limits.json, salt_of(exchange.ask.tenant, settings)) {
     if (exchange.zstd) zstd_.emplace();
   }
   BodyIntake(const BodyIntake&) = delete;
@@ -234,6 +241,7 @@ class BodyIntake {
       ask.other_runner_options = facts->other_runner_options;
       exchange_.kept->options = std::move(facts->places);
     }
+    ask.beginnings = std::move(facts->beginnings);
     exchange_.empty_prompt = facts->empty_prompt;
     if (exchange_.route->treatment == Treatment::kOrder) return {};  // orders.h reads the names
     return set_model(facts->model.value_or(""));

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "sim/baselines.h"
 #include "sim/clairvoyant.h"
 #include "sim/core_router.h"
@@ -154,9 +155,10 @@ Capacities capacities_of(const Scenario& scenario, const Plan& plan, const Say& 
   for (const Policy* policy : plan.policies) {
     result.columns.emplace_back(policy->name);
     result.rates.emplace_back();
-    for (std::uint32_t seed = 1; seed <= plan.seeds; ++seed) {
-      say(fmt::format("the capacity of {}, seed {} of {}", policy->name, seed, plan.seeds));
-      result.rates.back().push_back(highest_rate(trial, *policy, seed, result.goodput));
+    for (std::uint32_t i = 0; i < plan.seeds; ++i) {
+      say(fmt::format("the capacity of {}, seed {} of {}", policy->name, i + 1, plan.seeds));
+      result.rates.back().push_back(
+          highest_rate(trial, *policy, plan.first_seed + i, result.goodput));
     }
   }
   return result;
@@ -192,6 +194,44 @@ std::optional<Estimate> Comparison::ratio(std::size_t column, Metric metric) con
   return estimate(ratios);
 }
 
+std::vector<Scenario> scenarios_like(std::string_view prefix) {
+  std::vector<Scenario> found;
+  for (const char* const kind : {"", "foreign-"}) {
+    for (const ScenarioLine& line : scenarios()) {
+      const std::string name = kind + line.name;
+      if (name.starts_with(prefix)) found.push_back(*find_scenario(name));
+    }
+  }
+  return found;
+}
+
+Matrix matrix_of(const std::vector<Scenario>& scenarios, const std::vector<double>& loads,
+                 const Plan& plan, const Say& say) {
+  DROVER_ASSERT(plan.policies.size() == 2);
+  Matrix result;
+  result.plan = plan;
+  for (Scenario scenario : scenarios) {
+    say(fmt::format("{}: its capacity", scenario.name));
+    const double capacity = capacity_of(scenario, plan.requests);
+    for (const double load : loads) {
+      say(fmt::format("{} at {}", scenario.name, load));
+      scenario.traffic.rate = load * capacity;
+      scenario.traffic.requests = plan.requests;
+      Comparison pair;
+      for (const Policy* policy : plan.policies) {
+        pair.runs.emplace_back();
+        for (std::uint32_t i = 0; i < plan.seeds; ++i) {
+          pair.runs.back().push_back(run_once(scenario, *policy, plan.first_seed + i));
+        }
+      }
+      const auto times = [&](Metric metric) { return pair.ratio(1, metric).value_or(Estimate{}); };
+      result.rows.push_back({scenario.name, load, times(Metric::kTtftP99),
+                             times(Metric::kThroughput), times(Metric::kGoodput)});
+    }
+  }
+  return result;
+}
+
 Comparison compare(Scenario scenario, const Plan& plan, const Say& say) {
   Comparison result;
   result.scenario = scenario.name;
@@ -206,9 +246,9 @@ Comparison compare(Scenario scenario, const Plan& plan, const Say& say) {
   for (const Policy* policy : plan.policies) {
     result.columns.emplace_back(policy->name);
     result.runs.emplace_back();
-    for (std::uint32_t seed = 1; seed <= plan.seeds; ++seed) {
-      say(fmt::format("{}, seed {} of {}", policy->name, seed, plan.seeds));
-      result.runs.back().push_back(run_once(scenario, *policy, seed));
+    for (std::uint32_t i = 0; i < plan.seeds; ++i) {
+      say(fmt::format("{}, seed {} of {}", policy->name, i + 1, plan.seeds));
+      result.runs.back().push_back(run_once(scenario, *policy, plan.first_seed + i));
     }
   }
   return result;
@@ -231,8 +271,9 @@ Comparison replay(const Trace& trace, const Fleet& fleet, const std::optional<Fl
       const std::string more = each == &fleet ? "" : " + " + each->gpus.back().name;
       result.columns.push_back(std::string(policy->name) + more);
       result.runs.emplace_back();
-      for (std::uint32_t seed = 1; seed <= plan.seeds; ++seed) {
-        say(fmt::format("{}, seed {} of {}", result.columns.back(), seed, plan.seeds));
+      for (std::uint32_t i = 0; i < plan.seeds; ++i) {
+        say(fmt::format("{}, seed {} of {}", result.columns.back(), i + 1, plan.seeds));
+        const std::uint64_t seed = plan.first_seed + i;
         const Workload workload = workload_from(trace, *each, seed);
         result.runs.back().push_back(run(*each, workload, {}, *policy, seed));
       }

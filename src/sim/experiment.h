@@ -31,6 +31,7 @@ double capacity_of(const Scenario& scenario, std::uint32_t requests);
 
 struct Plan {
   std::vector<const Policy*> policies;
+  std::uint64_t first_seed = 1;
   std::uint32_t seeds = 5;
   std::uint32_t requests = 4000;
   double load = 0.9;  // of the capacity
@@ -77,6 +78,24 @@ using Say = std::function<void(const std::string&)>;
 // requests.
 Capacities capacities_of(const Scenario& scenario, const Plan& plan, const Say& say);
 Comparison compare(Scenario scenario, const Plan& plan, const Say& say);
+
+// The plan's second policy in many scenarios, times what the first has.
+struct Matrix {
+  struct Row {
+    std::string scenario;
+    double load = 0;
+    Estimate ttft_p99;
+    Estimate throughput;
+    Estimate goodput;
+  };
+  Plan plan;
+  std::vector<Row> rows;
+};
+// All scenarios whose names begin so, those of foreign instances too.
+std::vector<Scenario> scenarios_like(std::string_view prefix);
+// At each of the loads; that of the plan does not count. The plan has two policies.
+Matrix matrix_of(const std::vector<Scenario>& scenarios, const std::vector<double>& loads,
+                 const Plan& plan, const Say& say);
 
 // Recorded traffic, as fast as it was. With `larger`: each policy in both fleets.
 Comparison replay(const Trace& trace, const Fleet& fleet, const std::optional<Fleet>& larger,

@@ -19,6 +19,7 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
     {"goodput_of_admitted", "goodput of those not shed, %", 1, true},
     {"shed", "shed, %", 1, false},
     {"failed", "failed, %", 1, false},
+    {"throughput", "answers a second, to the last one", 3, true},
     {"loads_per_1000", "loads per 1000 requests", 1, false},
     {"loaded_gb", "gigabytes loaded", 0, false},
     {"reused", "prompt tokens reused, %", 1, true},
@@ -64,6 +65,7 @@ class Measuring {
     for (JobIndex job = 0; job < work_.jobs.size(); ++job) {
       const Record& record = world_.records()[job];
       if (record.arrived == kNever) continue;
+      if (record.outcome == Outcome::kServed) count_answer(record);
       count_tenant(job, record);
       if (record.arrived < from) continue;
       count(job, record);
@@ -92,6 +94,10 @@ class Measuring {
     const double gap = what.output < 2 ? 0 : span(record.first, record.ended) / (what.output - 1);
     gaps_.push_back(gap * 1000);
     if (wait <= kGoodTtftSeconds && gap <= kGoodGapSeconds) ++good_;
+  }
+  void count_answer(const Record& record) {
+    ++answers_;
+    last_answer_ = std::max(last_answer_, record.ended);
   }
   // With a cache that forgets nothing and is everywhere.
   double reusable(const Job& what) {
@@ -132,6 +138,7 @@ class Measuring {
     at(metrics_, Metric::kGoodOfAdmitted) = 100 * good_ / std::max(1.0, offered_ - shed_);
     at(metrics_, Metric::kShed) = 100 * shed_ / offered;
     at(metrics_, Metric::kFailed) = 100 * failed_ / offered;
+    at(metrics_, Metric::kThroughput) = answers_ / std::max(1e-9, span(Instant{}, last_answer_));
     at(metrics_, Metric::kReusedOfAll) = 100 * cached_ / std::max(1.0, reusable_);
     at(metrics_, Metric::kReused) = 100 * cached_ / std::max(1.0, prompts_);
   }
@@ -173,6 +180,8 @@ class Measuring {
   Metrics metrics_{};
   std::vector<double> ttft_, end_, gaps_, victims_;
   std::vector<double> wanted_, got_, slow_, answered_;  // by tenant
+  double answers_ = 0;
+  Instant last_answer_{};
   double offered_ = 0, good_ = 0, shed_ = 0, failed_ = 0;
   double prompts_ = 0, cached_ = 0, reusable_ = 0;
   std::set<ModelIndex> shared_;  // models whose system prompt was read

@@ -23,6 +23,7 @@ enum class Metric : std::uint8_t {
   kGoodOfAdmitted,
   kShed,
   kFailed,
+  kThroughput,
   kLoads,
   kLoadedGb,
   kReused,
@@ -34,7 +35,7 @@ enum class Metric : std::uint8_t {
   kBusy,
   kLost,
 };
-inline constexpr std::size_t kMetrics = 20;
+inline constexpr std::size_t kMetrics = 21;
 using Metrics = std::array<double, kMetrics>;
 
 struct MetricText {

@@ -124,6 +124,30 @@ std::string capacities_text(const Capacities& capacities) {
       capacities.scenario, capacities.goodput, lay_out(rows), capacities.columns.front());
 }
 
+std::string matrix_text(const Matrix& matrix) {
+  std::vector<std::vector<std::string>> rows = {
+      {"", "load", "first token p99", "answers a second", "goodput"}};
+  const auto text = [](const Estimate& ratio) {
+    return times(ratio.median) + interval(times(ratio.low), times(ratio.high));
+  };
+  for (const Matrix::Row& row : matrix.rows) {
+    rows.push_back({row.scenario, fmt::format("{}", row.load), text(row.ttft_p99),
+                    text(row.throughput), text(row.goodput)});
+  }
+  const auto slowest = std::ranges::max_element(
+      matrix.rows, {}, [](const Matrix::Row& row) { return row.ttft_p99.median; });
+  const auto least = std::ranges::min_element(
+      matrix.rows, {}, [](const Matrix::Row& row) { return row.throughput.median; });
+  const Plan& plan = matrix.plan;
+  return fmt::format(
+      "{} times {}; {} requests, seeds {} to {}, median [95 % interval]\n\n{}\n"
+      "The worst first token p99: {} in {} at {}.\nThe fewest answers a second: {} in {} at {}.\n",
+      plan.policies[1]->name, plan.policies[0]->name, plan.requests, plan.first_seed,
+      plan.first_seed + plan.seeds - 1, lay_out(rows), times(slowest->ttft_p99.median),
+      slowest->scenario, slowest->load, times(least->throughput.median), least->scenario,
+      least->load);
+}
+
 // --- for programs; no name here needs escaping ---
 
 namespace {

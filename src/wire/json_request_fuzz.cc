@@ -22,13 +22,15 @@ using drover::wire::Edit;
 using drover::wire::RequestFacts;
 using drover::wire::RequestInspector;
 
+constexpr std::uint64_t kSalt = 7;
+
 void require(bool condition) {
   if (!condition) std::abort();
 }
 
 Result<RequestFacts> inspect(std::string_view body, std::uint64_t longest, std::uint64_t seed) {
   Rng rng(seed);
-  RequestInspector inspector;
+  RequestInspector inspector({}, kSalt);
   while (!body.empty()) {
     const std::string_view piece = body.substr(0, 1 + rng.below(longest));
     (void)inspector.feed(piece);
@@ -50,6 +52,9 @@ std::string show(const Result<RequestFacts>& result) {
   out += '~' + std::to_string(static_cast<int>(places.options));
   if (static_cast<int>(places.options) != 0) {
     out += '@' + std::to_string(places.at.offset) + '+' + std::to_string(places.at.length);
+  }
+  for (const auto& end : result->beginnings.all()) {
+    out += '=' + std::to_string(end.hash) + '+' + std::to_string(end.bytes);
   }
   for (const auto& place : places.others) {
     out += '@' + std::to_string(place.offset) + '+' + std::to_string(place.length);
@@ -109,7 +114,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(show(inspect(body, 1, 0)) == facts);
   require(show(inspect(body, 7, size)) == facts);
   require(show(inspect(body, 64, size)) == facts);
-  const auto plain = drover::wire::read_plain_request(body, {});
+  const auto plain = drover::wire::read_plain_request(body, {}, kSalt);
   if (plain) require(show(*plain) == facts);
   if (!whole) return 0;
   const std::string canonical = edited(std::string(body), *whole);

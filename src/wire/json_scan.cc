@@ -8,6 +8,7 @@
 
 #include "wire/json_scanner.h"
 #include "wire/keep_alive.h"
+#include "wire/message_ends.h"
 #include "wire/plain_request.h"
 #include "wire/request_keys.h"
 #include "wire/runner_options.h"
@@ -78,11 +79,13 @@ class KeySet {
 }  // namespace
 
 struct RequestInspector::State {
-  explicit State(const JsonLimits& given)
+  State(const JsonLimits& given, const std::optional<std::uint64_t>& salt)
       : limits(given),
         scanner({.max_depth = given.max_depth,
                  .report_depth = kReportDepth,
-                 .max_text = std::max(given.max_key, given.max_model) + 1}) {}
+                 .max_text = std::max(given.max_key, given.max_model) + 1}) {
+    if (salt) ends.emplace(*salt);
+  }
 
   void take(Event event);
   void key();
@@ -111,29 +114,35 @@ struct RequestInspector::State {
   KeySet inner_keys;
   std::string folded;  // room for folded_key()
   Key current = Key::kOther;
+  std::optional<MessageEnds> ends;  // none: nobody asks for them
+  bool in_messages = false;         // the array
+  bool in_message = false;          // one of its objects
   bool inner_is_usage = false;
   bool inner_is_num_ctx = false;
   std::size_t inner_runner = kRunnerOptions.size();
 };
 
-RequestInspector::RequestInspector(JsonLimits limits) : limits_(limits) {}
+RequestInspector::RequestInspector(JsonLimits limits, std::optional<std::uint64_t> salt)
+    : limits_(limits), salt_(salt) {}
 RequestInspector::~RequestInspector() = default;
 RequestInspector::RequestInspector(RequestInspector&&) noexcept = default;
 
 RequestInspector::State& RequestInspector::state() {
-  if (state_ == nullptr) state_ = std::make_unique<State>(limits_);
+  if (state_ == nullptr) state_ = std::make_unique<State>(limits_, salt_);
   return *state_;
 }
 
 bool RequestInspector::take_whole(std::string_view body) {
-  facts_ = read_plain_request(body, limits_);
+  facts_ = read_plain_request(body, limits_, salt_);
   return facts_.has_value();
 }
 
 Result<void> RequestInspector::feed(std::string_view piece) {
   State& s = state();
   while (!s.error) {
+    const std::string_view before = piece;
     const Event event = s.scanner.next(piece);
+    if (s.in_message) s.ends->feed(before.substr(0, before.size() - piece.size()));
     if (event == Event::kMore) return {};
     s.take(event);
   }
@@ -151,6 +160,7 @@ Result<RequestFacts> RequestInspector::finish() {
   if (!s.error && !s.scanner.closed()) s.refuse("the request body must be a JSON object", 0);
   if (s.error) return *s.error;
   const bool named = !s.model || s.model->empty();
+  if (s.ends) s.facts.beginnings = s.ends->take();
   s.facts.model = named && s.name ? std::move(s.name) : std::move(s.model);
   return std::move(s.facts);
 }
@@ -283,6 +293,7 @@ void RequestInspector::State::value(Event event) {
       return;
     case Key::kMessages:
       if (event != Event::kBeginArray) facts.empty_prompt = false;
+      in_messages = ends && event == Event::kBeginArray;
       return;
     case Key::kFormat:
       if (!empty_text) facts.has_tools = true;
@@ -363,7 +374,9 @@ void RequestInspector::State::inner_value(Event event) {
   switch (current) {
     case Key::kMessages:
       facts.empty_prompt = false;
-      scanner.skip_to(1);
+      if (!in_messages) return scanner.skip_to(1);
+      in_message = event == Event::kBeginObject;
+      if (event == Event::kEndObject) ends->ended();
       return;
     case Key::kTools:
       facts.has_tools = true;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ask.h"
 #include "base/result.h"
 #include "base/time.h"
 
@@ -69,6 +70,7 @@ struct RequestFacts {
   // null, or nothing that Ollama takes.
   OptionPlaces::Place keep_alive;
   std::optional<Duration> kept_alive;
+  Beginnings beginnings;     // of an array "messages", its objects; none without a salt
   bool empty_prompt = true;  // no or empty "prompt" and no or empty "messages": load/unload
   std::vector<Edit> edits;   // known keys in another spelling, spelled canonically; sorted
 };
@@ -86,7 +88,8 @@ struct RequestFacts {
 // as well, and so is a duplicate (folded) key inside "options" and "stream_options".
 class RequestInspector {
  public:
-  explicit RequestInspector(JsonLimits limits = {});
+  // `salt`: messages are hashed, as message_ends.h says. None: that costs nothing.
+  explicit RequestInspector(JsonLimits limits = {}, std::optional<std::uint64_t> salt = {});
   ~RequestInspector();
   RequestInspector(RequestInspector&&) noexcept;
 
@@ -101,6 +104,7 @@ class RequestInspector {
   State& state();
 
   JsonLimits limits_;
+  std::optional<std::uint64_t> salt_;
   std::unique_ptr<State> state_;       // null until something is fed
   std::optional<RequestFacts> facts_;  // of a body that was taken whole
 };

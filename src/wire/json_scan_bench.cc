@@ -2,15 +2,17 @@
 
 #include <benchmark/benchmark.h>
 
+#include <optional>
 #include <string>
 
 namespace drover::wire {
 namespace {
 
-void inspect(benchmark::State& state, const std::string& body) {
+void inspect(benchmark::State& state, const std::string& body,
+             std::optional<std::uint64_t> salt = {}) {
   constexpr std::size_t kPiece = 64 * 1024;  // as much as one read of a socket brings
   for (auto _ : state) {
-    RequestInspector inspector;
+    RequestInspector inspector({}, salt);
     for (std::string_view rest = body; !rest.empty();) {
       const std::string_view piece = rest.substr(0, kPiece);
       if (!inspector.feed(piece)) state.SkipWithError("refused");
@@ -28,6 +30,18 @@ void small_chat(benchmark::State& state) {
           R"("stream":true,"options":{"temperature":0.7,"num_ctx":4096}})");
 }
 BENCHMARK(small_chat);
+
+// A conversation of twenty turns, 32 KiB; 1: its beginnings are hashed.
+void long_chat(benchmark::State& state) {
+  std::string body = R"({"model":"llama3.2","messages":[)";
+  for (int i = 0; i < 40; ++i) {
+    body += (i == 0 ? "" : ",") + (R"({"role":"user","content":")" + std::string(780, 'a') + "\"}");
+  }
+  const bool hashed = state.range(0) == 1;
+  inspect(state, body + R"(],"stream":true})",
+          hashed ? std::optional<std::uint64_t>(7) : std::nullopt);
+}
+BENCHMARK(long_chat)->Arg(0)->Arg(1);
 
 void base64_of_20_megabytes(benchmark::State& state) {
   inspect(state, R"({"images":[")" + std::string(20 << 20, 'A') + R"("],"model":"llava"})");

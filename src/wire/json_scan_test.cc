@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,11 +12,13 @@
 namespace drover::wire {
 namespace {
 
+constexpr std::uint64_t kSalt = 7;
+
 std::string show(const Result<RequestFacts>& result);
 
 // Also by the short way: what that accepts, it has to read alike.
 Result<RequestFacts> inspect(std::string_view body, std::size_t step = std::string_view::npos) {
-  RequestInspector inspector;
+  RequestInspector inspector({}, kSalt);
   if (step == std::string_view::npos && inspector.take_whole(body)) {
     const auto plain = inspector.finish();
     EXPECT_EQ(show(plain), show(inspect(body, 64))) << body;
@@ -36,6 +39,9 @@ std::string show(const Result<RequestFacts>& result) {
   out += " usage=" + std::to_string(static_cast<int>(f.include_usage));
   out += " tools=" + std::to_string(static_cast<int>(f.has_tools));
   out += " empty=" + std::to_string(static_cast<int>(f.empty_prompt));
+  for (const Beginnings::End& end : f.beginnings.all()) {
+    out += " end=" + std::to_string(end.hash) + "@" + std::to_string(end.bytes);
+  }
   if (f.num_ctx) out += " num_ctx=" + std::to_string(*f.num_ctx);
   if (f.places.num_ctx.length > 0) out += "@" + std::to_string(f.places.num_ctx.offset);
   for (const OptionPlaces::Place& place : f.places.others) {
@@ -442,7 +448,7 @@ TEST(RequestInspector, FindsTheSameHoweverTheBodyIsCut) {
   for (const std::string& body : kRecorded) {
     const std::string whole = show(inspect(body));
     for (std::size_t at = 0; at <= body.size(); ++at) {
-      RequestInspector inspector;
+      RequestInspector inspector({}, kSalt);
       auto fed = inspector.feed(std::string_view(body).substr(0, at));
       if (fed) fed = inspector.feed(std::string_view(body).substr(at));
       EXPECT_EQ(show(inspector.finish()), whole) << body << " cut at " << at;
@@ -456,7 +462,7 @@ TEST(RequestInspector, FindsTheSameInRandomPieces) {
   Rng rng(seed);
   for (int round = 0; round < 500; ++round) {
     const std::string& body = kRecorded[rng.below(kRecorded.size())];
-    RequestInspector inspector;
+    RequestInspector inspector({}, kSalt);
     for (std::string_view rest = body; !rest.empty();) {
       const std::string_view piece = rest.substr(0, rng.below(9));
       (void)inspector.feed(piece);
@@ -475,6 +481,73 @@ TEST(RequestInspector, ReadsAModelBehindManyMegabytes) {
   const auto facts = inspector.finish();
   ASSERT_TRUE(facts);
   EXPECT_EQ(facts->model, "m");
+}
+
+// --- beginnings ---
+
+std::vector<std::uint64_t> ends(std::string_view body, std::size_t step = std::string_view::npos) {
+  const auto facts = inspect(body, step);
+  std::vector<std::uint64_t> hashes;
+  if (!facts) return hashes;
+  for (const Beginnings::End& end : facts->beginnings.all()) hashes.push_back(end.hash);
+  return hashes;
+}
+
+constexpr std::string_view kTurn =
+    R"({"model":"m","messages":[{"role":"user","content":"Why is the sky blue?"}]})";
+constexpr std::string_view kNextTurn =
+    R"({"messages": [{"role":"user","content":"Why is the sky blue?"}, )"
+    R"({"role":"assistant","content":"It is [not] {blue}\n"},{"role":"user","content":"Oh?"}],)"
+    R"("model":"m","stream":true})";
+
+TEST(RequestInspector, TheNextTurnBeginsWithTheHashOfTheOneBefore) {
+  const auto first = ends(kTurn);
+  const auto next = ends(kNextTurn);
+  ASSERT_EQ(first.size(), 1U);
+  ASSERT_EQ(next.size(), 3U);
+  EXPECT_EQ(first[0], next[0]);
+  EXPECT_NE(next[0], next[1]);
+  EXPECT_NE(next[1], next[2]);
+}
+
+TEST(RequestInspector, BeginningsAreTheSameInPiecesOfAnySize) {
+  const auto whole = ends(kNextTurn);
+  for (std::size_t step = 1; step < kNextTurn.size(); ++step) {
+    EXPECT_EQ(ends(kNextTurn, step), whole) << step;
+  }
+}
+
+TEST(RequestInspector, AnotherWordIsAnotherBeginningAndSoIsAllBehindIt) {
+  std::string other(kNextTurn);
+  other.replace(other.find("blue"), 4, "grey");
+  const auto before = ends(kNextTurn);
+  const auto after = ends(other);
+  ASSERT_EQ(after.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NE(before[i], after[i]);
+}
+
+TEST(RequestInspector, OnlyObjectsOfAnArrayOfMessagesAreNamed) {
+  EXPECT_EQ(ends(R"({"messages":{"a":{"b":1}},"model":"m"})").size(), 0U);
+  EXPECT_EQ(ends(R"({"messages":["a",1,[{}],{}],"model":"m"})").size(), 1U);
+  EXPECT_EQ(ends(R"({"tools":[{"a":1}],"messages":[],"model":"m"})").size(), 0U);
+}
+
+TEST(RequestInspector, WithoutASaltNothingIsNamedAndAnotherSaltNamesOtherwise) {
+  const auto salted = [](std::optional<std::uint64_t> salt) {
+    RequestInspector inspector({}, salt);
+    EXPECT_TRUE(inspector.take_whole(kNextTurn));
+    return inspector.finish()->beginnings;
+  };
+  EXPECT_TRUE(salted(std::nullopt).empty());
+  EXPECT_NE(salted(1).all().front().hash, salted(2).all().front().hash);
+}
+
+TEST(RequestInspector, OfALongMessageTheLengthCountsBesideItsFirstBytes) {
+  const auto with = [](std::size_t bytes) {
+    return ends(R"({"model":"m","messages":[{"content":")" + std::string(bytes, 'A') + R"("}]})");
+  };
+  EXPECT_EQ(with(200'000), with(200'000));
+  EXPECT_NE(with(200'000), with(200'001));
 }
 
 }  // namespace

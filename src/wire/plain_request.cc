@@ -3,6 +3,7 @@
 #include <string>
 
 #include "wire/keep_alive.h"
+#include "wire/message_ends.h"
 #include "wire/plain_json.h"
 #include "wire/request_keys.h"
 #include "wire/runner_options.h"
@@ -52,6 +53,7 @@ bool read_members(std::string_view object, Take take) {
 struct Reader {
   std::string_view body;
   const JsonLimits& limits;
+  std::optional<std::uint64_t> salt;
   RequestFacts facts;
   std::string_view model;
   std::string_view name;
@@ -60,6 +62,7 @@ struct Reader {
   bool take_name(std::string_view& into, const PlainValue& value) const;
   bool place_object(const PlainValue& value, OptionPlaces::Options& what,
                     OptionPlaces::Place& at) const;
+  bool take_messages(const PlainValue& value);
   bool take_options(const PlainValue& value);
   bool take_keep_alive(const PlainValue& value);
   bool take_stream_options(const PlainValue& value);
@@ -88,7 +91,7 @@ bool Reader::take(std::string_view key, const PlainValue& value) {
       return true;
     case Key::kMessages:
       if (value.kind != Kind::kArray || !is_empty(value)) facts.empty_prompt = false;
-      return true;
+      return !salt || value.kind != Kind::kArray || take_messages(value);
     case Key::kTools:
       if (value.is_container() && !is_empty(value)) facts.has_tools = true;
       return true;
@@ -108,6 +111,18 @@ bool Reader::take(std::string_view key, const PlainValue& value) {
 bool Reader::take_name(std::string_view& into, const PlainValue& value) const {
   into = value.text;
   return value.is_text() && !value.has_escapes && value.text.size() <= limits.max_model;
+}
+
+bool Reader::take_messages(const PlainValue& value) {
+  MessageEnds ends(*salt);
+  PlainContainer messages(value.text);
+  while (messages.next()) {
+    if (messages.value().kind != Kind::kObject) continue;
+    ends.feed(messages.value().text.substr(1));  // as RequestInspector does
+    ends.ended();
+  }
+  facts.beginnings = ends.take();
+  return messages.complete();
 }
 
 // False: it is no object.
@@ -166,8 +181,9 @@ bool Reader::take_stream_options(const PlainValue& value) {
 
 }  // namespace
 
-std::optional<RequestFacts> read_plain_request(std::string_view body, const JsonLimits& limits) {
-  Reader reader{body, limits, {}, {}, {}};
+std::optional<RequestFacts> read_plain_request(std::string_view body, const JsonLimits& limits,
+                                               std::optional<std::uint64_t> salt) {
+  Reader reader{body, limits, salt, {}, {}, {}};
   reader.facts.places.document = body.find_first_not_of(" \t\r\n");
   const bool read = read_members(body, [&reader](std::string_view key, const PlainValue& value) {
     return reader.take(key, value);
