@@ -16,6 +16,7 @@
 
 namespace {
 
+using drover::Duration;
 using drover::Result;
 using drover::Rng;
 using drover::wire::Edit;
