@@ -84,6 +84,7 @@ double FairShares::had(TenantId id) const {
 bool FairShares::above_share(TenantId id) const {
   const auto found = tenants_.find(id);
   if (found == tenants_.end() || by_had_.size() < 2) return false;
+  if (found->second.running <= kNoBacklog) return false;
   return found->second.running * by_had_.size() > running_;
 }
 

@@ -29,6 +29,9 @@ class FairShares {
   static constexpr std::size_t kMaxResting = 4096;
   static constexpr Duration kLinger = std::chrono::seconds(30);
   static constexpr double kOutputWeight = 2;
+  // Of a fleet that is half asleep an equal part is less than one request; whoever has so few takes
+  // nobody's place.
+  static constexpr std::uint32_t kNoBacklog = 2;
 
   // --- what happens ---
   void queued(TenantId tenant);
@@ -44,7 +47,8 @@ class FairShares {
   // Tokens of work; comparable among tenants, not with a clock.
   double had(TenantId tenant) const;
   std::size_t active() const { return by_had_.size(); }
-  // Has more requests running than an equal part of all that run, while others are active.
+  // Has more requests running than an equal part of all that run, and than kNoBacklog, while others
+  // are active.
   bool above_share(TenantId tenant) const;
 
   // So that a busy model has a slot for the others. Not who had less than everybody: long answers

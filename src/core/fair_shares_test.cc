@@ -44,6 +44,18 @@ TEST(FairShares, AboveItsShareIsWhoRunsMoreThanAnEqualPartWhileOthersAreActive) 
   EXPECT_FALSE(shares.above_share(kAnn)) << "Bob has left";
 }
 
+TEST(FairShares, NobodyIsAboveTheirShareWithTwoRequests) {
+  FairShares shares;
+  for (std::uint64_t i = 10; i < 20; ++i) {  // ten others, who think
+    shares.began(TenantId{i}, 100);
+    shares.ended(TenantId{i}, kStart);
+  }
+  for (int i = 0; i < 2; ++i) shares.began(kAnn, 100);
+  EXPECT_FALSE(shares.above_share(kAnn)) << "two of two";
+  shares.began(kAnn, 100);
+  EXPECT_TRUE(shares.above_share(kAnn)) << "three of three";
+}
+
 TEST(FairShares, OnlySoManyWhoLeftAreRemembered) {
   FairShares shares;
   shares.began(kAnn, 500);
@@ -145,7 +157,7 @@ TEST(FairQueueing, OfWhoHasMoreThanItsShareNothingCountsWhereOthersWouldHaveToLe
   EXPECT_EQ(queue.counted(0, shares), 20U) << "nobody else is there";
   waits(kBob, 21);
   EXPECT_EQ(queue.counted(0, shares), WaitQueue::kCountedOfTenant + 1);
-  shares.began(kAnn, 100);
+  for (int i = 0; i < 3; ++i) shares.began(kAnn, 100);
   EXPECT_EQ(queue.counted(0, shares), 1U) << "all that runs is Ann's";
 }
 

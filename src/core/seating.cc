@@ -90,8 +90,14 @@ std::vector<ModelIndex> Seating::looked(BackendId backend, const std::vector<Lis
 void Seating::learn_room(Site& site, double listed, double gone, Instant now) {
   // Others may have used the memory when it was too little.
   constexpr Duration kForget = std::chrono::hours(1);
+  constexpr double kMoreAgain = 1.1;
   constexpr Duration kSeenUntil = std::chrono::seconds(3);  // by the next look
-  if (now - site.too_much_at > kForget || listed > site.too_much) site.too_much = 0;
+  if (listed > site.too_much) site.too_much = 0;
+  // Not forgotten: everybody would have a place there at once, and loads would drive out loads.
+  if (now - site.too_much_at > kForget) {
+    site.too_much *= kMoreAgain;
+    site.too_much_at = now;
+  }
   site.held = std::max(site.held, listed);
   const bool loading = site.plan && site.plan->ordered;
   if (gone <= 0 || (!loading && now - site.loaded_until > kSeenUntil)) return;
