@@ -47,6 +47,7 @@ class FairShares {
   // Tokens of work; comparable among tenants, not with a clock.
   double had(TenantId tenant) const;
   std::size_t active() const { return by_had_.size(); }
+  std::size_t remembered() const { return tenants_.size(); }  // active ones included
   // Has more requests running than an equal part of all that run, and than kNoBacklog, while others
   // are active.
   bool above_share(TenantId tenant) const;
@@ -54,6 +55,7 @@ class FairShares {
   // So that a busy model has a slot for the others. Not who had less than everybody: long answers
   // take slots for long, and whoever is behind in tokens catches up, however many run.
   bool leaves_last_slot(TenantId tenant) const;
+
  private:
   struct Tenant {
     double had = 0;

@@ -161,5 +161,22 @@ TEST(FairQueueing, OfWhoHasMoreThanItsShareNothingCountsWhereOthersWouldHaveToLe
   EXPECT_EQ(queue.counted(0, shares), 1U) << "all that runs is Ann's";
 }
 
+// Somebody who waited for a slot, then for memory, and waits for a slot again.
+TEST(FairQueueing, WhoComesWithLessPatienceThanThoseBeforeItIsGivenUpFirst) {
+  FairShares shares;
+  WaitQueue queue;
+  const auto wait = [&](std::uint64_t id, Duration until) {
+    RequestArrived request{RequestId{id}, testing::ask_for("a")};
+    queue.add({std::move(request), Attempt::kFirst, 0, kStart, kStart + until}, shares);
+  };
+  wait(1, 10s);
+  wait(2, 20s);
+  wait(3, 5s);
+  EXPECT_EQ(queue.next_deadline(), kStart + 5s);
+  EXPECT_EQ(queue.take_expired(kStart + 5s)->request.request, RequestId{3});
+  EXPECT_EQ(queue.take_expired(kStart + 10s)->request.request, RequestId{1});
+  EXPECT_FALSE(queue.take_expired(kStart + 19s));
+}
+
 }  // namespace
 }  // namespace drover::core

@@ -113,11 +113,13 @@ void Forecasts::granted(const Instance& instance, ModelIndex model, LeaseId leas
   ledger_.granted(instance.spec.id, open, now);
 }
 
-void Forecasts::first_byte(BackendId backend, LeaseId lease, Instant now) {
+std::optional<ModelIndex> Forecasts::first_byte(BackendId backend, LeaseId lease, Instant now) {
   const Ledger::Open* open = ledger_.first_byte(backend, lease, now);
-  if (open == nullptr) return;
+  if (open == nullptr) return std::nullopt;
+  const bool was_ready = std::as_const(seating_).ready(backend, open->model);
   seating_.served(backend, open->model, now);
   record(*open, now);
+  return was_ready ? std::nullopt : std::optional(open->model);
 }
 
 void Forecasts::progressed(BackendId backend, LeaseId lease, std::uint64_t tokens, Instant now) {

@@ -59,7 +59,8 @@ class Forecasts {
   };
   void granted(const Instance& instance, ModelIndex model, LeaseId lease, const Ask& ask,
                const Predicted& predicted, Instant now);
-  void first_byte(BackendId backend, LeaseId lease, Instant now);
+  // The model, where it was not known to be loaded there until now.
+  std::optional<ModelIndex> first_byte(BackendId backend, LeaseId lease, Instant now);
   void progressed(BackendId backend, LeaseId lease, std::uint64_t tokens, Instant now);
   void held_up(BackendId backend, LeaseId lease) { ledger_.held_up(backend, lease); }
   // The model whose slot is free now.

@@ -43,6 +43,7 @@ class Room {
     RequestArrived request;
     Attempt attempt = Attempt::kFirst;
     Instant until{};
+    Instant slot_until = kNever;  // where it waited for a slot before: how long it may again
   };
   // `until` never goes back from call to call.
   void wait(Waiting waiting) { waiting_.push_back(std::move(waiting)); }

@@ -165,7 +165,9 @@ void Scheduler::State::on(const LeaseFirstByte& first) {
   Instance& instance = instance_of(found->second.backend);
   --instance.awaiting_first;
   instance.hang.first_byte(first.lease, now);
-  if (brain) brain->forecasts.first_byte(instance.spec.id, first.lease, now);
+  if (!brain) return;
+  const auto model = brain->forecasts.first_byte(instance.spec.id, first.lease, now);
+  if (model) brain->changed.push_back(*model);
 }
 
 void Scheduler::State::on(const LeaseProgress& progress) {

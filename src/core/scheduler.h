@@ -14,6 +14,10 @@
 
 namespace drover::core {
 
+namespace testing {
+struct Insight;
+}
+
 // The work is divided: health.h (is an instance fit?), picker.h (which one?), miss_queue.h (nobody
 // has it: ask again), retry_budget.h (may it be tried once more?), refusal.h (what to tell the
 // client). What remains here is the ledger of leases, and who is told about which event.
@@ -37,8 +41,8 @@ class Scheduler {
   std::optional<Learned> learned() const;
   void remember(const Learned& learned);
 
-
  private:
+  friend struct testing::Insight;
   struct State;
   std::unique_ptr<State> state_;
 };

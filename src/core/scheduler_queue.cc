@@ -125,7 +125,7 @@ Duration Scheduler::State::expected_wait(ModelIndex model, std::size_t ahead) co
 }
 
 void Scheduler::State::wait_for_slot(const RequestArrived& request, Attempt attempt, Pick pick,
-                                     ModelIndex model) {
+                                     ModelIndex model, Instant until) {
   WaitQueue& queue = brain->queue;
   const std::uint64_t bytes = queue.bytes() + request.ask.body_bytes;
   const bool full = queue.size() >= settings.max_queued || bytes > settings.max_queued_bytes;
@@ -141,7 +141,9 @@ void Scheduler::State::wait_for_slot(const RequestArrived& request, Attempt atte
   }
   brain->forecasts.hold(model);
   brain->shares.queued(request.ask.tenant);
-  queue.add({request, attempt, model, now, now + settings.queue_wait}, brain->shares);
+  // Who comes back from waiting for memory has no second patience.
+  until = std::min(until, now + settings.queue_wait);
+  queue.add({request, attempt, model, now, until}, brain->shares);
 }
 
 std::optional<WaitQueue::Waiting> Scheduler::State::leave_queue(RequestId request) {
@@ -221,7 +223,7 @@ void Scheduler::State::serve_line(ModelIndex model) {
     if (pick.backend) {
       grant(taken.request, taken.attempt, std::move(pick));
     } else if (pick.crowded()) {
-      wait_for_room(taken.request, taken.attempt, std::move(pick));
+      wait_for_room(taken.request, taken.attempt, std::move(pick), taken.until);
     } else {
       refuse(refuse_listed(taken.request, std::move(pick.why)), taken.attempt);
     }

@@ -7,14 +7,15 @@
 
 namespace drover::core {
 
-void Scheduler::State::wait_for_room(const RequestArrived& request, Attempt attempt, Pick pick) {
+void Scheduler::State::wait_for_room(const RequestArrived& request, Attempt attempt, Pick pick,
+                                     Instant slot_until) {
   if (room.size() >= settings.max_waiting) {
     const Sizes bytes = sizes(request, pick.why);
     return refuse(
         refuse_no_room(situation(request), std::move(pick.why), bytes, NoRoom::kQueueFull),
         attempt);
   }
-  room.wait({request, attempt, now + settings.room_wait});
+  room.wait({request, attempt, now + settings.room_wait, slot_until});
   room_changed = true;
 }
 
@@ -59,7 +60,8 @@ void Scheduler::State::reconsider_waiting() {
     if (pick.backend) {
       grant(waiting.request, waiting.attempt, std::move(pick));
     } else if (pick.waits) {
-      wait_for_slot(waiting.request, waiting.attempt, std::move(pick), prices.model);
+      wait_for_slot(waiting.request, waiting.attempt, std::move(pick), prices.model,
+                    waiting.slot_until);
     } else if (!pick.crowded()) {
       refuse(refuse_listed(waiting.request, std::move(pick.why)), waiting.attempt);
     } else if (waiting.until <= now) {

@@ -102,13 +102,15 @@ struct Scheduler::State {
   Instant next_care(const Instance& instance) const;
 
   // --- scheduler_room.cc ---
-  void wait_for_room(const RequestArrived& request, Attempt attempt, Pick pick);
+  void wait_for_room(const RequestArrived& request, Attempt attempt, Pick pick,
+                     Instant slot_until = kNever);
   Refuse refuse_listed(const RequestArrived& request, Explanation why);
   void reconsider_waiting();
   Sizes sizes(const RequestArrived& request, const Explanation& why) const;
 
   // --- scheduler_queue.cc; all but the first two do nothing without a brain ---
-  void wait_for_slot(const RequestArrived& request, Attempt attempt, Pick pick, ModelIndex model);
+  void wait_for_slot(const RequestArrived& request, Attempt attempt, Pick pick, ModelIndex model,
+                     Instant until = kNever);
   Duration expected_wait(ModelIndex model, std::size_t ahead) const;
   Prices prices_for(const RequestArrived& request);
   void told_of_grant(const Instance& instance, LeaseId lease, const RequestArrived& request,

@@ -68,7 +68,7 @@ std::vector<ModelIndex> Seating::looked(BackendId backend, const std::vector<Lis
     Seat& seat = this->seat(backend, each.model);
     seat.bytes = each.bytes;
     seat.context = each.context;
-    if (seat.state != State::kAbsent) continue;
+    if (seat.state != State::kAbsent || now - seat.since < kLookLasts) continue;
     set(backend, each.model, State::kReady, now);
     arrived.push_back(each.model);
   }
@@ -76,7 +76,9 @@ std::vector<ModelIndex> Seating::looked(BackendId backend, const std::vector<Lis
     if (std::ranges::find(listed, model, &Listed::model) != listed.end()) continue;
     const Seat& seat = this->seat(backend, model);
     const bool leaving = seat.state == State::kLeaving;
-    if (!leaving && now - seat.since < kLookLasts) continue;
+    // One that was loaded a moment ago and has to leave already is still there, too.
+    const bool told = leaving && seat.ask_unload_at > seat.since;
+    if (!told && now - seat.since < kLookLasts) continue;
     if (!leaving) gone += static_cast<double>(seat.bytes);
     if (leaving) site.memory_back = std::max(site.memory_back, now + kMemoryLag);
     set(backend, model, State::kAbsent, now);

@@ -61,5 +61,23 @@ TEST(Seating, AnHourLaterATenthMoreIsTried) {
   EXPECT_DOUBLE_EQ(hall.learned_bytes(kHere).value_or(0), 14.9) << "and 19.8";
 }
 
+// The order to unload went out, and its plan is given up: a look that began before it still lists
+// the model, and whoever were sent there would have Ollama load it again.
+TEST(Seating, ALookThatBeganBeforeAnUnloadDoesNotBringTheModelBack) {
+  Hall hall;
+  hall.shows({{0, 10}});
+  Seating::Plan plan;
+  plan.model = 2;
+  plan.leaving = {0};
+  hall.begin(kHere, std::move(plan), hall.now);
+  const Ledger nobody(1);
+  EXPECT_EQ(hall.next_step(kHere, nobody, hall.now).kind, Seating::Step::Kind::kUnload);
+  hall.give_up(kHere, hall.now);
+  hall.looked(kHere, {{0, 10}}, hall.now += 300ms);
+  EXPECT_FALSE(hall.ready(kHere, 0));
+  hall.shows({{0, 10}});
+  EXPECT_TRUE(hall.ready(kHere, 0)) << "somebody else has loaded it again";
+}
+
 }  // namespace
 }  // namespace drover::core

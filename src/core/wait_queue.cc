@@ -85,7 +85,12 @@ void WaitQueue::add(Waiting waiting, const FairShares& shares) {
       line.waiting_.insert(again ? line.waiting_.begin() : line.waiting_.end(), std::move(waiting));
   const auto of_tenant =
       tenant.requests.insert(again ? tenant.requests.begin() : tenant.requests.end(), place);
-  const auto in_order = order_.insert(order_.end(), request);
+  // Few come with less patience than those before them.
+  auto later = order_.end();
+  while (later != order_.begin() && places_.at(*std::prev(later)).waiting->until > place->until) {
+    --later;
+  }
+  const auto in_order = order_.insert(later, request);
   const bool is_new = places_.emplace(request, Place{model, place, of_tenant, in_order}).second;
   DROVER_ASSERT(is_new);
 }

@@ -68,7 +68,6 @@ class WaitQueue {
     std::set<std::pair<double, TenantId>> order_;
   };
 
-  // `until` never goes back from call to call.
   void add(Waiting waiting, const FairShares& shares);
   std::optional<Waiting> remove(RequestId request);
   Line* line(ModelIndex model);  // null: nobody waits for it
