@@ -141,7 +141,9 @@ std::optional<ModelIndex> Forecasts::ended(BackendId backend, const LeaseSettled
   const std::optional<Ledger::Ended> ended = ledger_.ended(backend, settled.lease, now);
   if (!ended) return std::nullopt;
   if (settled.result == AttemptResult::kServed) learn(backend, *ended, settled.usage, now);
-  if (ended->open.writes()) remember({backend, ended->open.model}, ended->open, settled.usage);
+  // Of a whole document nobody tells the first byte.
+  const bool computed = ended->open.writes() || settled.result == AttemptResult::kServed;
+  if (computed) remember({backend, ended->open.model}, ended->open, settled.usage);
   models_.release(ended->open.model);
   return ended->open.model;
 }

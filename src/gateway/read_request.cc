@@ -296,7 +296,8 @@ class BodyIntake {
   // for a while where it shall stay, is not heard. `ollama stop` names no time, but an end.
   void follow_keep_alive(wire::RequestFacts& facts) const {
     if (!facts.kept_alive) return;
-    const bool stop = facts.empty_prompt && *facts.kept_alive == Duration{};
+    const bool stop = exchange_.route->shape == StreamShape::kNdjson && facts.empty_prompt &&
+                      *facts.kept_alive == Duration{};
     const bool shorter =
         *facts.kept_alive >= Duration{} && *facts.kept_alive < settings_.least_keep_alive;
     const ModelName model = ModelName::canonical(facts.model.value_or(""));

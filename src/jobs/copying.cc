@@ -153,7 +153,7 @@ net::Task<Result<void>> Jobs::State::copy_blobs(Job& job, Leg& leg) {
 }
 
 net::Task<Result<bool>> Jobs::State::has_blob(Leg& leg, const std::string& digest) {
-  const net::HostPort address = member_of(leg.instance)->address;
+  const net::HostPort address = member_of(*leg.instance)->address;
   net::HttpCall call(home(), &leg.cancel);
   Result<void> done = co_await call.connect(resolver, address, home().now() + settings.connect);
   const std::string request = fmt::format(
@@ -169,7 +169,7 @@ net::Task<Result<void>> Jobs::State::copy_blob(Job& job, Leg& leg, BlobReader& r
                                                const wire::ManifestBlob& blob) {
   Result<void> done = co_await reader.open(blob);
   if (!done) co_return done;
-  const net::HostPort address = member_of(leg.instance)->address;
+  const net::HostPort address = member_of(*leg.instance)->address;
   net::HttpCall call(home(), &leg.cancel);
   done = co_await call.connect(resolver, address, home().now() + settings.connect);
   const std::string head = fmt::format(
@@ -190,6 +190,7 @@ net::Task<Result<void>> Jobs::State::copy_blob(Job& job, Leg& leg, BlobReader& r
     if (!piece) co_return std::move(piece).error();
     if (piece->empty()) co_return failed("a blob became shorter while it was read");
     done = co_await call.send(*piece, kStall);
+    if (!done) break;
     line.completed += piece->size();
     engine.metrics().blob_bytes_copied.add(piece->size());
     if (home().now() - told < kTellAgain && line.completed < blob.bytes) continue;

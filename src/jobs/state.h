@@ -4,6 +4,7 @@
 #include <deque>
 #include <list>
 #include <map>
+#include <optional>
 
 #include "jobs/jobs.h"
 #include "net/http_call.h"
@@ -30,9 +31,9 @@ class BlobReader;
 
 // What one store or instance has to do.
 struct Leg {
-  std::size_t index = 0;         // among the legs of its job
-  const Store* store = nullptr;  // null: the instance itself
-  BackendId instance;            // the one that is asked, or was last
+  std::size_t index = 0;              // among the legs of its job
+  const Store* store = nullptr;       // null: the instance itself
+  std::optional<BackendId> instance;  // the one that is asked, or was last
   net::Cancel cancel;
   Fared fared;
 };

@@ -199,7 +199,7 @@ const Member* Jobs::State::member_of(BackendId instance) const {
 // Connects, sends, and reads the head of the answer. An answer that is an error is read whole.
 net::Task<Result<void>> Jobs::State::open(const Job& job, Leg& leg, net::HttpCall& call) {
   const Order& order = job.order;
-  const Member* const member = member_of(leg.instance);
+  const Member* const member = member_of(*leg.instance);
   Result<void> done =
       co_await call.connect(resolver, member->address, home().now() + settings.connect);
   const std::string request = request_text(order, order.path, order.body, member->address);

@@ -86,6 +86,8 @@ Result<std::size_t> BlobFile::read(std::uint64_t offset, std::span<char> room) c
 }
 
 Result<std::string> ModelFiles::manifest(const ModelName& model) const {
+  if (model.text().find(':') == std::string::npos)
+    return wrong(directory_, "has no model without a name");
   std::string path = directory_ + "/manifests";
   for (const std::string& part : parts_of(model)) {
     const std::string entry = entry_of(path, part);

@@ -38,6 +38,7 @@ TEST_F(ModelFilesTest, AManifestIsFoundUnderEverySpellingOfItsName) {
   EXPECT_EQ(manifest("host.example/ns/m:t"), "three");
   EXPECT_NE(manifest("other").find("has nothing of other:latest"), std::string::npos);
   EXPECT_NE(manifest("../../me:x").find("has nothing of"), std::string::npos);
+  EXPECT_NE(manifest("").find("without a name"), std::string::npos);
 }
 
 TEST_F(ModelFilesTest, AManifestHasABound) {

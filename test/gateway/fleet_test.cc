@@ -1,5 +1,7 @@
 // Which instance has what, what drover says of all of them, and how it ends.
 
+#include <fmt/format.h>
+
 #include "gateway/sim_world.h"
 
 namespace drover::simtest {
@@ -59,6 +61,51 @@ TEST(Models, WhoWaitedIsToldAsWhichNumber) {
   EXPECT_EQ(world.done(second).reply().field("x-drover-queue-position"), "2");
   Client& later = world.post("/api/generate", body);
   EXPECT_EQ(world.done(later).reply().field("x-drover-queue-position"), "");
+}
+
+// A conversation whose every turn repeats a long first message.
+class Talk {
+ public:
+  explicit Talk(char about) : messages_(said("user", std::string(40'000, about))) {}
+  Client& ask(World& world) {
+    Client& client = world.post("/v1/chat/completions",
+                                R"({"model":"llama3.2","messages":[)" + messages_ + "]}");
+    messages_ += "," + said("assistant", "Yes.") + "," + said("user", "Why?");
+    return client;
+  }
+  // The instance that the next turn went to.
+  std::string next_turn(World& world) { return where(world, ask(world)); }
+  static std::string where(World& world, Client& client) {
+    return std::string(world.done(client).reply().field("x-drover-backend"));
+  }
+
+ private:
+  static std::string said(std::string_view role, std::string_view what) {
+    return fmt::format(R"({{"role":"{}","content":"{}"}})", role, what);
+  }
+  std::string messages_;
+};
+
+TEST(Conversations, GoOnWhereTheyWereHeld) {
+  WorldOptions options;
+  options.core.policy = core::PolicyName::kExpectedCompletion;
+  options.gateway.names_beginnings = true;
+  World world(options);
+  const std::string load = World::request("POST", "/api/generate", R"({"model":"llama3.2"})");
+  for (std::uint32_t i = 0; i < 2; ++i) world.done(world.ask_instance(i, load));
+  world.pass(5s);
+  Talk sky('a');
+  Talk sea('b');
+  Client& about_sky = sky.ask(world);
+  Client& about_sea = sea.ask(world);
+  const std::string of_sky = Talk::where(world, about_sky);
+  const std::string of_sea = Talk::where(world, about_sea);
+  ASSERT_NE(of_sky, of_sea) << "one was busy";
+  // Not whoever was asked the longest time ago. One turn each: this instance remembers nothing, and
+  // from how long it reads drover learns that.
+  EXPECT_EQ(sea.next_turn(world), of_sea);
+  EXPECT_EQ(sky.next_turn(world), of_sky);
+  world.expect_nothing_left();
 }
 
 // A header names tenants: the log shows a hash of it, the same for the same name, and the address

@@ -142,6 +142,14 @@ TEST(KeepAlive, ThatIsShorterThanWhatOthersGetIsNotHeard) {
   }
 }
 
+TEST(KeepAlive, OfEmbeddingsIsNoOrderToLeave) {
+  World world(lone_instance());
+  (void)world.done(world.post("/api/embed", R"({"model":"llama3.2","input":"words","keep_alive":0})"))
+      .reply();
+  world.pass(2min);
+  EXPECT_NE(world.done(world.get("/api/ps")).reply().body, R"({"models":[]})");
+}
+
 TEST(KeepAlive, MayBeLonger) {
   World world(lone_instance());
   (void)generate(world, R"(,"keep_alive":"1h")");
