@@ -523,8 +523,9 @@ class Life {
         const double load = forecasts.estimates().load_s({backend, model});
         const auto here = loaded_at_.find({backend, forecasts.name(model)});
         if (here == loaded_at_.end()) continue;
-        // Twice, but what was learned in the same event may have come after the plan.
-        if (to_seconds(now_ - here->second.since) < 1.5 * load) {
+        // Twice, but what was learned in the same event may have come after the plan. And of one
+        // that died and came back nobody knows yet how long it is there.
+        if (manner_ == Manner::kCalm && to_seconds(now_ - here->second) < 1.5 * load) {
           broken(Promise::kI8, "sent away before it was worth its load");
         }
       }
@@ -532,15 +533,15 @@ class Life {
     note_loaded();
   }
   void note_loaded() {
-    // One that died and was there again before anybody looked was never away.
-    constexpr Duration kNobodyLooked = std::chrono::seconds(5);
     for (std::uint32_t i = 0; i < ollamas_.size(); ++i) {
+      const auto gone = [&](const auto& each) {
+        return each.first.first == BackendId{i} && !ollamas_[i].loaded.contains(each.first.second);
+      };
+      std::erase_if(loaded_at_, gone);
       for (const auto& [model, bytes] : ollamas_[i].loaded) {
-        loaded_at_.try_emplace({BackendId{i}, model}, Stay{now_, now_}).first->second.seen = now_;
+        loaded_at_.emplace(std::pair(BackendId{i}, model), now_);
       }
     }
-    std::erase_if(loaded_at_,
-                  [&](const auto& each) { return now_ - each.second.seen > kNobodyLooked; });
   }
   // Says where, or nothing.
   std::string idle_slot_for_somebody() {
@@ -602,10 +603,7 @@ class Life {
   Findings& findings_;
   std::vector<Ollama> ollamas_;
   std::vector<Instant> plans_;  // when each instance's plan was begun
-  struct Stay {
-    Instant since, seen;
-  };
-  std::map<std::pair<BackendId, ModelName>, Stay> loaded_at_;
+  std::map<std::pair<BackendId, ModelName>, Instant> loaded_at_;
   std::set<std::pair<BackendId, ModelName>> kept_;  // a last slot, for others
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
   std::uint64_t planned_ = 0;
