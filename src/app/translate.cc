@@ -127,6 +127,13 @@ gateway::Settings gateway_settings(const config::Config& config) {
     const bool stays = model.preload > 0 || !model.pin.empty();
     if (stays) settings.stay_loaded.insert(ModelName::canonical(model.name));
   }
+  // A client may call it by an alias.
+  for (const config::Alias& alias : config.aliases) {
+    const bool stays = std::ranges::any_of(alias.models, [&](const auto& model) {
+      return settings.stay_loaded.contains(ModelName::canonical(model));
+    });
+    if (stays) settings.stay_loaded.insert(ModelName::canonical(alias.name));
+  }
   settings.list_aliases = config.list_aliases == config::AliasListing::kAlways;
   for (const std::string& network : config.trust) {
     settings.access.trust.push_back(net::Network::parse(network).value());

@@ -10,6 +10,7 @@ namespace drover::core {
 
 const WaitQueue::Waiting* WaitQueue::Line::next(const FairShares& shares, Who who,
                                                 std::size_t passed_over) {
+  std::size_t left = passed_over;
   for (auto each = order_.begin(); each != order_.end();) {
     Tenant& tenant = tenants_.at(each->second);
     const double had = shares.had(each->second);
@@ -19,18 +20,19 @@ const WaitQueue::Waiting* WaitQueue::Line::next(const FairShares& shares, Who wh
       order_.erase(each);
       order_.emplace(had, id);
       each = order_.begin();  // nothing before it has changed: the few there are looked at again
+      left = passed_over;
       continue;
     }
     if (who == Who::kWithinShare && shares.leaves_last_slot(each->second)) {
       ++each;
       continue;
     }
-    if (passed_over < tenant.requests.size()) {
+    if (left < tenant.requests.size()) {
       auto place = tenant.requests.begin();
-      std::advance(place, passed_over);
+      std::advance(place, left);
       return &**place;
     }
-    passed_over -= tenant.requests.size();
+    left -= tenant.requests.size();
     ++each;
   }
   return nullptr;
