@@ -146,6 +146,11 @@ int serve(Start start, std::vector<int> listeners, int link, const Surroundings&
   if (opened) writable.push_back(folder);
   const std::string sandbox = enter_sandbox(writable, readable);
   LogSink log({.least = config.log.level, .format = line_format(config.log.format)});
+  if (config.copy_between_stores == config::StoreCopies::kAlways && readable.empty()) {
+    log.warn("no model is copied between stores",
+             {{"why", "the model directory of no store is known here"},
+              {"remedy", "name it as backends[].models"}});
+  }
   std::shared_ptr<const store::Folder> kept;
   if (opened) {
     kept = std::make_shared<const store::Folder>(std::move(*opened));

@@ -96,7 +96,9 @@ void Placer::consider_waiting(const Surroundings& around) {
   due_ = around.now + kLookAgain;
 }
 
+// One at a time: until it is there it is not counted among those that were asked for.
 void Placer::consider_wanted(const Surroundings& around, ModelIndex model, BackendId backend) {
+  if (around.forecasts.seating().coming_at(model) > 0) return;
   Move move = move_to(around, model, around.instances[backend.value], Evict::kSpare);
   if (move.possible) begin(around, model, backend, LoadReason::kWanted, std::move(move));
 }

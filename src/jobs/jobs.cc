@@ -173,8 +173,9 @@ net::Task<void> Jobs::State::keep_wanted() {
 // takes out of memory was in his way. When a load can begin is for the scheduler to say.
 void Jobs::State::order_lack(const Lack& lack) {
   if (lack.load_on) {
+    // One at a time, wherever it is: `lack` counts only what is loaded.
     const bool loading = std::ranges::any_of(jobs, [&](const std::shared_ptr<Job>& job) {
-      return job->order.load_on == lack.load_on && job->order.model == lack.wanted->model;
+      return job->order.load_on && job->order.model == lack.wanted->model;
     });
     const Pause& pause = pauses[{lack.wanted->model, lack.load_on->value}];
     if (loading || pause.until > home().now()) return;

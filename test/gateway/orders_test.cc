@@ -245,6 +245,20 @@ TEST(Wanted, ALoadIsOneOfThePlansAndStays) {
   EXPECT_EQ(std::ranges::count(loaded_on(world, "base"), 'x'), 2);
 }
 
+// Looked for every ten seconds, and loaded within forty: once.
+TEST(Wanted, ALoadThatTakesLongIsNotOrderedElsewhereMeanwhile) {
+  for (const auto policy :
+       {core::PolicyName::kLeastLoaded, core::PolicyName::kExpectedCompletion}) {
+    WorldOptions options = three();
+    options.core.policy = policy;
+    options.fake.load_time = 40s;
+    options.jobs.wanted = {{"base", ModelName::canonical("base"), {}, 1, {}}};
+    World world(std::move(options));
+    world.pass(10min);
+    EXPECT_EQ(std::ranges::count(loaded_on(world, "base"), 'x'), 1);
+  }
+}
+
 TEST(Wanted, WhatCannotBeFetchedIsTriedLessAndLess) {
   WorldOptions options = three();
   options.jobs.wanted = {{"missing", ModelName::canonical("missing"), 3, 0, {}}};
