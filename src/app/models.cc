@@ -33,14 +33,6 @@ cli::Printed failure(std::string_view message) {
   return {cli::kFailed, "", fmt::format("drover: {}\n", message)};
 }
 
-std::string size_text(std::uint64_t bytes) {
-  constexpr double kGiga = 1e9;
-  constexpr double kMega = 1e6;
-  const auto size = static_cast<double>(bytes);
-  return size >= kGiga ? fmt::format("{:.1f} GB", size / kGiga)
-                       : fmt::format("{:.0f} MB", size / kMega);
-}
-
 // Of each model that is loaded: on which instances, by name.
 std::map<ModelName, std::string> loaded_on(std::string_view ps) {
   std::map<ModelName, std::string> loaded;

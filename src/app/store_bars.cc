@@ -12,15 +12,15 @@ namespace {
 
 constexpr std::uint64_t kWidth = 30;
 
+}  // namespace
+
 std::string size_text(std::uint64_t bytes) {
   constexpr double kGiga = 1e9;
   constexpr double kMega = 1e6;
   const auto size = static_cast<double>(bytes);
   return size >= kGiga ? fmt::format("{:.1f} GB", size / kGiga)
-                       : fmt::format("{:.1f} MB", size / kMega);
+                       : fmt::format("{:.0f} MB", size / kMega);
 }
-
-}  // namespace
 
 std::string StoreBars::take(std::string_view line) {
   const Result<wire::ProgressLine> read = wire::read_progress(line);

@@ -10,6 +10,9 @@
 
 namespace drover::app {
 
+// "1.5 GB" or "300 MB", as Ollama's own list has it.
+std::string size_text(std::uint64_t bytes);
+
 class StoreBars {
  public:
   // `model` stands before the bar where there is only one store, which lines do not name.

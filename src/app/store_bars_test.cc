@@ -20,13 +20,13 @@ TEST(StoreBars, EachStoreHasOneOverAllParts) {
   StoreBars bars("m");
   EXPECT_EQ(
       bars.take(line("a", 4'000'000, 1'000'000, R"(,"drover_stores":{"disk0":1000000,"b":0})")),
-      "disk0  " + bar(15) + "  50 % of 2.0 MB\x1b[K\n" + "b      " + bar(0) +
-          "   0 % of 2.0 MB\x1b[K\n");
+      "disk0  " + bar(15) + "  50 % of 2 MB\x1b[K\n" + "b      " + bar(0) +
+          "   0 % of 2 MB\x1b[K\n");
   // The second part makes both longer; the first two lines are drawn over.
   EXPECT_EQ(
       bars.take(line("c", 4'000'000, 2'000'000, R"(,"drover_stores":{"disk0":0,"b":2000000})")),
-      "\x1b[2Adisk0  " + bar(7) + "  25 % of 4.0 MB\x1b[K\n" + "b      " + bar(15) +
-          "  50 % of 4.0 MB\x1b[K\n");
+      "\x1b[2Adisk0  " + bar(7) + "  25 % of 4 MB\x1b[K\n" + "b      " + bar(15) +
+          "  50 % of 4 MB\x1b[K\n");
   EXPECT_EQ(
       bars.take(line("c", 4'000'000, 2'000'000, R"(,"drover_stores":{"disk0":0,"b":2000000})")),
       "");
@@ -35,7 +35,7 @@ TEST(StoreBars, EachStoreHasOneOverAllParts) {
 TEST(StoreBars, ASingleStoreIsCalledAsTheModel) {
   StoreBars bars("qwen3:4b");
   EXPECT_EQ(bars.take(line("a", 2'000'000, 2'000'000, "")),
-            "qwen3:4b  " + bar(30) + " 100 % of 2.0 MB\x1b[K\n");
+            "qwen3:4b  " + bar(30) + " 100 % of 2 MB\x1b[K\n");
 }
 
 TEST(StoreBars, OtherLinesDrawNothing) {
