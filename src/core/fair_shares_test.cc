@@ -144,6 +144,73 @@ TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenNobodyElseComes) {
   EXPECT_TRUE(counter.outcome(ann[3]).granted);
 }
 
+// What is an equal part changes with every beginning, in other lines too.
+TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenItsShareGrewInTheSameEvent) {
+  std::vector<BackendSpec> specs = testing::specs(2);
+  for (BackendSpec& spec : specs) spec.slots = 2;
+  specs[1].max_in_flight = 3;
+  testing::Script script(std::move(specs), by_cost());
+  script.has(0, {"a", "c"});
+  script.has(1, {"b", "d"});
+  script.has_loaded(0, {"a", "c"});
+  script.has_loaded(1, {"b", "d"});
+  std::uint64_t number = 0;
+  const auto ask = [&](TenantId tenant, std::string_view model) {
+    RequestArrived arrived{RequestId{++number}, testing::ask_for(model), {}, 0, {}};
+    arrived.ask.tenant = tenant;
+    arrived.ask.body_bytes = 4000;
+    return script.ask(std::move(arrived));
+  };
+  ASSERT_TRUE(ask(kBob, "b").granted);
+  for (const char* model : {"a", "c", "c"}) ASSERT_TRUE(ask(kAnn, model).granted) << model;
+  const testing::Asked ends = ask(kBob, "b");
+  ASSERT_TRUE(ends.granted);
+  const testing::Asked ann = ask(kAnn, "a");
+  ASSERT_TRUE(ann.waits()) << "three of five are hers";
+  const testing::Asked bob = ask(kBob, "b");
+  ASSERT_TRUE(bob.waits()) << "both slots are his";
+  ASSERT_TRUE(ask(kBob, "d").granted);
+  // The instance was full: with this end all lines are looked at.
+  script.served(ends);
+  ASSERT_TRUE(script.outcome(bob).granted);
+  EXPECT_TRUE(script.outcome(ann).waits()) << "her line came first, when three of five were hers";
+  script.pass(1ms);
+  EXPECT_TRUE(script.outcome(ann).granted) << "of six";
+}
+
+// Ann's retry may not go where it failed, and is passed over. Her next one begins, which puts Bob
+// before her retry: he is not the one to be passed over then.
+TEST(FairQueueing, WhoMovesToTheFrontOfALineIsNotPassedOverForSomebodyElse) {
+  testing::Script script(2, by_cost());
+  script.all_have({"a"});
+  script.has_loaded(0, {"a"});
+  script.has_loaded(1, {});
+  std::uint64_t number = 0;
+  const auto arrives = [&](TenantId tenant) {
+    RequestArrived arrived{RequestId{++number}, testing::ask_for("a"), {}, 0, {}};
+    arrived.ask.tenant = tenant;
+    arrived.ask.body_bytes = 4000;
+    return arrived;
+  };
+  RequestArrived again = arrives(kAnn);
+  const testing::Asked fails = script.ask(again);
+  ASSERT_EQ(fails.at(), 0);
+  script.drain(0, true);
+  script.failed(fails);
+  again.cause = RetryCause::kInstanceFailed;
+  again.attempt = 1;
+  again.tried = {BackendId{0}};
+  ASSERT_TRUE(script.ask(again).waits());
+  const testing::Asked ann = script.ask(arrives(kAnn));
+  const testing::Asked bob = script.ask(arrives(kBob));
+  ASSERT_TRUE(ann.waits());
+  ASSERT_TRUE(bob.waits());
+  script.drain(0, false);
+  script.has(0, {"a"});
+  EXPECT_EQ(script.outcome(ann).at(), 0);
+  EXPECT_EQ(script.outcome(bob).at(), 0);
+}
+
 TEST(FairQueueing, OfWhoHasMoreThanItsShareNothingCountsWhereOthersWouldHaveToLeave) {
   FairShares shares;
   WaitQueue queue;

@@ -179,6 +179,10 @@ void Scheduler::State::serve_queue() {
   // Serving a line can change others, when a refusal frees memory, say: those are for the next
   // event.
   for (const ModelIndex model : std::exchange(brain->changed, {})) serve_line(model);
+  // Whoever had more than an equal part may have less than that since somebody else has begun.
+  for (const auto& [model, lease] : std::exchange(brain->held_back, {})) {
+    if (lease != last_lease) brain->changed.push_back(model);
+  }
   brain->placer.consider_waiting(fleet_for_placer());
   carry_out_plans();
 }
@@ -200,6 +204,7 @@ void Scheduler::State::serve_line(ModelIndex model) {
     if (pick.waits) {
       if (above && who == WaitQueue::Line::Who::kAll && next->request.tried.empty()) {
         who = WaitQueue::Line::Who::kWithinShare;  // a slot may be kept for these
+        brain->held_back.emplace_back(model, last_lease);
         passed_over = 0;
         continue;
       }
@@ -229,6 +234,7 @@ void Scheduler::State::serve_line(ModelIndex model) {
     }
     brain->forecasts.release(model);
     brain->shares.left_queue(taken.request.ask.tenant, now);
+    passed_over = 0;  // the line stands in another order now that its tenant has had more
   }
 }
 

@@ -49,6 +49,8 @@ struct Brain {
   FairShares shares;
   Placer placer;
   std::vector<ModelIndex> changed;  // models whose line may have something to hope for
+  // Lines where somebody left the last slot to others in this event, each with the last lease then.
+  std::vector<std::pair<ModelIndex, std::uint64_t>> held_back;
   bool all_changed = false;
 };
 
