@@ -87,12 +87,7 @@ void WaitQueue::add(Waiting waiting, const FairShares& shares) {
       line.waiting_.insert(again ? line.waiting_.begin() : line.waiting_.end(), std::move(waiting));
   const auto of_tenant =
       tenant.requests.insert(again ? tenant.requests.begin() : tenant.requests.end(), place);
-  // Few come with less patience than those before them.
-  auto later = order_.end();
-  while (later != order_.begin() && places_.at(*std::prev(later)).waiting->until > place->until) {
-    --later;
-  }
-  const auto in_order = order_.insert(later, request);
+  const auto in_order = order_.emplace(place->until, request);
   const bool is_new = places_.emplace(request, Place{model, place, of_tenant, in_order}).second;
   DROVER_ASSERT(is_new);
 }
@@ -124,7 +119,7 @@ WaitQueue::Waiting WaitQueue::take(const Waiting& waiting) {
 }
 
 std::optional<WaitQueue::Waiting> WaitQueue::take_expired(Instant now) {
-  return next_deadline() > now ? std::nullopt : remove(RequestId(order_.front()));
+  return next_deadline() > now ? std::nullopt : remove(RequestId(order_.begin()->second));
 }
 
 WaitQueue::Line* WaitQueue::line(ModelIndex model) {
@@ -142,8 +137,6 @@ std::size_t WaitQueue::counted(ModelIndex model, const FairShares& shares) const
   return found == lines_.end() ? 0 : found->second.counted(shares);
 }
 
-Instant WaitQueue::next_deadline() const {
-  return order_.empty() ? kNever : places_.at(order_.front()).waiting->until;
-}
+Instant WaitQueue::next_deadline() const { return order_.empty() ? kNever : order_.begin()->first; }
 
 }  // namespace drover::core

@@ -88,10 +88,10 @@ class WaitQueue {
     ModelIndex model;
     Line::Place waiting;
     std::list<Line::Place>::iterator of_tenant;
-    std::list<RequestId>::iterator in_order;
+    std::multimap<Instant, RequestId>::iterator in_order;
   };
-  std::map<ModelIndex, Line> lines_;  // none is empty
-  std::list<RequestId> order_;        // by `until`
+  std::map<ModelIndex, Line> lines_;         // none is empty
+  std::multimap<Instant, RequestId> order_;  // by `until`
   std::unordered_map<RequestId, Place> places_;
   std::uint64_t bytes_ = 0;
 };
