@@ -117,6 +117,7 @@ gateway::Settings gateway_settings(const config::Config& config) {
   for (const char c : config.fairness.tenant_header.value_or("")) {
     settings.tenant_header += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
+  settings.hears_priorities = config.fairness.priorities == config::Priorities::kByHeader;
   settings.names_beginnings = config.policy == config::Policy::kExpectedCompletion;
   for (const config::Alias& alias : config.aliases) {
     settings.aliases.emplace(ModelName::canonical(alias.name), gateway::Alias{alias.models});

@@ -127,8 +127,12 @@ struct Queue {
   friend bool operator==(const Queue&, const Queue&) = default;
 };
 
+enum class Priorities : std::uint8_t { kNone, kByHeader };
+std::string_view to_string(Priorities priorities);  // "none", "by_header"
+
 struct Fairness {
   std::optional<std::string> tenant_header;  // none: each client address is a tenant
+  Priorities priorities = Priorities::kByHeader;
   friend bool operator==(const Fairness&, const Fairness&) = default;
 };
 

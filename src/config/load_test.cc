@@ -167,7 +167,7 @@ TEST(Load, ReadsEveryKind) {
       "backends:\n  - http://gpu1:11434\n"
       "  - {url: \"http://gpu2:11434/\", name: second, max_in_flight: 7}\n"
       "limits: {body_bytes: 5MB}\ntimeouts: {drain: 0s}\nretries: {budget: 0.5, max: 0}\n"
-      "queue: {requests: 7, wait: 30s}\nfairness: {tenant_header: X-Tenant}\n"
+      "queue: {requests: 7, wait: 30s}\nfairness: {tenant_header: X-Tenant, priorities: none}\n"
       "log: {level: debug, format: json}\n",
       "f");
   ASSERT_TRUE(result.ok()) << result.errors.front().render();
@@ -190,6 +190,7 @@ TEST(Load, ReadsEveryKind) {
   EXPECT_EQ(config.queue.requests, 7U);
   EXPECT_EQ(config.queue.wait, std::chrono::seconds(30));
   EXPECT_EQ(config.fairness.tenant_header, "X-Tenant");
+  EXPECT_EQ(config.fairness.priorities, Priorities::kNone);
   EXPECT_EQ(config.log.level, LogLevel::kDebug);
   EXPECT_EQ(config.log.format, LogFormat::kJson);
 }

@@ -451,6 +451,12 @@ constexpr std::array kKeys = std::to_array<Key>({
          "The header that names who a request is counted for, set by a proxy in front; auto, "
          "and a request without it, is counted for its client's address.",
      .slot = AT(fairness.tenant_header)},
+    {.path = "fairness.priorities",
+     .kind = Kind::kChoice,
+     .fallback = "by_header",
+     .choices = "none|by_header",
+     .meaning = "Who says how important a request is: its header X-Drover-Priority, or nobody.",
+     .slot = AT(fairness.priorities)},
     {.path = "log", .kind = Kind::kSection, .meaning = "What is written to standard error."},
     {.path = "log.level",
      .kind = Kind::kChoice,
