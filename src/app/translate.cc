@@ -81,6 +81,10 @@ std::vector<core::BackendSpec> backend_specs(
   for (const config::Backend& backend : config.backends) {
     const BackendId id{static_cast<std::uint32_t>(specs.size())};
     specs.push_back({id, backend.name, backend.url, backend.max_in_flight});
+    if (backend.parallel) {
+      specs.back().slots = *backend.parallel;
+      specs.back().slots_are_told = true;
+    }
   }
   const std::size_t first = specs.size() - supervised.size();
   for (std::size_t i = 0; i < supervised.size(); ++i) {

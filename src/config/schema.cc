@@ -49,6 +49,12 @@ constexpr std::array kKeys = std::to_array<Key>({
      .least = "1",
      .most = "65536",
      .meaning = "Requests it may have at once; 512 is where Ollama itself begins to refuse."},
+    {.path = "backends[].parallel",
+     .kind = Kind::kCount,
+     .least = "1",
+     .most = "65536",
+     .meaning = "Its OLLAMA_NUM_PARALLEL: requests that a loaded model answers at once. Left out, "
+                "it is taken to be 4 and learned."},
     {.path = "ollama", .kind = Kind::kSection, .meaning = "How drover runs Ollama itself."},
     {.path = "ollama.supervise",
      .kind = Kind::kChoice,

@@ -1,6 +1,7 @@
 #include "core/fair_shares.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -82,9 +83,11 @@ void FairShares::began(TenantId id, Priority priority, double tokens) {
 
 void FairShares::correct(TenantId id, double tokens) {
   Tenant& tenant = tenants_.at(id);
-  if (tenant.active) by_had_.erase({tenant.had, id});
-  tenant.had = std::max(0.0, tenant.had + tokens);
-  if (tenant.active) by_had_.emplace(tenant.had, id);
+  const double before = std::exchange(tenant.had, std::max(0.0, tenant.had + tokens));
+  if (!tenant.active) return;
+  auto place = by_had_.extract({before, id});
+  place.value().first = tenant.had;
+  by_had_.insert(std::move(place));
 }
 
 void FairShares::ended(TenantId id, Priority priority, Instant now) {

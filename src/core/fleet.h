@@ -51,7 +51,8 @@ struct BackendSpec {
   std::string url;                    // shown to people
   std::uint32_t max_in_flight = 512;  // Ollama's own queue bound; more would be answered 503
   bool supervised = false;            // the keeper runs it, so it can be restarted
-  std::uint32_t slots = 4;            // of each model; a foreign instance's are learned
+  std::uint32_t slots = 4;            // of each model
+  bool slots_are_told = false;        // else a foreign instance's may turn out to be more
   Placement placement = Placement::kUnknown;
   std::vector<std::string> gpus;  // UUIDs of its devices; empty: unknown, or the CPU
 };
