@@ -41,7 +41,7 @@ TEST(Check, PrintsWhatHolds) {
             "config/two-instances.yaml: fine\n"
             "  listen     127.0.0.1:11433\n"
             "  admin      127.0.0.1:11436\n"
-            "  policy     least_loaded\n"
+            "  policy     expected_completion\n"
             "  instances  first   http://127.0.0.1:11434  at most 512 in flight\n"
             "             second  http://127.0.0.1:11435  at most 512 in flight\n");
 }

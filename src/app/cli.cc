@@ -197,7 +197,7 @@ void add_config_options(CLI::App& verb, ConfigOptions& config) {
   add_list(verb, "--backend", config.backends, "URL",
            "An Ollama instance, as http://host:port; repeat for more");
   verb.add_option("--policy", config.policy,
-                  "round_robin, least_loaded (the default) or expected_completion")
+                  "round_robin, least_loaded or expected_completion (the default)")
       ->type_name("NAME");
 }
 

@@ -192,7 +192,7 @@ struct Config {
   std::vector<Backend> backends;  // empty: the caller decides (zero configuration)
   OllamaSettings ollama;
   std::optional<std::string> state_dir;  // none: the usual place, see docs/configuration.md
-  Policy policy = Policy::kLeastLoaded;
+  Policy policy = Policy::kExpectedCompletion;
   std::optional<std::uint32_t> loops;        // IO loops; nullopt is "auto": one per core, at most 4
   std::vector<std::string> allowed_hosts;    // beyond Ollama's own list
   std::vector<std::string> allowed_origins;  // beyond Ollama's own list

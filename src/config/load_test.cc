@@ -45,7 +45,8 @@ INSTANTIATE_TEST_SUITE_P(
             "f:1:1: a configuration is a mapping of keys, such as 'policy: least_loaded', but this "
             "is a list\n"},
         Case{"policy:\n  a: b\n",
-             "f:2:3: 'policy' must be a plain value such as least_loaded, but is a mapping of "
+             "f:2:3: 'policy' must be a plain value such as expected_completion, but is a mapping "
+             "of "
              "keys\n"},
         Case{"policy:\n", "f:1:1: 'policy' has no value; write one or remove the key\n"},
         Case{"limits: 3\n",

@@ -48,14 +48,14 @@ constexpr std::uint32_t kCapacityRequests = 3000;
 const std::vector<Policy>& policies() {
   static const std::vector<Policy> all = {
       {core::to_string(core::PolicyName::kExpectedCompletion),
-       "drover's: least delay in seconds, bound when a slot is free, loads planned",
+       "drover's default: least delay in seconds, bound when a slot is free, loads planned",
        production<core::PolicyName::kExpectedCompletion>},
       {"expected_completion_5s", "the same with queue.wait: 5s; who would wait longer is refused",
        impatient<5>},
       {"expected_completion_60s", "the same with queue.wait: 60s", impatient<60>},
       {"expected_completion_taught", "the same after the same traffic was there before", taught},
       {core::to_string(core::PolicyName::kLeastLoaded),
-       "drover's default: the fewest requests under way",
+       "drover's least_loaded: the fewest requests under way",
        production<core::PolicyName::kLeastLoaded>},
       {core::to_string(core::PolicyName::kRoundRobin), "drover's round robin",
        production<core::PolicyName::kRoundRobin>},

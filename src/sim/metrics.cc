@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
+
+#include "sim/swap_bound.h"
 
 namespace drover::sim {
 namespace {
@@ -33,8 +34,6 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
 }};
 
 constexpr double kWarmUp = 0.1;
-// Less than a byte: what rounding leaves.
-constexpr double kNothingGb = 1e-9;
 
 double span(Instant from, Instant to) { return to_seconds(to - from); }
 
@@ -217,47 +216,6 @@ double quantile(std::vector<double> values, double q) {
 
 // --- bounds ---
 
-namespace {
-
-// Who is needed next at every request, so that "needed last" is known when memory runs out.
-double swapped_gb(const Fleet& fleet, const Workload& workload) {
-  std::vector<std::pair<Instant, ModelIndex>> uses;
-  for (const Job& job : workload.jobs) uses.emplace_back(job.planned, job.model);
-  std::ranges::sort(uses);
-  std::vector<std::size_t> next(uses.size());
-  std::vector<std::size_t> upcoming(fleet.models.size(), uses.size());
-  for (std::size_t i = uses.size(); i-- > 0;) {
-    next[i] = upcoming[uses[i].second];
-    upcoming[uses[i].second] = i;
-  }
-  const auto weight = [&](ModelIndex m) { return fleet.models[m].vram_gb(); };
-  std::vector<double> held(fleet.models.size());  // of each, the part that is loaded
-  std::map<std::size_t, ModelIndex> by_next;      // of those that are held
-  double free = fleet.total_vram_gb() * 0.95;
-  double read = 0;
-  for (std::size_t i = 0; i < uses.size(); ++i) {
-    const ModelIndex model = uses[i].second;
-    by_next.erase(i);
-    const double missing = 1 - held[model];
-    read += missing * fleet.models[model].file_gb;
-    free -= missing * weight(model);
-    held[model] = 1;
-    while (free < -kNothingGb && !by_next.empty()) {
-      const auto last = std::prev(by_next.end());
-      const ModelIndex victim = last->second;
-      const double part = std::min(held[victim], -free / weight(victim));
-      held[victim] -= part;
-      free += part * weight(victim);
-      if (held[victim] <= 1e-12) by_next.erase(last);
-    }
-    // Those that are never needed again come last of all, one behind the other.
-    by_next[next[i] < uses.size() ? next[i] : uses.size() + model] = model;
-  }
-  return read;
-}
-
-}  // namespace
-
 Bounds bounds_of(const Fleet& fleet, const Workload& workload) {
   Bounds bounds;
   std::vector<double> ttft;
@@ -277,7 +235,7 @@ Bounds bounds_of(const Fleet& fleet, const Workload& workload) {
   }
   bounds.ttft_p50 = quantile(ttft, 0.5);
   bounds.ttft_p99 = quantile(ttft, 0.99);
-  bounds.swapped_gb = swapped_gb(fleet, workload);
+  bounds.swapped_gb = least_read_gb(swap_problem(fleet, workload));
   return bounds;
 }
 

@@ -38,7 +38,7 @@ async def _replaced(port: int, drover: Drover) -> float:
 
 def test_a_hung_runner_on_an_idle_gpu_is_replaced_and_its_request_moved(report: Report) -> None:
     with Machine(gpus=2) as machine:
-        drover = machine.serve("  spanning: never\n")
+        drover = machine.serve("  spanning: never\npolicy: least_loaded\n")
         for _ in range(2):  # both have the model loaded
             assert ask_now(drover.port, "hello").complete
         _idle(machine, 0)

@@ -82,7 +82,8 @@ def test_a_client_that_leaves_frees_the_instance(report: Report, full: bool, pha
             await asyncio.gather(task, return_exceptions=True)
         return delays
 
-    with Fleet(1, **phase.options) as fleet:
+    # Requests shall wait in the instance, where there is something to leave.
+    with Fleet(1, policy="least_loaded", **phase.options) as fleet:
         if phase.preloaded:
             load(fleet.fakes[0])
         delays = asyncio.run(scenario(fleet))
@@ -108,5 +109,5 @@ def test_a_hundred_that_leave_at_once_leave_nothing_behind() -> None:
         await until(lambda: fleet.total("running") + fleet.total("waiting") == 0, "all are gone")
         assert fleet.total("cancelled") == 100
 
-    with Fleet(2, **FAST) as fleet:
+    with Fleet(2, policy="least_loaded", **FAST) as fleet:
         asyncio.run(scenario(fleet))

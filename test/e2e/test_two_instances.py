@@ -43,7 +43,7 @@ def two_ollamas() -> Iterator[list[Fake]]:
 
 
 def test_one_file_puts_drover_in_front_of_two_ollamas(two_ollamas: list[Fake]) -> None:
-    drover = Drover(["--config", str(CONFIG)])
+    drover = Drover(["--config", str(CONFIG), "--policy", "least_loaded"])
     try:
         assert drover.port not in PORTS
         drover.wait_ready()
