@@ -382,9 +382,9 @@ void check_sim(const CLI::App& sim, const SimCommand& given, bool list) {
   if (sources != 1) {
     throw CLI::ValidationError("name one scenario, or say --list, --matrix PREFIX or --trace FILE");
   }
-  if (given.matrix && (given.policies.size() != 2 || given.json_file || given.svg_file)) {
+  if (given.matrix && (given.policies.size() != 2 || given.svg_file)) {
     throw CLI::ValidationError(
-        "--matrix compares two policies: name them with --policy A,B, and no file to write");
+        "--matrix compares two policies: name them with --policy A,B, and nothing is drawn");
   }
   if (!given.trace_file && (given.add_gpu || !given.gpus.empty())) {
     throw CLI::ValidationError("--gpu and --add-gpu belong to --trace");

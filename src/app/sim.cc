@@ -182,7 +182,10 @@ cli::Printed run_matrix(const cli::SimCommand& command, const sim::Plan& plan) {
     const Progress progress;
     return sim::matrix_of(all, loads, plan, [&](const std::string& line) { progress.say(line); });
   };
-  return {cli::kDone, sim::matrix_text(compared()), ""};
+  const sim::Matrix matrix = compared();
+  std::string wrong;
+  if (command.json_file) wrong = write(command.json_file, sim::matrix_json(matrix));
+  return {wrong.empty() ? cli::kDone : cli::kFailed, sim::matrix_text(matrix), wrong};
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ TEST(Sim, AnUnknownScenarioIsToldWhatExists) {
   EXPECT_EQ(refused.exit_code, cli::kWrongUse);
   EXPECT_THAT(refused.err, HasSubstr("did you mean fits-poisson-sessions-one?"));
   EXPECT_THAT(refused.err, HasSubstr("poisson, gamma, bursts, day, shift"));
-  EXPECT_THAT(refused.err, HasSubstr("crash, slow-gpu, pair-one, pair-three, mm1, mm4"));
+  EXPECT_THAT(refused.err, HasSubstr("crash, slow-gpu, batch, pair-one, pair-three, mm1, mm4"));
 }
 
 TEST(Sim, AnUnknownPolicyIsToldWhatExists) {
@@ -54,6 +54,7 @@ TEST(Sim, FindsWhatEachPolicyBears) {
   const cli::Printed found = run_sim(command);
   EXPECT_EQ(found.exit_code, cli::kDone);
   EXPECT_THAT(found.out, HasSubstr("the highest rate with 95 % good answers"));
+  EXPECT_THAT(found.out, HasSubstr("% good answers; seeds 1 to 2\n"));
   EXPECT_THAT(found.out, HasSubstr("clairvoyant"));
   EXPECT_THAT(found.out, HasSubstr("x"));
 }
@@ -79,15 +80,18 @@ TEST(Sim, PrintsATableAndWritesBothFiles) {
   cli::SimCommand command = small("over-poisson-single-ten");
   command.json_file = folder + "drover_sim.json";
   command.svg_file = folder + "drover_sim.svg";
+  command.first_seed = 7;
   const cli::Printed done = run_sim(command);
   EXPECT_EQ(done.exit_code, cli::kDone);
   EXPECT_EQ(done.err, "");
   EXPECT_THAT(done.out, HasSubstr("least_loaded"));
   EXPECT_THAT(done.out, HasSubstr("first token p99, s"));
+  EXPECT_THAT(done.out, HasSubstr("200 requests, seeds 7 to 8\n"));
 
   simdjson::dom::parser parser;
   const simdjson::dom::element json = parser.load(*command.json_file);
   EXPECT_EQ(std::string_view(json["scenario"]), "over-poisson-single-ten");
+  EXPECT_EQ(std::int64_t(json["first_seed"]), 7);
   EXPECT_EQ(std::string_view(json["policies"].at(1)["name"]), "clairvoyant");
   EXPECT_EQ(json["policies"].at(1)["by_seed"]["goodput"].get_array().size(), 2U);
   std::stringstream svg;

@@ -81,6 +81,10 @@ std::vector<core::BackendSpec> backend_specs(
   for (const config::Backend& backend : config.backends) {
     const BackendId id{static_cast<std::uint32_t>(specs.size())};
     specs.push_back({id, backend.name, backend.url, backend.max_in_flight});
+    if (backend.parallel) {
+      specs.back().slots = *backend.parallel;
+      specs.back().slots_are_told = true;
+    }
   }
   const std::size_t first = specs.size() - supervised.size();
   for (std::size_t i = 0; i < supervised.size(); ++i) {
@@ -117,6 +121,7 @@ gateway::Settings gateway_settings(const config::Config& config) {
   for (const char c : config.fairness.tenant_header.value_or("")) {
     settings.tenant_header += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   }
+  settings.hears_priorities = config.fairness.priorities == config::Priorities::kByHeader;
   settings.names_beginnings = config.policy == config::Policy::kExpectedCompletion;
   for (const config::Alias& alias : config.aliases) {
     settings.aliases.emplace(ModelName::canonical(alias.name), gateway::Alias{alias.models});

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -25,6 +26,13 @@ enum class StreamShape : std::uint8_t {
   kResponses,  // events, the last response.completed | incomplete | failed
   kAnthropic,  // events, the last message_stop
 };
+
+// Who goes first where not all can: in every line the higher one, until who is passed over has
+// waited for half of its patience.
+enum class Priority : std::uint8_t { kInteractive, kNormal, kBatch };
+inline constexpr std::size_t kPriorities = 3;
+std::string_view to_string(Priority priority);  // "interactive", "normal", "batch"
+std::optional<Priority> parse_priority(std::string_view text);
 
 // Where messages of a prompt end: a hash of everything up to there, and how much that is. Equal
 // hashes are equal beginnings, of the same tenant where tenants must not learn of each other:
@@ -67,6 +75,9 @@ struct Ask {
   TenantId tenant;                         // zero: all alike
   Beginnings beginnings;                   // none: nothing is known of the prompt
   std::optional<BackendId> only;           // it may go nowhere else
+  Priority priority = Priority::kNormal;
+  // Later than this the first token, or the whole document, is of no use to the client.
+  Instant deadline = kNever;
 };
 
 // What a finished answer reported about itself. Zero means "not said".

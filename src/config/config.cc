@@ -51,6 +51,16 @@ std::string_view to_string(Spanning spanning) {
   return "";
 }
 
+std::string_view to_string(Priorities priorities) {
+  switch (priorities) {
+    case Priorities::kNone:
+      return "none";
+    case Priorities::kByHeader:
+      return "by_header";
+  }
+  return "";
+}
+
 std::string_view to_string(StoreCopies copies) {
   switch (copies) {
     case StoreCopies::kNever:

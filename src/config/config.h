@@ -35,12 +35,13 @@ std::string_view to_string(Policy policy);  // as written in the file: "least_lo
 
 // One Ollama instance.
 struct Backend {
-  std::string url;                    // canonical: "http://127.0.0.1:11434"
-  HostPort address;                   // the same, taken apart
-  std::string name;                   // unique; "127.0.0.1:11434" when the file gives none
-  std::string store;                  // shared model directory; empty: one of its own
-  std::string models;                 // where drover can read that directory; empty: nowhere
-  std::uint32_t max_in_flight = 512;  // Ollama's own queue bound; more would be answered 503
+  std::string url;                        // canonical: "http://127.0.0.1:11434"
+  HostPort address;                       // the same, taken apart
+  std::string name;                       // unique; "127.0.0.1:11434" when the file gives none
+  std::string store;                      // shared model directory; empty: one of its own
+  std::string models;                     // where drover can read that directory; empty: nowhere
+  std::uint32_t max_in_flight = 512;      // Ollama's own queue bound; more would be answered 503
+  std::optional<std::uint32_t> parallel;  // its OLLAMA_NUM_PARALLEL; none: to be learned
   friend bool operator==(const Backend&, const Backend&) = default;
 };
 
@@ -127,8 +128,12 @@ struct Queue {
   friend bool operator==(const Queue&, const Queue&) = default;
 };
 
+enum class Priorities : std::uint8_t { kNone, kByHeader };
+std::string_view to_string(Priorities priorities);  // "none", "by_header"
+
 struct Fairness {
   std::optional<std::string> tenant_header;  // none: each client address is a tenant
+  Priorities priorities = Priorities::kByHeader;
   friend bool operator==(const Fairness&, const Fairness&) = default;
 };
 

@@ -85,6 +85,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"backends:\n  - {url: \"http://a:1\", name: a b}\n",
              "f:2:31: 'name' must be 1 to 64 letters, digits or . _ - : [ ], such as gpu0, not "
              "'a b'\n"},
+        Case{"backends:\n  - {url: \"http://a:1\", parallel: 0}\n",
+             "f:2:35: 'parallel' must be from 1 to 65536, not '0'\n"},
         Case{"backends:\n  - {url: \"http://a:1\", max_in_flight: 0}\n",
              "f:2:40: 'max_in_flight' must be from 1 to 65536, not '0'\n"},
         Case{"trust: [10.0.0.1/8]\n",
@@ -166,9 +168,9 @@ TEST(Load, ReadsEveryKind) {
       "loops: 4\nallowed_hosts: [\"*.Example.com\", \"::1\", \"*\"]\n"
       "allowed_origins: [\"HTTPS://Chat:8443\", app://*, \"*\"]\n"
       "backends:\n  - http://gpu1:11434\n"
-      "  - {url: \"http://gpu2:11434/\", name: second, max_in_flight: 7}\n"
+      "  - {url: \"http://gpu2:11434/\", name: second, max_in_flight: 7, parallel: 9}\n"
       "limits: {body_bytes: 5MB}\ntimeouts: {drain: 0s}\nretries: {budget: 0.5, max: 0}\n"
-      "queue: {requests: 7, wait: 30s}\nfairness: {tenant_header: X-Tenant}\n"
+      "queue: {requests: 7, wait: 30s}\nfairness: {tenant_header: X-Tenant, priorities: none}\n"
       "log: {level: debug, format: json}\n",
       "f");
   ASSERT_TRUE(result.ok()) << result.errors.front().render();
@@ -185,12 +187,15 @@ TEST(Load, ReadsEveryKind) {
   EXPECT_EQ(config.backends[1].name, "second");
   EXPECT_EQ(config.backends[1].url, "http://gpu2:11434");
   EXPECT_EQ(config.backends[1].max_in_flight, 7u);
+  EXPECT_EQ(config.backends[0].parallel, std::nullopt);
+  EXPECT_EQ(config.backends[1].parallel, 9u);
   EXPECT_EQ(config.limits.body_bytes, 5'000'000u);
   EXPECT_EQ(config.timeouts.drain, Duration::zero());
   EXPECT_DOUBLE_EQ(config.retries.budget, 0.5);
   EXPECT_EQ(config.queue.requests, 7U);
   EXPECT_EQ(config.queue.wait, std::chrono::seconds(30));
   EXPECT_EQ(config.fairness.tenant_header, "X-Tenant");
+  EXPECT_EQ(config.fairness.priorities, Priorities::kNone);
   EXPECT_EQ(config.log.level, LogLevel::kDebug);
   EXPECT_EQ(config.log.format, LogFormat::kJson);
 }

@@ -125,6 +125,9 @@ struct Setter {
   Result<void> operator()(Spanning& (*slot)(Config&)) const {
     return set_choice(slot(config), key, text, {Spanning::kAuto, Spanning::kNever});
   }
+  Result<void> operator()(Priorities& (*slot)(Config&)) const {
+    return set_choice(slot(config), key, text, {Priorities::kNone, Priorities::kByHeader});
+  }
   Result<void> operator()(StoreCopies& (*slot)(Config&)) const {
     return set_choice(slot(config), key, text, {StoreCopies::kNever, StoreCopies::kAlways});
   }

@@ -491,7 +491,9 @@ class FileReader {
       return path.ok();
     }
     const Result<std::uint32_t> count = read_count(key, *text);
-    if (count) {
+    if (count && key.name() == "parallel") {
+      backend.parallel = *count;
+    } else if (count) {
       backend.max_in_flight = *count;
     } else {
       refuse(value.place, key, count.error());

@@ -58,6 +58,7 @@ using Slot = std::variant<std::monostate,                              //
                           Spanning& (*)(Config&),                      //
                           AliasListing& (*)(Config&),                  //
                           StoreCopies& (*)(Config&),                   //
+                          Priorities& (*)(Config&),                    //
                           NumCtxRule& (*)(Config&),                    //
                           LogLevel& (*)(Config&),                      //
                           LogFormat& (*)(Config&)>;

@@ -56,6 +56,7 @@ struct Explanation {
   std::optional<BackendId> chosen;
   // In its line when it came; 0: it did not wait.
   std::uint32_t waited_as = 0;
+  Priority priority = Priority::kNormal;
   // Every holder that answers is put out: one request a second is let through all the same.
   bool last_resort = false;
   std::optional<Reload> reload;                         // that it causes where it goes
@@ -99,6 +100,7 @@ enum class AttemptResult : std::uint8_t {
   kTimedOut,  // no first token, or a gap, beyond the deadline
   kRevoked,   // taken back by RevokeLease
   kOwnFault,  // drover itself could not go on: says nothing about the instance
+  kTooLate,   // the request's own deadline passed: says nothing about the instance
 };
 std::string_view to_string(AttemptResult result);
 

@@ -253,6 +253,28 @@ TEST(ExpectedCompletion, AConversationGoesOnWhereItWasHeld) {
   EXPECT_EQ(hall.ask(turn(1004, {2, 21, 22})).at(), other.at());
 }
 
+TEST(ExpectedCompletion, AForeignInstanceHasTheSlotsThatAreTold) {
+  std::vector<BackendSpec> specs = testing::specs(1);
+  specs[0].slots = 6;
+  specs[0].slots_are_told = true;
+  Script script(specs, by_cost());
+  script.has(0, {"a"});
+  script.has_loaded(0, {"a"});
+  std::vector<Asked> asked;
+  for (int i = 0; i < 7; ++i) asked.push_back(script.ask("a"));
+  EXPECT_TRUE(asked[5].granted);
+  EXPECT_TRUE(asked[6].waits());
+  // No wait in the instance ever: of one that tells nothing more would be tried.
+  for (int i = 0; i < 300; ++i) {
+    script.pass(1s);
+    script.served(asked.front(), {100, 100, 2s, {}, 1s, 1s});
+    asked.erase(asked.begin());
+    asked.back() = script.outcome(asked.back());
+    asked.push_back(script.ask("a"));
+    ASSERT_EQ(std::ranges::count_if(asked, &Asked::waits), 1) << i;
+  }
+}
+
 TEST(ExpectedCompletion, AFreeSlotTakesWhoSuitsItAndNobodyIsPassedOverForEver) {
   Hall hall(2);
   hall.shows(0, {"a"});

@@ -38,6 +38,10 @@ std::string Explanation::to_string(const FleetView& names) const {
   }
   if (waited_as > 0)
     fmt::format_to(std::back_inserter(text), " after waiting as number {}", waited_as);
+  if (priority != Priority::kNormal) {
+    text += " with priority ";
+    text += drover::to_string(priority);
+  }
   if (reload) {
     fmt::format_to(std::back_inserter(text), ", which loads the model anew ({}: {} to {} tokens)",
                    core::to_string(reload->cause), reload->from, reload->to);
@@ -108,6 +112,8 @@ std::string_view to_string(AttemptResult result) {
       return "revoked";
     case AttemptResult::kOwnFault:
       return "own_fault";
+    case AttemptResult::kTooLate:
+      return "too_late";
   }
   return "unknown";
 }

@@ -1,6 +1,7 @@
 #include "core/fair_shares.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -25,7 +26,8 @@ void FairShares::rest(TenantId id, Tenant& tenant, Instant now) {
 }
 
 bool FairShares::pass(Instant now) {
-  bool any = false;
+  bool any = in_a_hurry_ == 0 && hurry_until_ != kNoHurry && hurry_until_ <= now;
+  if (any) hurry_until_ = kNoHurry;
   while (!lingering_.empty()) {
     const TenantId id = lingering_.front();
     Tenant& tenant = tenants_.at(id);
@@ -43,36 +45,57 @@ bool FairShares::pass(Instant now) {
 }
 
 Instant FairShares::next_change() const {
-  return lingering_.empty() ? kNever : tenants_.at(lingering_.front()).rests_since + kLinger;
+  const Instant hurry = in_a_hurry_ > 0 || hurry_until_ == kNoHurry ? kNever : hurry_until_;
+  if (lingering_.empty()) return hurry;
+  return std::min(hurry, tenants_.at(lingering_.front()).rests_since + kLinger);
 }
 
-void FairShares::queued(TenantId id) { ++active_one(id).waiting; }
+void FairShares::hurry_began(Priority priority) {
+  if (priority != Priority::kBatch) ++in_a_hurry_;
+}
 
-void FairShares::left_queue(TenantId id, Instant now) {
+void FairShares::hurry_ended(Priority priority, Instant now) {
+  if (priority == Priority::kBatch) return;
+  DROVER_ASSERT(in_a_hurry_ > 0);
+  --in_a_hurry_;
+  hurry_until_ = now + kLinger;
+}
+
+void FairShares::queued(TenantId id, Priority priority) {
+  ++active_one(id).waiting;
+  hurry_began(priority);
+}
+
+void FairShares::left_queue(TenantId id, Priority priority, Instant now) {
   Tenant& tenant = tenants_.at(id);
   DROVER_ASSERT(tenant.waiting > 0);
   --tenant.waiting;
+  hurry_ended(priority, now);
   rest(id, tenant, now);
 }
 
-void FairShares::began(TenantId id, double tokens) {
+void FairShares::began(TenantId id, Priority priority, double tokens) {
   ++active_one(id).running;
   ++running_;
+  hurry_began(priority);
   correct(id, tokens);
 }
 
 void FairShares::correct(TenantId id, double tokens) {
   Tenant& tenant = tenants_.at(id);
-  if (tenant.active) by_had_.erase({tenant.had, id});
-  tenant.had = std::max(0.0, tenant.had + tokens);
-  if (tenant.active) by_had_.emplace(tenant.had, id);
+  const double before = std::exchange(tenant.had, std::max(0.0, tenant.had + tokens));
+  if (!tenant.active) return;
+  auto place = by_had_.extract({before, id});
+  place.value().first = tenant.had;
+  by_had_.insert(std::move(place));
 }
 
-void FairShares::ended(TenantId id, Instant now) {
+void FairShares::ended(TenantId id, Priority priority, Instant now) {
   Tenant& tenant = tenants_.at(id);
   DROVER_ASSERT(tenant.running > 0);
   --tenant.running;
   --running_;
+  hurry_ended(priority, now);
   rest(id, tenant, now);
 }
 
@@ -88,7 +111,9 @@ bool FairShares::above_share(TenantId id) const {
   return found->second.running * by_had_.size() > running_;
 }
 
-bool FairShares::leaves_last_slot(TenantId id) const {
+bool FairShares::leaves_last_slot(TenantId id, Priority priority) const {
+  const bool hurry = in_a_hurry_ > 0 || hurry_until_ != kNoHurry;
+  if (priority == Priority::kBatch && hurry) return true;
   if (!above_share(id)) return false;
   const auto least = by_had_.begin();
   return least->second != id || least->first >= std::next(least)->first;

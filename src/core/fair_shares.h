@@ -10,6 +10,9 @@
 // tenant is active while something of it waits or runs, and half a minute longer, because people
 // think between their questions; what is kept free for others is kept free for these.
 //
+// And who cooks for tomorrow (Priority::kBatch) leaves the last free place to whoever is hungry
+// now, as long as any such is there or was within half a minute.
+//
 // Bounded: the active ones are no more than requests that wait or run, and of the others
 // kMaxResting are remembered, those that left last.
 
@@ -19,6 +22,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/ask.h"
 #include "base/ids.h"
 #include "base/time.h"
 
@@ -34,13 +38,13 @@ class FairShares {
   static constexpr std::uint32_t kNoBacklog = 2;
 
   // --- what happens ---
-  void queued(TenantId tenant);
-  void left_queue(TenantId tenant, Instant now);
-  void began(TenantId tenant, double tokens);
+  void queued(TenantId tenant, Priority priority);
+  void left_queue(TenantId tenant, Priority priority, Instant now);
+  void began(TenantId tenant, Priority priority, double tokens);
   // More, or less where it is negative, than was counted before.
   void correct(TenantId tenant, double tokens);
-  void ended(TenantId tenant, Instant now);
-  bool pass(Instant now);       // true: somebody is not active any more
+  void ended(TenantId tenant, Priority priority, Instant now);
+  bool pass(Instant now);       // true: somebody is not active any more, or nobody in a hurry
   Instant next_change() const;  // by pass()
 
   // --- questions ---
@@ -54,7 +58,8 @@ class FairShares {
 
   // So that a busy model has a slot for the others. Not who had less than everybody: long answers
   // take slots for long, and whoever is behind in tokens catches up, however many run.
-  bool leaves_last_slot(TenantId tenant) const;
+  // And batch work, while anybody else is there.
+  bool leaves_last_slot(TenantId tenant, Priority priority) const;
 
  private:
   struct Tenant {
@@ -67,12 +72,17 @@ class FairShares {
   };
   Tenant& active_one(TenantId tenant);
   void rest(TenantId id, Tenant& tenant, Instant now);
+  void hurry_began(Priority priority);
+  void hurry_ended(Priority priority, Instant now);
 
   std::unordered_map<TenantId, Tenant> tenants_;
   std::set<std::pair<double, TenantId>> by_had_;  // active ones
   std::list<TenantId> lingering_;                 // at rest and still active, oldest first
   std::list<TenantId> resting_;                   // not active any more, oldest first
   std::uint32_t running_ = 0;
+  std::uint32_t in_a_hurry_ = 0;    // requests that are not batch work, waiting or running
+  Instant hurry_until_ = kNoHurry;  // when there are none: the end of the half minute
+  static constexpr Instant kNoHurry = Instant::min();
 };
 
 }  // namespace drover::core

@@ -13,31 +13,32 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr Priority kNormal = Priority::kNormal;
 constexpr TenantId kAnn{1};
 constexpr TenantId kBob{2};
 constexpr Instant kStart = Instant(1000s);
 
 TEST(FairShares, WhoComesBackHasNoClaimForTheTimeAway) {
   FairShares shares;
-  shares.began(kBob, 10);
-  shares.ended(kBob, kStart);
+  shares.began(kBob, kNormal, 10);
+  shares.ended(kBob, kNormal, kStart);
   for (int i = 0; i < 10; ++i) {
-    shares.began(kAnn, 1000);
-    if (i < 9) shares.ended(kAnn, kStart + 60s * i);
+    shares.began(kAnn, kNormal, 1000);
+    if (i < 9) shares.ended(kAnn, kNormal, kStart + 60s * i);
   }
   shares.pass(kStart + 600s);
-  shares.queued(kBob);
+  shares.queued(kBob, kNormal);
   EXPECT_EQ(shares.had(kBob), shares.had(kAnn));
 }
 
 TEST(FairShares, AboveItsShareIsWhoRunsMoreThanAnEqualPartWhileOthersAreActive) {
   FairShares shares;
-  for (int i = 0; i < 3; ++i) shares.began(kAnn, 100);
+  for (int i = 0; i < 3; ++i) shares.began(kAnn, kNormal, 100);
   EXPECT_FALSE(shares.above_share(kAnn)) << "nobody else is there";
-  shares.began(kBob, 100);
+  shares.began(kBob, kNormal, 100);
   EXPECT_TRUE(shares.above_share(kAnn));
   EXPECT_FALSE(shares.above_share(kBob));
-  shares.ended(kBob, kStart + 1s);
+  shares.ended(kBob, kNormal, kStart + 1s);
   shares.pass(kStart + 20s);
   EXPECT_TRUE(shares.above_share(kAnn)) << "Bob thinks";
   shares.pass(kStart + 31s);
@@ -47,22 +48,22 @@ TEST(FairShares, AboveItsShareIsWhoRunsMoreThanAnEqualPartWhileOthersAreActive) 
 TEST(FairShares, NobodyIsAboveTheirShareWithTwoRequests) {
   FairShares shares;
   for (std::uint64_t i = 10; i < 20; ++i) {  // ten others, who think
-    shares.began(TenantId{i}, 100);
-    shares.ended(TenantId{i}, kStart);
+    shares.began(TenantId{i}, kNormal, 100);
+    shares.ended(TenantId{i}, kNormal, kStart);
   }
-  for (int i = 0; i < 2; ++i) shares.began(kAnn, 100);
+  for (int i = 0; i < 2; ++i) shares.began(kAnn, kNormal, 100);
   EXPECT_FALSE(shares.above_share(kAnn)) << "two of two";
-  shares.began(kAnn, 100);
+  shares.began(kAnn, kNormal, 100);
   EXPECT_TRUE(shares.above_share(kAnn)) << "three of three";
 }
 
 TEST(FairShares, OnlySoManyWhoLeftAreRemembered) {
   FairShares shares;
-  shares.began(kAnn, 500);
-  shares.ended(kAnn, kStart);
+  shares.began(kAnn, kNormal, 500);
+  shares.ended(kAnn, kNormal, kStart);
   for (std::uint64_t i = 0; i < FairShares::kMaxResting; ++i) {
-    shares.began(TenantId{100 + i}, 1);
-    shares.ended(TenantId{100 + i}, kStart + 1s);
+    shares.began(TenantId{100 + i}, kNormal, 1);
+    shares.ended(TenantId{100 + i}, kNormal, kStart + 1s);
   }
   EXPECT_EQ(shares.had(kAnn), 500);
   shares.pass(kStart + 60s);
@@ -75,16 +76,16 @@ TEST(FairShares, TheGapBetweenTwoBackloggedTenantsIsBounded) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     Rng rng(seed);
     FairShares shares;
-    shares.queued(kAnn);
-    shares.queued(kBob);
+    shares.queued(kAnn, kNormal);
+    shares.queued(kBob, kNormal);
     double truth[3] = {};
     for (int i = 0; i < 2000; ++i) {
       const TenantId next = shares.had(kAnn) <= shares.had(kBob) ? kAnn : kBob;
       const double predicted = 100 + static_cast<double>(rng.below(100));
       const double actual = static_cast<double>(rng.below(next == kAnn ? 1000 : 100));
-      shares.began(next, predicted);
+      shares.began(next, kNormal, predicted);
       shares.correct(next, actual - predicted);
-      shares.ended(next, kStart);
+      shares.ended(next, kNormal, kStart);
       truth[next.value] += actual;
       ASSERT_LE(std::abs(truth[1] - truth[2]), 2 * 1000.0) << "seed " << seed;
     }
@@ -144,20 +145,87 @@ TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenNobodyElseComes) {
   EXPECT_TRUE(counter.outcome(ann[3]).granted);
 }
 
+// What is an equal part changes with every beginning, in other lines too.
+TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenItsShareGrewInTheSameEvent) {
+  std::vector<BackendSpec> specs = testing::specs(2);
+  for (BackendSpec& spec : specs) spec.slots = 2;
+  specs[1].max_in_flight = 3;
+  testing::Script script(std::move(specs), by_cost());
+  script.has(0, {"a", "c"});
+  script.has(1, {"b", "d"});
+  script.has_loaded(0, {"a", "c"});
+  script.has_loaded(1, {"b", "d"});
+  std::uint64_t number = 0;
+  const auto ask = [&](TenantId tenant, std::string_view model) {
+    RequestArrived arrived{RequestId{++number}, testing::ask_for(model), {}, 0, {}};
+    arrived.ask.tenant = tenant;
+    arrived.ask.body_bytes = 4000;
+    return script.ask(std::move(arrived));
+  };
+  ASSERT_TRUE(ask(kBob, "b").granted);
+  for (const char* model : {"a", "c", "c"}) ASSERT_TRUE(ask(kAnn, model).granted) << model;
+  const testing::Asked ends = ask(kBob, "b");
+  ASSERT_TRUE(ends.granted);
+  const testing::Asked ann = ask(kAnn, "a");
+  ASSERT_TRUE(ann.waits()) << "three of five are hers";
+  const testing::Asked bob = ask(kBob, "b");
+  ASSERT_TRUE(bob.waits()) << "both slots are his";
+  ASSERT_TRUE(ask(kBob, "d").granted);
+  // The instance was full: with this end all lines are looked at.
+  script.served(ends);
+  ASSERT_TRUE(script.outcome(bob).granted);
+  EXPECT_TRUE(script.outcome(ann).waits()) << "her line came first, when three of five were hers";
+  script.pass(1ms);
+  EXPECT_TRUE(script.outcome(ann).granted) << "of six";
+}
+
+// Ann's retry may not go where it failed, and is passed over. Her next one begins, which puts Bob
+// before her retry: he is not the one to be passed over then.
+TEST(FairQueueing, WhoMovesToTheFrontOfALineIsNotPassedOverForSomebodyElse) {
+  testing::Script script(2, by_cost());
+  script.all_have({"a"});
+  script.has_loaded(0, {"a"});
+  script.has_loaded(1, {});
+  std::uint64_t number = 0;
+  const auto arrives = [&](TenantId tenant) {
+    RequestArrived arrived{RequestId{++number}, testing::ask_for("a"), {}, 0, {}};
+    arrived.ask.tenant = tenant;
+    arrived.ask.body_bytes = 4000;
+    return arrived;
+  };
+  RequestArrived again = arrives(kAnn);
+  const testing::Asked fails = script.ask(again);
+  ASSERT_EQ(fails.at(), 0);
+  script.drain(0, true);
+  script.failed(fails);
+  again.cause = RetryCause::kInstanceFailed;
+  again.attempt = 1;
+  again.tried = {BackendId{0}};
+  ASSERT_TRUE(script.ask(again).waits());
+  const testing::Asked ann = script.ask(arrives(kAnn));
+  const testing::Asked bob = script.ask(arrives(kBob));
+  ASSERT_TRUE(ann.waits());
+  ASSERT_TRUE(bob.waits());
+  script.drain(0, false);
+  script.has(0, {"a"});
+  EXPECT_EQ(script.outcome(ann).at(), 0);
+  EXPECT_EQ(script.outcome(bob).at(), 0);
+}
+
 TEST(FairQueueing, OfWhoHasMoreThanItsShareNothingCountsWhereOthersWouldHaveToLeave) {
   FairShares shares;
   WaitQueue queue;
   const auto waits = [&](TenantId tenant, std::uint64_t number) {
     RequestArrived arrived{RequestId{number}, testing::ask_for("a"), {}, 0, {}};
     arrived.ask.tenant = tenant;
-    shares.queued(tenant);
+    shares.queued(tenant, kNormal);
     queue.add({arrived, Attempt::kFirst, 0, kStart, kStart + 60s}, shares);
   };
   for (std::uint64_t i = 1; i <= 20; ++i) waits(kAnn, i);
   EXPECT_EQ(queue.counted(0, shares), 20U) << "nobody else is there";
   waits(kBob, 21);
   EXPECT_EQ(queue.counted(0, shares), WaitQueue::kCountedOfTenant + 1);
-  for (int i = 0; i < 3; ++i) shares.began(kAnn, 100);
+  for (int i = 0; i < 3; ++i) shares.began(kAnn, kNormal, 100);
   EXPECT_EQ(queue.counted(0, shares), 1U) << "all that runs is Ann's";
 }
 
@@ -167,6 +235,7 @@ TEST(FairQueueing, WhoComesWithLessPatienceThanThoseBeforeItIsGivenUpFirst) {
   WaitQueue queue;
   const auto wait = [&](std::uint64_t id, Duration until) {
     RequestArrived request{RequestId{id}, testing::ask_for("a")};
+    request.ask.priority = Priority::kInteractive;
     queue.add({std::move(request), Attempt::kFirst, 0, kStart, kStart + until}, shares);
   };
   wait(1, 10s);

@@ -2,6 +2,7 @@
 // The fleet as decisions see it: instances, what they hold, how they are, what they owe.
 // Fleet state has one writer, the Scheduler; everybody else reads FleetView, a value.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/ask.h"
 #include "base/gpu.h"
 #include "base/ids.h"
 #include "base/models.h"
@@ -49,7 +51,8 @@ struct BackendSpec {
   std::string url;                    // shown to people
   std::uint32_t max_in_flight = 512;  // Ollama's own queue bound; more would be answered 503
   bool supervised = false;            // the keeper runs it, so it can be restarted
-  std::uint32_t slots = 4;            // of each model; a foreign instance's are learned
+  std::uint32_t slots = 4;            // of each model
+  bool slots_are_told = false;        // else a foreign instance's may turn out to be more
   Placement placement = Placement::kUnknown;
   std::vector<std::string> gpus;  // UUIDs of its devices; empty: unknown, or the CPU
 };
@@ -89,11 +92,12 @@ struct FleetView {
   std::string policy;
   // With expected_completion: requests that wait for a slot, and how good its predictions are.
   std::uint64_t queued = 0;
-  std::uint64_t queued_bytes = 0;  // of their bodies
-  std::vector<LineView> lines;     // LineView::kMostShown at most
-  std::uint64_t tenants = 0;       // active ones: see fair_shares.h
-  std::uint64_t predictions = 0;   // first tokens that came where the model was loaded
-  double prediction_error = 0;     // |predicted - actual| / actual, mean of the last ones
+  std::array<std::uint64_t, kPriorities> queued_of{};  // of these, by the priority they have now
+  std::uint64_t queued_bytes = 0;                      // of their bodies
+  std::vector<LineView> lines;                         // LineView::kMostShown at most
+  std::uint64_t tenants = 0;                           // active ones: see fair_shares.h
+  std::uint64_t predictions = 0;  // first tokens that came where the model was loaded
+  double prediction_error = 0;    // |predicted - actual| / actual, mean of the last ones
   std::uint64_t generation = 0;
 };
 

@@ -20,7 +20,8 @@ std::vector<Estimates::SlotRule> slot_rules(std::span<const BackendSpec> specs) 
   constexpr std::uint32_t kMostTried = 32;
   std::vector<Estimates::SlotRule> rules;
   for (const BackendSpec& spec : specs) {
-    rules.push_back({spec.slots, spec.supervised ? spec.slots : kMostTried});
+    const bool told = spec.supervised || spec.slots_are_told;
+    rules.push_back({spec.slots, told ? spec.slots : kMostTried});
   }
   return rules;
 }
@@ -110,7 +111,7 @@ void Forecasts::granted(const Instance& instance, ModelIndex model, LeaseId leas
   open.first_in_s = predicted.first_s;
   open.ready = seating_.ready(instance.spec.id, model);
   models_.hold(model);
-  ledger_.granted(instance.spec.id, open, now);
+  ledger_.granted(instance.spec.id, std::move(open), now);
 }
 
 std::optional<ModelIndex> Forecasts::first_byte(BackendId backend, LeaseId lease, Instant now) {

@@ -1,6 +1,7 @@
 #include "core/ledger.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -25,8 +26,8 @@ void Ledger::count(Site& site, Instant now) {
 }
 
 Ledger::Open* Ledger::find(Site& site, LeaseId lease) {
-  const auto found = std::ranges::find(site.open, lease, &Open::lease);
-  return found == site.open.end() ? nullptr : &*found;
+  const auto found = std::ranges::find(site.leases, lease);
+  return found == site.leases.end() ? nullptr : &site.open[found - site.leases.begin()];
 }
 
 Ledger::Active& Ledger::of(Site& site, ModelIndex model) {
@@ -43,7 +44,8 @@ void Ledger::granted(BackendId backend, Open open, Instant now) {
   open.rank = ++active.running;
   open.behind = active.reading++;
   open.at_grant = mark(site, active);
-  site.open.push_back(open);
+  site.leases.push_back(open.lease);
+  site.open.push_back(std::move(open));
 }
 
 const Ledger::Open* Ledger::first_byte(BackendId backend, LeaseId lease, Instant now) {
@@ -75,13 +77,15 @@ std::optional<Ledger::Ended> Ledger::ended(BackendId backend, LeaseId lease, Ins
   if (open == nullptr) return std::nullopt;
   count(site, now);
   Active& active = of(site, open->model);
-  Ended ended{*open, mark(site, active)};
-  if (!open->writes()) --active.reading;
+  Ended ended{std::move(*open), mark(site, active)};
+  if (!ended.open.writes()) --active.reading;
   if (--active.running == 0) {
     active = site.active.back();
     site.active.pop_back();
   }
-  *open = site.open.back();
+  site.leases[open - site.open.data()] = site.leases.back();
+  site.leases.pop_back();
+  if (open != &site.open.back()) *open = std::move(site.open.back());
   site.open.pop_back();
   return ended;
 }

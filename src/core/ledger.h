@@ -55,6 +55,9 @@ class Ledger {
   };
   struct Site {
     std::vector<Open> open;  // in no order
+    // Of these, in the same order: what is looked for is found eight to a line of the processor's
+    // cache, where an Open takes four lines.
+    std::vector<LeaseId> leases;
     std::vector<Active> active;
     double models_s = 0;
     Instant counted{};

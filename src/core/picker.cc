@@ -144,6 +144,7 @@ Pick Picker::pick(std::span<const Instance> instances, const RequestArrived& req
                   const Room& room, Instant now, Prices prices) const {
   Pick pick;
   pick.why.policy = to_string(policy_);
+  pick.why.priority = request.ask.priority;
   pick.why.candidates.reserve(instances.size());
   bool any_eligible = false;
   for (const Instance& instance : instances) {

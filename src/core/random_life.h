@@ -196,6 +196,9 @@ class Life {
     if (manner_ == Manner::kWild && rng_.below(50) == 0) request.ask = ask_for("nowhere");
     request.ask.tenant = TenantId{1 + std::min(rng_.below(machine_.tenants), rng_.below(4))};
     request.ask.body_bytes = 200 + rng_.below(8000);
+    if (rng_.below(3) == 0) request.ask.priority = static_cast<Priority>(rng_.below(kPriorities));
+    const bool hurried = manner_ == Manner::kWild && rng_.below(30) == 0;
+    if (hurried) request.ask.deadline = now_ + random_time(0.01, 60);
     const RequestId id = request.request;
     ask(std::move(request), now_);
     if (rng_.below(20) == 0) after(random_time(0, 20), [this, id] { leave(id); });
@@ -390,7 +393,12 @@ class Life {
     if (full) ++findings_.full_queues;
     if (refuse.error.message.find("no slot was free") != std::string::npos) {
       ++findings_.served_late;
-      if (manner_ == Manner::kCalm) broken(Promise::kI2, "not served in a calm fleet");
+      const auto who = waiting_.find(refuse.request);
+      const bool patient =
+          who != waiting_.end() && who->second.request.ask.priority == Priority::kBatch;
+      if (manner_ == Manner::kCalm && !patient) {
+        broken(Promise::kI2, "not served in a calm fleet");
+      }
     }
     if (waiting_.erase(refuse.request) == 0) broken(Promise::kI7, "refused who does not wait");
   }
@@ -585,11 +593,13 @@ class Life {
     // these are about: who is held back has others running.
     if (running == 0 || running + 1 < slots) return true;
     // The next end of one of the model's requests there is when that is looked at anew.
-    if (!state.brain->shares.leaves_last_slot(request.ask.tenant)) {
+    const Priority priority = request.ask.priority;
+    if (!state.brain->shares.leaves_last_slot(request.ask.tenant, priority)) {
       return !kept_.contains({id, request.ask.model});
     }
     ++findings_.held_back;
     kept_.insert({id, request.ask.model});
+    if (priority == Priority::kBatch) return false;  // kept for whoever is in a hurry
     const bool runs = std::ranges::any_of(
         open_, [&](auto& open) { return open.second.request.ask.tenant == request.ask.tenant; });
     return !runs;

@@ -219,10 +219,12 @@ Refuse refuse_no_room(const Situation& situation, Explanation why, Sizes sizes, 
     return candidate.filtered == Filtered::kCrowded;
   };
   const auto wait = std::chrono::duration_cast<std::chrono::seconds>(settings.room_wait).count();
-  const std::string what =
-      cause == NoRoom::kQueueFull
-          ? fmt::format("{} requests wait for that already", settings.max_waiting)
-          : fmt::format("it was not made free within {} s", wait);
+  std::string what = fmt::format("it was not made free within {} s", wait);
+  if (cause == NoRoom::kQueueFull) {
+    what = fmt::format("{} requests wait for that already", settings.max_waiting);
+  } else if (situation.request.ask.deadline <= situation.now) {
+    what = "it was not made free before its deadline (X-Drover-Deadline)";
+  }
   std::string message = fmt::format("model '{}' needs about {} of GPU memory: {}, and {}",
                                     situation.request.ask.model_as_sent, gib(sizes.need),
                                     troubles(situation, why, crowded), what);
@@ -232,25 +234,46 @@ Refuse refuse_no_room(const Situation& situation, Explanation why, Sizes sizes, 
 }
 
 Refuse refuse_queued(const Situation& situation, Explanation why, QueueEnd cause, Duration wait) {
-  const auto waited =
-      std::chrono::duration_cast<std::chrono::seconds>(situation.settings.queue_wait).count();
-  std::string what = fmt::format("no slot was free within {} s", waited);
-  if (cause == QueueEnd::kFull) {
-    what = fmt::format("too many requests wait already ({} at most, of {} MB)",
-                       situation.settings.max_queued, situation.settings.max_queued_bytes >> 20);
-  } else if (cause == QueueEnd::kTooLong) {
-    const auto expected = std::chrono::ceil<std::chrono::seconds>(wait).count();
-    what = fmt::format("it would wait about {} s, and the longest wait is {} s (queue.wait)",
-                       expected, waited);
-    // When those who are let in meanwhile still find a place.
-    wait -= std::min(wait, situation.settings.queue_wait);
+  using std::chrono::seconds;
+  const Ask& ask = situation.request.ask;
+  const Settings& settings = situation.settings;
+  const auto longest = std::chrono::duration_cast<seconds>(settings.queue_wait).count();
+  const bool own_deadline = ask.deadline <= situation.now + settings.queue_wait;
+  std::string what;
+  switch (cause) {
+    case QueueEnd::kFull:
+      what = fmt::format("too many requests wait already ({} at most, of {} MB)",
+                         settings.max_queued, settings.max_queued_bytes >> 20);
+      break;
+    case QueueEnd::kDisplaced:
+      what = fmt::format("too many requests wait, and one of a higher priority than '{}' came",
+                         to_string(ask.priority));
+      break;
+    case QueueEnd::kWaitOver:
+      what = own_deadline ? "no slot was free before its deadline (X-Drover-Deadline)"
+                          : fmt::format("no slot was free within {} s", longest);
+      break;
+    case QueueEnd::kTooLong: {
+      const auto expected = std::chrono::ceil<seconds>(wait).count();
+      const Duration left = std::max(ask.deadline - situation.now, Duration::zero());
+      what = own_deadline ? fmt::format(
+                                "it would wait about {} s, and its deadline is in {:.1f} s "
+                                "(X-Drover-Deadline)",
+                                expected, to_seconds(left))
+                          : fmt::format(
+                                "it would wait about {} s, and the longest wait is {} s "
+                                "(queue.wait)",
+                                expected, longest);
+      // When those who are let in meanwhile still find a place.
+      wait -= std::min(wait, own_deadline ? left : settings.queue_wait);
+      break;
+    }
   }
   // Whoever is told an hour tries elsewhere; five minutes are enough to keep a storm away.
   constexpr Duration kLongest = std::chrono::minutes(5);
-  return unavailable(
-      situation,
-      fmt::format("queue full for model '{}': {}", situation.request.ask.model_as_sent, what),
-      situation.now + std::min(wait, kLongest), std::move(why));
+  return unavailable(situation,
+                     fmt::format("queue full for model '{}': {}", ask.model_as_sent, what),
+                     situation.now + std::min(wait, kLongest), std::move(why));
 }
 
 }  // namespace drover::core

@@ -47,9 +47,10 @@ Refuse refuse_too_large(const Situation& situation, Explanation why, Sizes sizes
 enum class NoRoom : std::uint8_t { kWaitOver, kQueueFull };
 Refuse refuse_no_room(const Situation& situation, Explanation why, Sizes sizes, NoRoom cause);
 
-// Every slot of the model was taken for too long, or will be, or too many wait already. `wait`:
-// what a request that came now would wait, as predicted.
-enum class QueueEnd : std::uint8_t { kFull, kTooLong, kWaitOver };
+// Every slot of the model was taken for too long, or will be, or too many wait already, or one of a
+// higher priority has taken its place. `wait`: what a request that came now would wait, as
+// predicted.
+enum class QueueEnd : std::uint8_t { kFull, kTooLong, kWaitOver, kDisplaced };
 Refuse refuse_queued(const Situation& situation, Explanation why, QueueEnd cause, Duration wait);
 
 }  // namespace drover::core

@@ -15,6 +15,12 @@ bool wholly_loaded(const Instance& instance, const ModelName& model) {
 
 }  // namespace
 
+Instant Room::next_deadline() const {
+  Instant next = kNever;
+  for (const Waiting& each : waiting_) next = std::min(next, each.until);
+  return next;
+}
+
 std::uint64_t Room::need(const Instance& instance, const ModelName& model) const {
   const InstalledModel* installed = instance.installed(model);
   return memory_.need(instance.spec.id, model, installed == nullptr ? 0 : installed->bytes);

@@ -45,11 +45,10 @@ class Room {
     Instant until{};
     Instant slot_until = kNever;  // where it waited for a slot before: how long it may again
   };
-  // `until` never goes back from call to call.
   void wait(Waiting waiting) { waiting_.push_back(std::move(waiting)); }
   std::optional<Waiting> remove(RequestId request);
   std::size_t size() const { return waiting_.size(); }
-  Instant next_deadline() const { return waiting_.empty() ? kNever : waiting_.front().until; }
+  Instant next_deadline() const;
   // All of them, oldest first, and no claim any more: the caller decides about each anew.
   std::list<Waiting> take_all();
 
@@ -64,7 +63,7 @@ class Room {
   bool fits_one_gpu(std::span<const Instance> instances, const ModelName& model) const;
 
   DeviceMemory memory_;
-  std::list<Waiting> waiting_;  // oldest first, and so by `until`
+  std::list<Waiting> waiting_;  // oldest first
   std::optional<BackendId> claim_;
   std::map<std::pair<BackendId, ModelName>, Instant> asked_;  // unloads, and when to ask again
 };

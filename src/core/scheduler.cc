@@ -247,6 +247,7 @@ void Scheduler::State::judge(Instance& instance, const OpenLease& lease,
     case AttemptResult::kClientGone:
     case AttemptResult::kRevoked:
     case AttemptResult::kOwnFault:
+    case AttemptResult::kTooLate:
       return;
   }
 }
@@ -412,6 +413,9 @@ FleetView Scheduler::view() const {
   if (state_->brain) {
     view.queued = state_->brain->queue.size();
     view.queued_bytes = state_->brain->queue.bytes();
+    for (std::size_t band = 0; band < kPriorities; ++band) {
+      view.queued_of[band] = state_->brain->queue.size(static_cast<Priority>(band));
+    }
     for (const auto& [model, line] : state_->brain->queue.lines()) {
       if (view.lines.size() == LineView::kMostShown) break;
       view.lines.push_back({state_->brain->forecasts.name(model), line.size(),

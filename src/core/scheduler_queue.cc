@@ -14,8 +14,8 @@ Prices Scheduler::State::prices_for(const RequestArrived& request) {
   if (!brain) return {};
   const auto model = brain->forecasts.model_of(instances, request.ask.model);
   if (!model) return {};
-  return {&brain->forecasts, *model, brain->shares.leaves_last_slot(request.ask.tenant),
-          &brain->queue};
+  return {&brain->forecasts, *model,
+          brain->shares.leaves_last_slot(request.ask.tenant, request.ask.priority), &brain->queue};
 }
 
 Surroundings Scheduler::State::fleet_for_placer() {
@@ -31,13 +31,14 @@ void Scheduler::State::told_of_grant(const Instance& instance, LeaseId lease,
   Forecasts& forecasts = brain->forecasts;
   const Prices prices = pick.model ? Prices{&forecasts, *pick.model} : prices_for(request);
   open.tenant = request.ask.tenant;
+  open.priority = request.ask.priority;
   if (prices.forecasts != nullptr) {
     const double prompt = forecasts.estimates().prompt_tokens(prices.model, request.ask.body_bytes);
     const double output = forecasts.estimates().output_tokens(prices.model);
     open.prompt_tokens = static_cast<float>(prompt);
     open.charged_tokens = static_cast<float>(prompt + FairShares::kOutputWeight * output);
   }
-  brain->shares.began(open.tenant, open.charged_tokens);
+  brain->shares.began(open.tenant, open.priority, open.charged_tokens);
   if (prices.forecasts == nullptr) return;
   const Ledger::Site& site = forecasts.ledger().site(instance.spec.id);
   const bool idle = site.open.empty();
@@ -72,7 +73,7 @@ void Scheduler::State::told_of_end(const OpenLease& lease, const LeaseSettled& s
   } else if (lease.awaiting_first) {
     brain->shares.correct(lease.tenant, -lease.charged_tokens);  // it got nothing
   }
-  brain->shares.ended(lease.tenant, now);
+  brain->shares.ended(lease.tenant, lease.priority, now);
   const auto model = brain->forecasts.ended(lease.backend, settled, now);
   if (model) brain->changed.push_back(*model);
 }
@@ -127,30 +128,58 @@ Duration Scheduler::State::expected_wait(ModelIndex model, std::size_t ahead) co
 void Scheduler::State::wait_for_slot(const RequestArrived& request, Attempt attempt, Pick pick,
                                      ModelIndex model, Instant until) {
   WaitQueue& queue = brain->queue;
-  const std::uint64_t bytes = queue.bytes() + request.ask.body_bytes;
-  const bool full = queue.size() >= settings.max_queued || bytes > settings.max_queued_bytes;
+  const Ask& ask = request.ask;
   const WaitQueue::Line* line = queue.line(model);
-  const std::size_t ahead = line == nullptr ? 0 : line->ahead_of(request.ask.tenant);
+  const std::size_t ahead = line == nullptr ? 0 : line->ahead_of(ask.tenant, ask.priority);
   const Duration wait = expected_wait(model, ahead);
+  // Who comes back from waiting for memory has no second patience.
+  until = std::min({until, now + settings.queue_wait, std::max(ask.deadline, now)});
   // Who was let in stays in: a retry has waited before. And who waits for a load serves those who
   // come later: without them a model that takes long to load would never be loaded.
   const bool loaded = brain->forecasts.seating().ready_at(model) > 0;
-  if (full || (loaded && request.attempt == 0 && wait > settings.queue_wait)) {
-    const QueueEnd cause = full ? QueueEnd::kFull : QueueEnd::kTooLong;
-    return refuse(refuse_queued(situation(request), std::move(pick.why), cause, wait), attempt);
+  std::optional<QueueEnd> end;
+  if (loaded && request.attempt == 0 && wait > until - now) end = QueueEnd::kTooLong;
+  if (!end && !find_place(ask)) end = QueueEnd::kFull;
+  if (end) {
+    return refuse(refuse_queued(situation(request), std::move(pick.why), *end, wait), attempt);
   }
   brain->forecasts.hold(model);
-  brain->shares.queued(request.ask.tenant);
-  // Who comes back from waiting for memory has no second patience.
-  until = std::min(until, now + settings.queue_wait);
+  brain->shares.queued(ask.tenant, ask.priority);
   queue.add({request, attempt, model, now, until}, brain->shares);
+}
+
+// Where all places are taken, the one who came last of those less important leaves.
+bool Scheduler::State::find_place(const Ask& ask) {
+  constexpr int kMostDisplaced = 8;  // by one with a large body
+  WaitQueue& queue = brain->queue;
+  for (int displaced = 0;; ++displaced) {
+    const bool fits = queue.bytes() + ask.body_bytes <= settings.max_queued_bytes;
+    if (fits && queue.size() < settings.max_queued) return true;
+    if (displaced == kMostDisplaced) return false;
+    std::optional<WaitQueue::Waiting> last = queue.take_newest_below(ask.priority);
+    if (!last) return false;
+    leaves_unserved(*std::move(last), QueueEnd::kDisplaced);
+  }
+}
+
+void Scheduler::State::leaves_unserved(WaitQueue::Waiting waiting, QueueEnd cause) {
+  const Ask& ask = waiting.request.ask;
+  brain->forecasts.release(waiting.model);
+  brain->shares.left_queue(ask.tenant, ask.priority, now);
+  const WaitQueue::Line* line = brain->queue.line(waiting.model);
+  const std::size_t ahead = line == nullptr ? 0 : line->ahead_of(ask.tenant, ask.priority);
+  Pick pick = picker.pick(instances, waiting.request, room, now, prices_for(waiting.request));
+  pick.why.waited_as = waiting.position;
+  refuse(refuse_queued(situation(waiting.request), std::move(pick.why), cause,
+                       expected_wait(waiting.model, ahead)),
+         waiting.attempt);
 }
 
 std::optional<WaitQueue::Waiting> Scheduler::State::leave_queue(RequestId request) {
   std::optional<WaitQueue::Waiting> left = brain->queue.remove(request);
   if (!left) return left;
   brain->forecasts.release(left->model);
-  brain->shares.left_queue(left->request.ask.tenant, now);
+  brain->shares.left_queue(left->request.ask.tenant, left->request.ask.priority, now);
   return left;
 }
 
@@ -162,15 +191,9 @@ void Scheduler::State::serve_queue() {
   brain->all_changed |= brain->shares.pass(now);
   WaitQueue& queue = brain->queue;
   while (auto expired = queue.take_expired(now)) {
-    brain->forecasts.release(expired->model);
-    brain->shares.left_queue(expired->request.ask.tenant, now);
-    const Duration wait = expected_wait(expired->model, queue.size(expired->model));
-    Pick pick = picker.pick(instances, expired->request, room, now, prices_for(expired->request));
-    pick.why.waited_as = expired->position;
-    refuse(
-        refuse_queued(situation(expired->request), std::move(pick.why), QueueEnd::kWaitOver, wait),
-        expired->attempt);
+    leaves_unserved(*std::move(expired), QueueEnd::kWaitOver);
   }
+  for (const ModelIndex model : queue.rise(now, brain->shares)) brain->changed.push_back(model);
   if (brain->all_changed) {
     brain->changed.clear();
     for (const auto& [model, line] : queue.lines()) brain->changed.push_back(model);
@@ -179,6 +202,10 @@ void Scheduler::State::serve_queue() {
   // Serving a line can change others, when a refusal frees memory, say: those are for the next
   // event.
   for (const ModelIndex model : std::exchange(brain->changed, {})) serve_line(model);
+  // Whoever had more than an equal part may have less than that since somebody else has begun.
+  for (const auto& [model, lease] : std::exchange(brain->held_back, {})) {
+    if (lease != last_lease) brain->changed.push_back(model);
+  }
   brain->placer.consider_waiting(fleet_for_placer());
   carry_out_plans();
 }
@@ -194,12 +221,13 @@ void Scheduler::State::serve_line(ModelIndex model) {
     const WaitQueue::Waiting* next =
         line->next(brain->shares, who, static_cast<std::size_t>(passed_over));
     if (next == nullptr) return;
-    const bool above = brain->shares.leaves_last_slot(next->request.ask.tenant);
+    const bool above = brain->shares.leaves_last_slot(next->request.ask.tenant, next->band);
     Pick pick = picker.pick(instances, next->request, room, now,
                             {&brain->forecasts, model, above, &brain->queue});
     if (pick.waits) {
       if (above && who == WaitQueue::Line::Who::kAll && next->request.tried.empty()) {
         who = WaitQueue::Line::Who::kWithinShare;  // a slot may be kept for these
+        brain->held_back.emplace_back(model, last_lease);
         passed_over = 0;
         continue;
       }
@@ -228,13 +256,14 @@ void Scheduler::State::serve_line(ModelIndex model) {
       refuse(refuse_listed(taken.request, std::move(pick.why)), taken.attempt);
     }
     brain->forecasts.release(model);
-    brain->shares.left_queue(taken.request.ask.tenant, now);
+    brain->shares.left_queue(taken.request.ask.tenant, taken.request.ask.priority, now);
+    passed_over = 0;  // the line stands in another order now that its tenant has had more
   }
 }
 
-// Of the first few of a tenant the one whose prompt is best read there. Reading what another has
-// computed already keeps everybody in the line waiting; each who is passed over waits for one slot
-// more, and not more often than a few times.
+// Of the first few of a tenant and a priority the one whose prompt is best read there. Reading what
+// another has computed already keeps everybody in the line waiting; each who is passed over waits
+// for one slot more, and not more often than a few times.
 const WaitQueue::Waiting* Scheduler::State::who_suits(WaitQueue::Line& line,
                                                       const WaitQueue::Waiting& next,
                                                       BackendId backend) {
@@ -246,7 +275,7 @@ const WaitQueue::Waiting* Scheduler::State::who_suits(WaitQueue::Line& line,
   double least = forecasts.away_s(backend, next.model, next.request.ask.beginnings) * everybody;
   if (least <= 0) return &next;  // nothing of its prompt is read elsewhere
   std::array<WaitQueue::Waiting*, kLookedAt> few{};
-  const std::span<WaitQueue::Waiting*> first = line.oldest_of(next.request.ask.tenant, few);
+  const std::span<WaitQueue::Waiting*> first = line.alike(next, few);
   if (first.front() != &next) return &next;
   const double turn = forecasts.service_s(backend, next.model);
   std::size_t best = 0;

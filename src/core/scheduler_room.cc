@@ -15,7 +15,8 @@ void Scheduler::State::wait_for_room(const RequestArrived& request, Attempt atte
         refuse_no_room(situation(request), std::move(pick.why), bytes, NoRoom::kQueueFull),
         attempt);
   }
-  room.wait({request, attempt, now + settings.room_wait, slot_until});
+  const Instant until = std::min(now + settings.room_wait, std::max(request.ask.deadline, now));
+  room.wait({request, attempt, until, slot_until});
   room_changed = true;
 }
 

@@ -33,6 +33,7 @@ struct OpenLease {
   bool awaiting_first = true;
   bool revoked = false;
   TenantId tenant;
+  Priority priority = Priority::kNormal;
   float prompt_tokens = 0;   // estimated
   float charged_tokens = 0;  // to the tenant, so far
 
@@ -49,6 +50,8 @@ struct Brain {
   FairShares shares;
   Placer placer;
   std::vector<ModelIndex> changed;  // models whose line may have something to hope for
+  // Lines where somebody left the last slot to others in this event, each with the last lease then.
+  std::vector<std::pair<ModelIndex, std::uint64_t>> held_back;
   bool all_changed = false;
 };
 
@@ -111,6 +114,8 @@ struct Scheduler::State {
   // --- scheduler_queue.cc; all but the first two do nothing without a brain ---
   void wait_for_slot(const RequestArrived& request, Attempt attempt, Pick pick, ModelIndex model,
                      Instant until = kNever);
+  bool find_place(const Ask& ask);
+  void leaves_unserved(WaitQueue::Waiting waiting, QueueEnd cause);
   Duration expected_wait(ModelIndex model, std::size_t ahead) const;
   Prices prices_for(const RequestArrived& request);
   void told_of_grant(const Instance& instance, LeaseId lease, const RequestArrived& request,

@@ -95,10 +95,12 @@ void Seating::learn_room(Site& site, double listed, double gone, Instant now) {
   constexpr double kMoreAgain = 1.1;
   constexpr Duration kSeenUntil = std::chrono::seconds(3);  // by the next look
   if (listed > site.too_much) site.too_much = 0;
-  // Not forgotten: everybody would have a place there at once, and loads would drive out loads.
-  if (now - site.too_much_at > kForget) {
+  // Not forgotten: everybody would have a place there at once, and loads would drive out loads. And
+  // once only until there was a load: after a night it would be as good as forgotten.
+  if (now - site.too_much_at > kForget && !site.raised) {
     site.too_much *= kMoreAgain;
     site.too_much_at = now;
+    site.raised = true;
   }
   site.held = std::max(site.held, listed);
   const bool loading = site.plan && site.plan->ordered;
@@ -107,6 +109,7 @@ void Seating::learn_room(Site& site, double listed, double gone, Instant now) {
   if (site.too_much > 0 && site.too_much <= sum) return;
   site.too_much = sum;
   site.too_much_at = now;
+  site.raised = false;
   site.held = std::min(site.held, sum);
 }
 
@@ -141,6 +144,7 @@ bool Seating::load_done(BackendId backend, ModelIndex model, bool done, Instant 
   site.loaded_until = now;
   site.load_out_until = {};
   if (done) {
+    site.raised = false;
     served(backend, model, now);
     return planned;
   }

@@ -65,6 +65,7 @@ class Seating {
     double held = 0;
     double too_much = 0;
     Instant too_much_at{};
+    bool raised = false;  // too_much, since the last load
   };
 
   explicit Seating(std::size_t instances) : sites_(instances) {}

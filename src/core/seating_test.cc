@@ -61,6 +61,27 @@ TEST(Seating, AnHourLaterATenthMoreIsTried) {
   EXPECT_DOUBLE_EQ(hall.learned_bytes(kHere).value_or(0), 14.9) << "and 19.8";
 }
 
+// A night without a load is no proof of eight tenths more.
+TEST(Seating, ATenthMoreIsTriedBeforeAnotherOneIsAdded) {
+  Hall hall;
+  hall.shows({{0, 10}});
+  hall.load(2, 8);
+  hall.shows({});
+  hall.load_done(kHere, 2, true, hall.now);
+  hall.shows({{2, 8}});
+  for (int hours = 0; hours < 8; ++hours) {
+    hall.now += 61min;
+    hall.shows({{2, 8}});
+  }
+  EXPECT_DOUBLE_EQ(hall.learned_bytes(kHere).value_or(0), 14.9) << "between 10 and 19.8";
+  hall.load(1, 3);
+  hall.load_done(kHere, 1, true, hall.now);
+  hall.shows({{1, 3}, {2, 8}});
+  hall.now += 61min;
+  hall.shows({{1, 3}, {2, 8}});
+  EXPECT_DOUBLE_EQ(hall.learned_bytes(kHere).value_or(0), (11 + 21.78) / 2) << "it was tried";
+}
+
 // The order to unload went out, and its plan is given up: a look that began before it still lists
 // the model, and whoever were sent there would have Ollama load it again.
 TEST(Seating, ALookThatBeganBeforeAnUnloadDoesNotBringTheModelBack) {

@@ -8,22 +8,44 @@ namespace drover::core {
 
 // --- Line ---
 
-const WaitQueue::Waiting* WaitQueue::Line::next(const FairShares& shares, Who who,
-                                                std::size_t passed_over) {
-  std::size_t left = passed_over;
-  for (auto each = order_.begin(); each != order_.end();) {
-    Tenant& tenant = tenants_.at(each->second);
-    const double had = shares.had(each->second);
+std::list<WaitQueue::Line::Place>::iterator WaitQueue::Line::Band::add(Place place,
+                                                                       const FairShares& shares) {
+  const TenantId id = place->request.ask.tenant;
+  Tenant& tenant = tenants[id];
+  if (!tenant.requests.empty()) order.erase({tenant.had, id});
+  tenant.had = shares.had(id);
+  order.emplace(tenant.had, id);
+  ++size;
+  const bool again = place->request.attempt > 0;
+  return tenant.requests.insert(again ? tenant.requests.begin() : tenant.requests.end(), place);
+}
+
+void WaitQueue::Line::Band::remove(std::list<Place>::iterator of_tenant) {
+  const auto tenant = tenants.find((*of_tenant)->request.ask.tenant);
+  tenant->second.requests.erase(of_tenant);
+  --size;
+  if (!tenant->second.requests.empty()) return;
+  order.erase({tenant->second.had, tenant->first});
+  tenants.erase(tenant);
+}
+
+// `left`: how many are still to be passed over; what is left of that when the band is at its end.
+const WaitQueue::Waiting* WaitQueue::Line::Band::next(const FairShares& shares, Who who,
+                                                      std::size_t& left) {
+  const std::size_t at_first = left;
+  for (auto each = order.begin(); each != order.end();) {
+    const TenantId id = each->second;
+    Tenant& tenant = tenants.at(id);
+    const double had = shares.had(id);
     if (had > tenant.had) {
-      const TenantId id = each->second;
       tenant.had = had;
-      order_.erase(each);
-      order_.emplace(had, id);
-      each = order_.begin();  // nothing before it has changed: the few there are looked at again
-      left = passed_over;
+      order.erase(each);
+      order.emplace(had, id);
+      each = order.begin();  // nothing before it has changed: the few there are looked at again
+      left = at_first;
       continue;
     }
-    if (who == Who::kWithinShare && shares.leaves_last_slot(each->second)) {
+    if (who == Who::kWithinShare && shares.leaves_last_slot(id, tenant.requests.front()->band)) {
       ++each;
       continue;
     }
@@ -38,10 +60,20 @@ const WaitQueue::Waiting* WaitQueue::Line::next(const FairShares& shares, Who wh
   return nullptr;
 }
 
-std::span<WaitQueue::Waiting*> WaitQueue::Line::oldest_of(TenantId tenant,
-                                                          std::span<Waiting*> into) {
-  const auto found = tenants_.find(tenant);
-  if (found == tenants_.end()) return {};
+const WaitQueue::Waiting* WaitQueue::Line::next(const FairShares& shares, Who who,
+                                                std::size_t passed_over) {
+  for (Band& band : bands_) {
+    const Waiting* const next = band.next(shares, who, passed_over);
+    if (next != nullptr) return next;
+  }
+  return nullptr;
+}
+
+std::span<WaitQueue::Waiting*> WaitQueue::Line::alike(const Waiting& waiting,
+                                                      std::span<Waiting*> into) {
+  Band& same = band(waiting.band);
+  const auto found = same.tenants.find(waiting.request.ask.tenant);
+  if (found == same.tenants.end()) return {};
   std::size_t count = 0;
   for (const Place& place : found->second.requests) {
     if (count == into.size()) break;
@@ -50,11 +82,15 @@ std::span<WaitQueue::Waiting*> WaitQueue::Line::oldest_of(TenantId tenant,
   return into.first(count);
 }
 
-std::size_t WaitQueue::Line::ahead_of(TenantId tenant) const {
-  const auto own = tenants_.find(tenant);
-  const std::size_t mine = own == tenants_.end() ? 0 : own->second.requests.size();
-  std::size_t ahead = mine;
-  for (const auto& [id, other] : tenants_) {
+std::size_t WaitQueue::Line::ahead_of(TenantId tenant, Priority priority) const {
+  const auto level = static_cast<std::size_t>(priority);
+  std::size_t ahead = 0;
+  for (std::size_t above = 0; above < level; ++above) ahead += bands_[above].size;
+  const Band& same = bands_[level];
+  const auto own = same.tenants.find(tenant);
+  const std::size_t mine = own == same.tenants.end() ? 0 : own->second.requests.size();
+  ahead += mine;
+  for (const auto& [id, other] : same.tenants) {
     if (id != tenant) ahead += std::min(other.requests.size(), mine + 1);
   }
   return ahead;
@@ -62,9 +98,13 @@ std::size_t WaitQueue::Line::ahead_of(TenantId tenant) const {
 
 std::size_t WaitQueue::Line::counted(const FairShares& shares) const {
   if (shares.active() < 2) return waiting_.size();
+  std::map<TenantId, std::size_t> each;
+  for (const Band& band : bands_) {
+    for (const auto& [id, tenant] : band.tenants) each[id] += tenant.requests.size();
+  }
   std::size_t count = 0;
-  for (const auto& [id, tenant] : tenants_) {
-    if (!shares.above_share(id)) count += std::min(tenant.requests.size(), kCountedOfTenant);
+  for (const auto& [id, waiting] : each) {
+    if (!shares.above_share(id)) count += std::min(waiting, kCountedOfTenant);
   }
   return count;
 }
@@ -73,28 +113,50 @@ std::size_t WaitQueue::Line::counted(const FairShares& shares) const {
 
 void WaitQueue::add(Waiting waiting, const FairShares& shares) {
   const RequestId request = waiting.request.request;
-  const TenantId id = waiting.request.ask.tenant;
+  const TenantId tenant = waiting.request.ask.tenant;
   const ModelIndex model = waiting.model;
   Line& line = lines_[model];
   const bool again = waiting.request.attempt > 0;
-  waiting.position = again ? 1 : static_cast<std::uint32_t>(line.ahead_of(id)) + 1;
+  waiting.band = waiting.request.ask.priority;
+  const std::size_t ahead = again ? 0 : line.ahead_of(tenant, waiting.band);
+  waiting.position = static_cast<std::uint32_t>(ahead) + 1;
   bytes_ += waiting.request.ask.body_bytes;
-  Line::Tenant& tenant = line.tenants_[id];
-  if (!tenant.requests.empty()) line.order_.erase({tenant.had, id});
-  tenant.had = shares.had(id);
-  line.order_.emplace(tenant.had, id);
-  const auto place =
+  const auto where =
       line.waiting_.insert(again ? line.waiting_.begin() : line.waiting_.end(), std::move(waiting));
-  const auto of_tenant =
-      tenant.requests.insert(again ? tenant.requests.begin() : tenant.requests.end(), place);
-  // Few come with less patience than those before them.
-  auto later = order_.end();
-  while (later != order_.begin() && places_.at(*std::prev(later)).waiting->until > place->until) {
-    --later;
-  }
-  const auto in_order = order_.insert(later, request);
-  const bool is_new = places_.emplace(request, Place{model, place, of_tenant, in_order}).second;
+  const auto of_tenant = line.band(where->band).add(where, shares);
+  ends_.emplace(where->until, request);
+  std::list<RequestId>& band = of_band(where->band);
+  Place place{model, where, of_tenant, band.insert(band.end(), request)};
+  plan_rise(request, place, where->since);
+  const bool is_new = places_.emplace(request, place).second;
   DROVER_ASSERT(is_new);
+}
+
+void WaitQueue::plan_rise(RequestId request, Place& place, Instant now) {
+  place.rises = kNever;
+  if (place.waiting->band == Priority::kInteractive) return;
+  place.rises = now + (place.waiting->until - now) / 2;
+  rises_.emplace(place.rises, request);
+}
+
+std::vector<ModelIndex> WaitQueue::rise(Instant now, const FairShares& shares) {
+  std::vector<ModelIndex> models;
+  while (!rises_.empty() && rises_.begin()->first <= now) {
+    const RequestId request = rises_.begin()->second;
+    rises_.erase(rises_.begin());
+    Place& place = places_.at(request);
+    Line& line = lines_.at(place.model);
+    Waiting& waiting = *place.waiting;
+    line.band(waiting.band).remove(place.of_tenant);
+    of_band(waiting.band).erase(place.of_band);
+    waiting.band = static_cast<Priority>(static_cast<std::size_t>(waiting.band) - 1);
+    place.of_tenant = line.band(waiting.band).add(place.waiting, shares);
+    std::list<RequestId>& band = of_band(waiting.band);
+    place.of_band = band.insert(band.begin(), request);
+    plan_rise(request, place, now);
+    models.push_back(place.model);
+  }
+  return models;
 }
 
 std::optional<WaitQueue::Waiting> WaitQueue::remove(RequestId request) {
@@ -102,19 +164,23 @@ std::optional<WaitQueue::Waiting> WaitQueue::remove(RequestId request) {
   if (found == places_.end()) return std::nullopt;
   const Place place = found->second;
   places_.erase(found);
-  order_.erase(place.in_order);
+  ends_.erase({place.waiting->until, request});
+  if (place.rises != kNever) rises_.erase({place.rises, request});
+  of_band(place.waiting->band).erase(place.of_band);
+  const auto line = lines_.find(place.model);
+  line->second.band(place.waiting->band).remove(place.of_tenant);
   std::optional<Waiting> removed = std::move(*place.waiting);
   bytes_ -= removed->request.ask.body_bytes;
-  const auto line = lines_.find(place.model);
-  const auto tenant = line->second.tenants_.find(removed->request.ask.tenant);
-  tenant->second.requests.erase(place.of_tenant);
   line->second.waiting_.erase(place.waiting);
-  if (tenant->second.requests.empty()) {
-    line->second.order_.erase({tenant->second.had, tenant->first});
-    line->second.tenants_.erase(tenant);
-  }
   if (line->second.waiting_.empty()) lines_.erase(line);
   return removed;
+}
+
+std::optional<WaitQueue::Waiting> WaitQueue::take_newest_below(Priority band) {
+  for (std::size_t lowest = kPriorities - 1; lowest > static_cast<std::size_t>(band); --lowest) {
+    if (!by_band_[lowest].empty()) return remove(RequestId(by_band_[lowest].back()));
+  }
+  return std::nullopt;
 }
 
 WaitQueue::Waiting WaitQueue::take(const Waiting& waiting) {
@@ -124,7 +190,8 @@ WaitQueue::Waiting WaitQueue::take(const Waiting& waiting) {
 }
 
 std::optional<WaitQueue::Waiting> WaitQueue::take_expired(Instant now) {
-  return next_deadline() > now ? std::nullopt : remove(RequestId(order_.front()));
+  if (ends_.empty() || ends_.begin()->first > now) return std::nullopt;
+  return remove(RequestId(ends_.begin()->second));
 }
 
 WaitQueue::Line* WaitQueue::line(ModelIndex model) {
@@ -143,7 +210,8 @@ std::size_t WaitQueue::counted(ModelIndex model, const FairShares& shares) const
 }
 
 Instant WaitQueue::next_deadline() const {
-  return order_.empty() ? kNever : places_.at(order_.front()).waiting->until;
+  const Instant ends = ends_.empty() ? kNever : ends_.begin()->first;
+  return rises_.empty() ? ends : std::min(ends, rises_.begin()->first);
 }
 
 }  // namespace drover::core

@@ -3,11 +3,17 @@
 // of their model is taken or nobody has it loaded. They wait here and not in an instance, so that
 // whoever is free first takes them, and whoever leaves or dies takes nobody with him.
 //
-// One line for each model. In it the tenant who had least (fair_shares.h) comes next, and of one
-// tenant's requests the oldest, or one of the next few whose prompt is computed where the slot is;
-// a retry goes to the front of its tenant's, it has waited before. Bounded by the caller in number
-// and bytes, and in time by `until`.
+// One line for each model, and in it a band for each priority: nobody of a lower band is next while
+// somebody of a higher one waits. In a band the tenant who had least (fair_shares.h) comes next,
+// and of one tenant's requests the oldest, or one of the next few whose prompt is computed where
+// the slot is; a retry goes to the front of its tenant's, it has waited before. Whoever has waited
+// for half of its patience rises to the end of the next band, and again after half of what is left:
+// a low priority is a long wait and not none. To the end: in a long backlog everybody rises, and
+// would stand in the way of whoever is in a hurry.
+//
+// Bounded by the caller in number and bytes, and in time by `until`.
 
+#include <array>
 #include <cstdint>
 #include <list>
 #include <map>
@@ -16,6 +22,7 @@
 #include <span>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "core/events.h"
 #include "core/fair_shares.h"
@@ -35,8 +42,9 @@ class WaitQueue {
     ModelIndex model = 0;
     Instant since{};
     Instant until{};
-    std::uint32_t position = 1;  // in its line when it came, if nobody comes after it
-    std::uint32_t let_by = 0;    // others who went first because the slot suited them better
+    Priority band = Priority::kNormal;  // its own when it came, and a higher one later
+    std::uint32_t position = 1;         // in its line when it came, if nobody comes after it
+    std::uint32_t let_by = 0;           // others who went first because the slot suited them better
   };
   class Line {
    public:
@@ -45,10 +53,11 @@ class WaitQueue {
     // Of those who come next the one behind `passed_over` others; null: there are no more.
     enum class Who : std::uint8_t { kAll, kWithinShare };
     const Waiting* next(const FairShares& shares, Who who, std::size_t passed_over);
-    // Those of a tenant, the oldest first, as many as there is room for: what of `into` is filled.
-    std::span<Waiting*> oldest_of(TenantId tenant, std::span<Waiting*> into);
+    // Those of the same tenant and band, the oldest first, as many as there is room for: what of
+    // `into` is filled.
+    std::span<Waiting*> alike(const Waiting& waiting, std::span<Waiting*> into);
     // Before a further request of this tenant.
-    std::size_t ahead_of(TenantId tenant) const;
+    std::size_t ahead_of(TenantId tenant, Priority band) const;
     // What is counted where models are placed. While several tenants are active, each one's only up
     // to kCountedOfTenant, and nothing of who has more than its share already: a backlog of one
     // must not send away what others use.
@@ -59,13 +68,23 @@ class WaitQueue {
     using Place = std::list<Waiting>::iterator;
     struct Tenant {
       std::list<Place> requests;
-      double had = 0;  // its key in order_
+      double had = 0;  // its key in Band::order
     };
+    struct Band {
+      std::map<TenantId, Tenant> tenants;
+      // By what they had when that was looked up last. Who has had more since is put behind when it
+      // would be next.
+      std::set<std::pair<double, TenantId>> order;
+      std::size_t size = 0;
+
+      std::list<Place>::iterator add(Place place, const FairShares& shares);
+      void remove(std::list<Place>::iterator of_tenant);
+      const Waiting* next(const FairShares& shares, Who who, std::size_t& left);
+    };
+    Band& band(Priority priority) { return bands_[static_cast<std::size_t>(priority)]; }
+
     std::list<Waiting> waiting_;  // in the order of arrival
-    std::map<TenantId, Tenant> tenants_;
-    // By what they had when that was looked up last. Who has had more since is put behind when it
-    // would be next.
-    std::set<std::pair<double, TenantId>> order_;
+    std::array<Band, kPriorities> bands_;
   };
 
   void add(Waiting waiting, const FairShares& shares);
@@ -73,14 +92,20 @@ class WaitQueue {
   Line* line(ModelIndex model);  // null: nobody waits for it
   Waiting take(const Waiting& waiting);
   std::optional<Waiting> take_expired(Instant now);
+  // The one who came last of the lowest band below this one; none: all are as important.
+  std::optional<Waiting> take_newest_below(Priority band);
+  // Those who have waited for long enough go up a band. Their models.
+  std::vector<ModelIndex> rise(Instant now, const FairShares& shares);
 
   // Models that somebody waits for.
   const std::map<ModelIndex, Line>& lines() const { return lines_; }
   std::size_t size() const { return places_.size(); }
   std::size_t size(ModelIndex model) const;
+  std::size_t size(Priority band) const { return of_band(band).size(); }
   // As Line::counted().
   std::size_t counted(ModelIndex model, const FairShares& shares) const;
   std::uint64_t bytes() const { return bytes_; }
+  // The next instant at which take_expired() or rise() has something to do.
   Instant next_deadline() const;
 
  private:
@@ -88,10 +113,21 @@ class WaitQueue {
     ModelIndex model;
     Line::Place waiting;
     std::list<Line::Place>::iterator of_tenant;
-    std::list<RequestId>::iterator in_order;
+    std::list<RequestId>::iterator of_band;
+    Instant rises = kNever;
   };
+  using Agenda = std::set<std::pair<Instant, RequestId>>;
+  std::list<RequestId>& of_band(Priority band) { return by_band_[static_cast<std::size_t>(band)]; }
+  const std::list<RequestId>& of_band(Priority band) const {
+    return by_band_[static_cast<std::size_t>(band)];
+  }
+  void plan_rise(RequestId request, Place& place, Instant now);
+
   std::map<ModelIndex, Line> lines_;  // none is empty
-  std::list<RequestId> order_;        // by `until`
+  Agenda ends_;                       // by `until`
+  Agenda rises_;
+  // In the order in which they came; who has risen stands before all of these.
+  std::array<std::list<RequestId>, kPriorities> by_band_;
   std::unordered_map<RequestId, Place> places_;
   std::uint64_t bytes_ = 0;
 };

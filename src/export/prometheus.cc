@@ -235,7 +235,10 @@ void per_process(Writer& out, const core::FleetView& fleet, std::string_view nam
 }
 
 void write_queue(Writer& out, const core::FleetView& fleet) {
-  out.single("queue_requests", "gauge", "Requests that wait for a free slot.", fleet.queued);
+  out.family("queue_requests", "gauge", "Requests that wait for a free slot.");
+  for (std::size_t i = 0; i < kPriorities; ++i) {
+    out.sample({{"priority", to_string(static_cast<Priority>(i))}}, fleet.queued_of[i]);
+  }
   out.single("queue_bytes", "gauge", "Bodies of the requests that wait for a free slot.",
              fleet.queued_bytes);
   Duration longest{};

@@ -209,7 +209,7 @@ TEST(Prometheus, SaysWhatHappened) {
   EXPECT_EQ(read.at("drover_canaries_total{backend=\"gpu1\"}"), 1);
   EXPECT_EQ(read.at("drover_cpu_fallbacks_total{backend=\"gpu0\"}"), 1);
   EXPECT_EQ(read.at("drover_loads_total{backend=\"gpu0\",reason=\"copy\"}"), 1);
-  EXPECT_EQ(read.at("drover_queue_requests"), 0);
+  EXPECT_EQ(read.at("drover_queue_requests{priority=\"batch\"}"), 0);
   EXPECT_EQ(read.at("drover_tenants_active"), 0);
   EXPECT_EQ(read.at("drover_predictions_total"), 0);
   EXPECT_EQ(read.at("drover_unloads_total{backend=\"gpu0\",reason=\"room\"}"), 1);
@@ -230,11 +230,14 @@ TEST(Prometheus, SaysHowLongTheWaitIsAndHowOldTheNotesAre) {
   core::FleetView fleet;
   fleet.lines.push_back({ModelName::canonical("a"), 3, 2500ms});
   fleet.lines.push_back({ModelName::canonical("b"), 9, 1s});
+  fleet.queued_of = {0, 10, 2};
   engine::Metrics metrics;
   metrics.notes_age_seconds.set(-1);
   metrics.notes_failed.add();
   const Reader read(metrics_text(fleet, metrics, "0.1.0"));
   EXPECT_EQ(read.at("drover_queue_expected_wait_seconds"), 2.5);
+  EXPECT_EQ(read.at("drover_queue_requests{priority=\"normal\"}"), 10);
+  EXPECT_EQ(read.at("drover_queue_requests{priority=\"batch\"}"), 2);
   EXPECT_EQ(read.at("drover_notes_written_total"), 0);
   EXPECT_EQ(read.at("drover_notes_failed_total"), 1);
   EXPECT_EQ(read.families.count("drover_notes_age_seconds"), 0U) << "none was written";

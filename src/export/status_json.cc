@@ -130,8 +130,13 @@ std::string queue(const core::FleetView& fleet) {
     return fmt::format("{{\"model\":{},\"waiting\":{},\"expected_wait_seconds\":{:.3f}}}",
                        quote(each.model.text()), each.waiting, to_seconds(each.expected_wait));
   };
-  return fmt::format("{{\"waiting\":{},\"bytes\":{},\"lines\":{}}}", fleet.queued,
-                     fleet.queued_bytes, array(&fleet.lines, line));
+  std::string bands;
+  for (std::size_t i = 0; i < kPriorities; ++i) {
+    fmt::format_to(std::back_inserter(bands), "{}{}:{}", i == 0 ? "" : ",",
+                   quote(to_string(static_cast<Priority>(i))), fleet.queued_of[i]);
+  }
+  return fmt::format("{{\"waiting\":{},\"priorities\":{{{}}},\"bytes\":{},\"lines\":{}}}",
+                     fleet.queued, bands, fleet.queued_bytes, array(&fleet.lines, line));
 }
 
 // Names that stand for different models here and there.

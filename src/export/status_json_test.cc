@@ -43,7 +43,8 @@ TEST(StatusJson, SaysWhatTheFleetIs) {
       "\"reason\":\"connection refused\",\"since_seconds\":1.500,\"in_flight\":0,"
       "\"awaiting_first\":0,\"served\":0,\"failed\":0,\"version\":\"\",\"models\":null,"
       "\"loaded\":null,\"supervised\":false,\"placement\":\"unknown\",\"gpus\":[],"
-      "\"process\":null}],\"queue\":{\"waiting\":0,\"bytes\":0,\"lines\":[]},\"drift\":[],"
+      "\"process\":null}],\"queue\":{\"waiting\":0,\"priorities\":{\"interactive\":0,\"normal\":0,"
+      "\"batch\":0},\"bytes\":0,\"lines\":[]},\"drift\":[],"
       "\"gpus\":null}\n");
 }
 
@@ -65,10 +66,12 @@ TEST(StatusJson, NamesWhatHasDrifted) {
 TEST(StatusJson, SaysWhoWaitsForWhatAndForHowLong) {
   core::FleetView fleet;
   fleet.queued = 3;
+  fleet.queued_of = {0, 2, 1};
   fleet.queued_bytes = 400;
   fleet.lines.push_back({ModelName::canonical("llama3"), 3, 2500ms});
   const std::string text = status_json(fleet, {});
-  EXPECT_NE(text.find("\"queue\":{\"waiting\":3,\"bytes\":400,\"lines\":[{\"model\":"
+  EXPECT_NE(text.find("\"queue\":{\"waiting\":3,\"priorities\":{\"interactive\":0,\"normal\":2,"
+                      "\"batch\":1},\"bytes\":400,\"lines\":[{\"model\":"
                       "\"llama3:latest\",\"waiting\":3,\"expected_wait_seconds\":2.500}]}"),
             std::string::npos)
       << text;

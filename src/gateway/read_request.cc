@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <optional>
 
 #include "base/rng.h"
@@ -102,7 +104,50 @@ void copy_fields(const wire::RequestHead& head, Exchange& exchange) {
   const std::string_view id = head.find("x-request-id").value_or("");
   exchange.id_text = is_safe_id(id) ? std::string(id) : own_id_text(exchange.id);
   add_line(exchange.kept->forward_fields, "X-Request-ID", exchange.id_text);
-  exchange.explain = head.find("x-drover-explain").has_value();
+}
+
+// "5" or "0.5"; none: it is no number of seconds from a millisecond to a day.
+std::optional<Duration> parse_seconds(std::string_view text) {
+  constexpr double kLeast = 0.001;
+  constexpr double kMost = 24.0 * 3600;
+  double seconds = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, wrong] = std::from_chars(text.data(), end, seconds, std::chars_format::fixed);
+  if (wrong != std::errc() || rest != end || !(seconds >= kLeast && seconds <= kMost)) {
+    return std::nullopt;
+  }
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+// What the client tells drover itself.
+Result<void> read_own_fields(const wire::RequestHead& head, Exchange& exchange,
+                             const Settings& settings) {
+  constexpr std::string_view kPrefix = "x-drover-";
+  for (const wire::Field& field : head.fields) {
+    if (!wire::field_is(field.name.substr(0, kPrefix.size()), kPrefix)) continue;
+    const std::string_view name = field.name.substr(kPrefix.size());
+    if (wire::field_is(name, "explain")) {
+      exchange.explain = true;
+    } else if (wire::field_is(name, "priority")) {
+      const std::optional<Priority> said = parse_priority(field.value);
+      if (!said) {
+        return client_error(ErrorKind::kMalformed,
+                            "X-Drover-Priority is interactive, normal or batch");
+      }
+      // Of several the least: who can add a field to a request can not lift it over others.
+      const bool lower = exchange.ask.priority == Priority::kNormal || *said == Priority::kBatch;
+      if (lower && settings.hears_priorities) exchange.ask.priority = *said;
+    } else if (wire::field_is(name, "deadline")) {
+      const std::optional<Duration> said = parse_seconds(field.value);
+      if (!said) {
+        return client_error(ErrorKind::kMalformed,
+                            "X-Drover-Deadline is a number of seconds from 0.001 to 86400, such as "
+                            "5 or 0.5");
+      }
+      exchange.ask.deadline = std::min(exchange.ask.deadline, exchange.arrived + *said);
+    }
+  }
+  return {};
 }
 
 // FNV-1a. What names a tenant may be a key, and this is all that is shown of it: too little to find
@@ -435,6 +480,7 @@ Result<void> admit(Client& client, const wire::RequestHead& head, Exchange& exch
   exchange.ask.tenant = tenant_of(head, client.peer(), settings);
   Result<void> judged =
       judge_head(head, {client.stream().peer(), client.is_local()}, exchange, settings);
+  if (judged) judged = read_own_fields(head, exchange, settings);
   // In either case: what stays in the buffer is the next request.
   client.consume(head.bytes);
   return judged;

@@ -68,7 +68,8 @@ net::Task<void> Relay::run() {
     }
     if (step == Step::kOver) break;
     const bool tail = copy.terminal() || copy.failed();
-    const Instant deadline = loop().now() + (tail ? kTailWait : settings().deadlines.token_gap);
+    Instant deadline = loop().now() + (tail ? kTailWait : settings().deadlines.token_gap);
+    if (!content_sent_) deadline = std::min(deadline, exchange_.ask.deadline);
     const net::WaitResult ready = co_await up.stream->readable(deadline, &cancel_);
     if (ready != net::WaitResult::kReady) {
       called_off(ready, copy);
@@ -218,9 +219,12 @@ Duration Relay::longest_wait() const {
   return exchange_.ask.streaming ? settings().deadlines.first_token : settings().deadlines.document;
 }
 
+// Nothing has come, and nothing that comes now is of use to the client.
+bool Relay::is_too_late() const { return !content_sent_ && loop().now() >= exchange_.ask.deadline; }
+
 net::Task<Result<void>> Relay::read_head(Upstream& up) {
   wire::ResponseParser parser(settings().limits.head);
-  const Instant deadline = loop().now() + longest_wait();
+  const Instant deadline = std::min(loop().now() + longest_wait(), exchange_.ask.deadline);
   for (int informational = 0; informational <= kMaxInformational;) {
     Result<bool> arrived = take_head(up, parser);
     if (!arrived) co_return std::move(arrived).error();
@@ -293,7 +297,7 @@ net::Task<void> Relay::end_stream(Upstream& up, StreamCopy& copy) {
   if (copy.terminal()) co_return co_await end_complete(up, copy);
   std::string why = std::move(outcome_.detail);
   if (!content_sent_) {
-    const bool late = how == AttemptResult::kTimedOut;
+    const bool late = how == AttemptResult::kTimedOut || how == AttemptResult::kTooLate;
     co_return hidden(how, std::move(why), late ? Again::kNo : Again::kYes);
   }
   const RecordSent sent = copy.mid_record() ? RecordSent::kBegun : RecordSent::kNo;
@@ -373,6 +377,11 @@ net::Task<void> Relay::send_last(Upstream& up, StreamCopy& copy) {
   if (!sent || flushed == Flushed::kClientGone) client_left();
 }
 
+std::string Relay::too_late() const {
+  return "instance " + instance().name +
+         " had not begun to answer at the request's deadline (X-Drover-Deadline)";
+}
+
 std::string Relay::without_final_record() const {
   return "instance " + instance().name + " ended the stream without its final record";
 }
@@ -389,6 +398,10 @@ void Relay::client_left() { over(core::AttemptResult::kClientGone, {}); }
 void Relay::called_off(net::WaitResult result, const StreamCopy& copy) {
   // Behind the terminal record only framing is due: the answer is whole, whoever leaves.
   if (copy.terminal()) return;
+  if (result == net::WaitResult::kTimedOut && is_too_late()) {
+    over(core::AttemptResult::kTooLate, too_late());
+    return;
+  }
   if (result == net::WaitResult::kTimedOut) {
     over(core::AttemptResult::kTimedOut, "instance " + instance().name + " sent no token in time");
     return;
@@ -465,7 +478,7 @@ core::AttemptResult Relay::result_of(const Error& error) const {
     case ErrorKind::kClosed:
       return core::AttemptResult::kDied;
     case ErrorKind::kTimeout:
-      return core::AttemptResult::kTimedOut;
+      return is_too_late() ? core::AttemptResult::kTooLate : core::AttemptResult::kTimedOut;
     case ErrorKind::kCancelled:
       return cancel_.reason() == net::CancelReason::kRevoked ? core::AttemptResult::kRevoked
                                                              : core::AttemptResult::kClientGone;
@@ -495,6 +508,7 @@ void Relay::failed(Error error) {
     outcome_.own = std::make_unique<Error>(std::move(error));
     return;
   }
+  if (result == core::AttemptResult::kTooLate) return hidden(result, too_late(), Again::kNo);
   // Whoever waited for tokens that long is not made to wait once more; a look-up is short.
   const bool late = result == core::AttemptResult::kTimedOut && exchange_.route->inference;
   const bool retryable = result != core::AttemptResult::kClientGone && !late &&

@@ -113,6 +113,8 @@ class Relay {
   void over(core::AttemptResult how, std::string why);
   void client_left();
   std::string without_final_record() const;
+  bool is_too_late() const;
+  std::string too_late() const;
   // Whether the instance's own error record went to the client already; or a part of another one.
   enum class RecordSent : std::uint8_t { kNo, kBegun, kYes };
   net::Task<void> end_broken(std::string detail, core::AttemptResult result,

@@ -75,7 +75,9 @@ bool Relay::is_hidden_error(const Upstream& up) {
 
 net::Stream::ReadyAwaiter Relay::more_of(Upstream& up) {
   const Duration gap = std::min(longest_wait(), settings().deadlines.token_gap);
-  return up.stream->readable(loop().now() + gap, &cancel_);
+  Instant deadline = loop().now() + gap;
+  if (!content_sent_) deadline = std::min(deadline, exchange_.ask.deadline);
+  return up.stream->readable(deadline, &cancel_);
 }
 
 // After that wait. True: more of the document has arrived, or may. False: it is complete, where

@@ -35,7 +35,8 @@ core::RetryCause cause_of(AttemptResult result) {
 
 // The error that ends a request whose attempts all failed.
 Error exhausted(const Relayed& last, const Instance& instance) {
-  const bool late = last.result == AttemptResult::kTimedOut;
+  const bool late =
+      last.result == AttemptResult::kTimedOut || last.result == AttemptResult::kTooLate;
   return {late ? ErrorKind::kTimeout : ErrorKind::kUpstream, Origin::kInstance, Retry::kNever,
           last.detail.starts_with("instance ")
               ? last.detail

@@ -74,6 +74,7 @@ struct Settings {
   AccessPolicy access;
   // In lower case; names who a request is counted for. Empty: its client's address does.
   std::string tenant_header;
+  bool hears_priorities = true;  // X-Drover-Priority
   // Messages are hashed, so that it is known where a conversation was held; for a policy that asks.
   bool names_beginnings = false;
   std::vector<Instance> instances;    // indexed by BackendId

@@ -178,10 +178,10 @@ void Jobs::State::order_lack(const Lack& lack) {
       return job->order.load_on && job->order.model == lack.wanted->model;
     });
     const Pause& pause = pauses[{lack.wanted->model, lack.load_on->value}];
-    if (loading || pause.until > home().now()) return;
+    if (loading || pause.until > home().now() || jobs.size() >= settings.orders) return;
     return engine.want_load({*lack.load_on, lack.wanted->model});
   }
-  if (!begins_again({lack.wanted->model, UINT32_MAX})) return;
+  if (jobs.size() >= settings.orders || !begins_again({lack.wanted->model, UINT32_MAX})) return;
   Order order;
   order.model = lack.wanted->model;
   order.shown = lack.wanted->shown;
@@ -194,6 +194,8 @@ void Jobs::State::order_lack(const Lack& lack) {
   if (!under_way) begin(std::move(order), nullptr, Whose::kOurs);
 }
 
+// However many orders are under way by now: others have left for it, and no instance loads two at
+// once.
 void Jobs::State::load(const core::Load& wanted) {
   Order order;
   order.verb = Verb::kLoad;
@@ -206,7 +208,7 @@ void Jobs::State::load(const core::Load& wanted) {
   if (begins_again({wanted.model, wanted.backend.value})) {
     begin(std::move(order), nullptr, Whose::kOurs);
   } else {
-    engine.load_done({wanted.backend, wanted.model, false, "too many changes are under way"});
+    engine.load_done({wanted.backend, wanted.model, false, "it was ordered a moment ago"});
   }
 }
 
@@ -215,7 +217,7 @@ bool Jobs::State::begins_again(const std::pair<ModelName, std::uint32_t>& what) 
   constexpr Duration kFirstPause = std::chrono::minutes(1);
   constexpr Duration kLongestPause = std::chrono::hours(1);
   Pause& pause = pauses[what];
-  if (pause.until > home().now() || jobs.size() >= settings.orders) return false;
+  if (pause.until > home().now()) return false;
   if (home().now() - pause.until > kLongestPause) pause.next = kFirstPause;
   pause.until = home().now() + pause.next;
   pause.next = std::min(2 * pause.next, kLongestPause);

@@ -165,6 +165,7 @@ void CoreRouter::ask(JobIndex job, RetryCause cause, Instant now, Orders& orders
   arrived.ask.body_bytes = what.prompt * kBytesPerToken;
   arrived.ask.tenant = TenantId{what.tenant + std::uint64_t{1}};
   arrived.ask.beginnings = beginnings_of(workload_, job);
+  if (what.batch) arrived.ask.priority = Priority::kBatch;
   arrived.cause = cause;
   arrived.attempt = asking.attempt;
   arrived.tried = asking.tried;

@@ -150,6 +150,7 @@ double capacity_of(const Scenario& scenario, std::uint32_t requests) {
 Capacities capacities_of(const Scenario& scenario, const Plan& plan, const Say& say) {
   Capacities result;
   result.scenario = scenario.name;
+  result.plan = plan;
   const Scenario trial = undisturbed(scenario, plan.requests);
   result.goodput = wanted_goodput(trial);
   for (const Policy* policy : plan.policies) {
@@ -224,9 +225,8 @@ Matrix matrix_of(const std::vector<Scenario>& scenarios, const std::vector<doubl
           pair.runs.back().push_back(run_once(scenario, *policy, plan.first_seed + i));
         }
       }
-      const auto times = [&](Metric metric) { return pair.ratio(1, metric).value_or(Estimate{}); };
-      result.rows.push_back({scenario.name, load, times(Metric::kTtftP99),
-                             times(Metric::kThroughput), times(Metric::kGoodput)});
+      result.rows.push_back({scenario.name, load, pair.ratio(1, Metric::kTtftP99),
+                             pair.ratio(1, Metric::kThroughput), pair.ratio(1, Metric::kGoodput)});
     }
   }
   return result;

@@ -66,6 +66,7 @@ struct Comparison {
 struct Capacities {
   std::string scenario;
   double goodput = 95;  // per cent
+  Plan plan;
   std::vector<std::string> columns;
   std::vector<std::vector<double>> rates;  // by column, then by seed
 };
@@ -84,9 +85,10 @@ struct Matrix {
   struct Row {
     std::string scenario;
     double load = 0;
-    Estimate ttft_p99;
-    Estimate throughput;
-    Estimate goodput;
+    // Absent where the first policy has zeros.
+    std::optional<Estimate> ttft_p99;
+    std::optional<Estimate> throughput;
+    std::optional<Estimate> goodput;
   };
   Plan plan;
   std::vector<Row> rows;

@@ -73,6 +73,7 @@ Pace Fleet::pace(InstanceIndex instance, ModelIndex model) const {
   pace.token = what.file_gb * gpu.decode_ms_per_gb / 1000;
   pace.batch = batch;
   if (free_prefill) return {pace.token, batch, 0, 0, 0, 0};
+  pace.prefill_base = prompt_s;
   pace.context = what.kv_mb_token / 1024 * gpu.decode_ms_per_gb / 1000;
   pace.prefill_token = what.parameters_b / gpu.prefill_rate;
   pace.prefill_depth = pace.prefill_token / kDepthOfHalfSpeed;
@@ -88,6 +89,19 @@ double Fleet::total_vram_gb() const {
   double sum = 0;
   for (const GpuKind& gpu : gpus) sum += gpu.memory_gb;
   return sum;
+}
+
+Fleet faster(Fleet fleet, double times) {
+  for (GpuKind& gpu : fleet.gpus) {
+    gpu.decode_ms_per_gb /= times;
+    gpu.prefill_rate *= times;
+  }
+  fleet.disk_gb_s *= times;
+  fleet.memory_gb_s *= times;
+  for (double* each : {&fleet.init_s, &fleet.prompt_s, &fleet.unload_s, &fleet.keep_alive_s}) {
+    *each /= times;
+  }
+  return fleet;
 }
 
 Fleet mixed_fleet(double oversubscription) {

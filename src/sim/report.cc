@@ -30,6 +30,11 @@ std::vector<Metric> shown(const Comparison& comparison) {
   return metrics;
 }
 
+std::string seeds_text(const Plan& plan) {
+  if (plan.seeds == 1) return fmt::format("seed {}", plan.first_seed);
+  return fmt::format("seeds {} to {}", plan.first_seed, plan.first_seed + plan.seeds - 1);
+}
+
 std::string interval(const std::string& low, const std::string& high) {
   return low == high ? "" : fmt::format(" [{}, {}]", low, high);
 }
@@ -76,8 +81,8 @@ std::string comparison_text(const Comparison& comparison) {
                                ? std::string()
                                : fmt::format(", {:.0f} % of the capacity of {:.3g}",
                                              100 * plan.load, comparison.capacity);
-  text += fmt::format("{:.3g} requests a second{}; {} requests, {} seed{}\n\n", comparison.rate,
-                      part, plan.requests, plan.seeds, plan.seeds == 1 ? "" : "s");
+  text += fmt::format("{:.3g} requests a second{}; {} requests, {}\n\n", comparison.rate, part,
+                      plan.requests, seeds_text(plan));
   std::vector<std::vector<std::string>> rows(1, {""});
   for (const std::string& column : comparison.columns) rows.front().push_back(column);
   for (const Metric metric : shown(comparison)) {
@@ -118,34 +123,49 @@ std::string capacities_text(const Capacities& capacities) {
                     ratio});
   }
   return fmt::format(
-      "{}: the highest rate with {:.0f} % good answers\n\n{}\n"
+      "{}: the highest rate with {:.0f} % good answers; {}\n\n{}\n"
       "Median of the seeds [95 % interval], and times {}. 0.02: not even when\n"
       "hardly anybody comes.\n",
-      capacities.scenario, capacities.goodput, lay_out(rows), capacities.columns.front());
+      capacities.scenario, capacities.goodput, seeds_text(capacities.plan), lay_out(rows),
+      capacities.columns.front());
 }
+
+namespace {
+
+// The row that is worst, with its ratio; says so where no row has one.
+std::string extreme(const Matrix& matrix, std::optional<Estimate> Matrix::Row::* ratio, bool most) {
+  const Matrix::Row* found = nullptr;
+  const auto of = [&](const Matrix::Row& row) { return (row.*ratio)->median; };
+  for (const Matrix::Row& row : matrix.rows) {
+    if (!(row.*ratio)) continue;
+    if (found == nullptr || (most ? of(row) > of(*found) : of(row) < of(*found))) found = &row;
+  }
+  if (found == nullptr) return "-";
+  return fmt::format("{} in {} at {}", times(of(*found)), found->scenario, found->load);
+}
+
+}  // namespace
 
 std::string matrix_text(const Matrix& matrix) {
   std::vector<std::vector<std::string>> rows = {
       {"", "load", "first token p99", "answers a second", "goodput"}};
-  const auto text = [](const Estimate& ratio) {
-    return times(ratio.median) + interval(times(ratio.low), times(ratio.high));
+  const auto text = [](const std::optional<Estimate>& ratio) -> std::string {
+    if (!ratio) return "-";
+    return times(ratio->median) + interval(times(ratio->low), times(ratio->high));
   };
   for (const Matrix::Row& row : matrix.rows) {
     rows.push_back({row.scenario, fmt::format("{}", row.load), text(row.ttft_p99),
                     text(row.throughput), text(row.goodput)});
   }
-  const auto slowest = std::ranges::max_element(
-      matrix.rows, {}, [](const Matrix::Row& row) { return row.ttft_p99.median; });
-  const auto least = std::ranges::min_element(
-      matrix.rows, {}, [](const Matrix::Row& row) { return row.throughput.median; });
   const Plan& plan = matrix.plan;
   return fmt::format(
-      "{} times {}; {} requests, seeds {} to {}, median [95 % interval]\n\n{}\n"
-      "The worst first token p99: {} in {} at {}.\nThe fewest answers a second: {} in {} at {}.\n",
-      plan.policies[1]->name, plan.policies[0]->name, plan.requests, plan.first_seed,
-      plan.first_seed + plan.seeds - 1, lay_out(rows), times(slowest->ttft_p99.median),
-      slowest->scenario, slowest->load, times(least->throughput.median), least->scenario,
-      least->load);
+      "{} times {}; {} requests, {}, median [95 % interval]\n\n{}\n"
+      "The worst first token p99: {}.\nThe fewest answers a second: {}.\n"
+      "The worst goodput: {}.\n",
+      plan.policies[1]->name, plan.policies[0]->name, plan.requests, seeds_text(plan),
+      lay_out(rows), extreme(matrix, &Matrix::Row::ttft_p99, true),
+      extreme(matrix, &Matrix::Row::throughput, false),
+      extreme(matrix, &Matrix::Row::goodput, false));
 }
 
 // --- for programs; no name here needs escaping ---
@@ -181,6 +201,28 @@ std::string policy_json(const Comparison& comparison, std::size_t column) {
 
 }  // namespace
 
+// A ratio that does not exist is left out.
+std::string matrix_json(const Matrix& matrix) {
+  std::string rows;
+  for (const Matrix::Row& row : matrix.rows) {
+    rows += fmt::format("{}{{\"scenario\":\"{}\",\"load\":{:.6g}", rows.empty() ? "" : ",",
+                        row.scenario, row.load);
+    const auto add = [&](Metric metric, const std::optional<Estimate>& ratio) {
+      if (ratio) rows += fmt::format(",\"{}\":{}", text_of(metric).key, json(*ratio));
+    };
+    add(Metric::kTtftP99, row.ttft_p99);
+    add(Metric::kThroughput, row.throughput);
+    add(Metric::kGoodput, row.goodput);
+    rows += '}';
+  }
+  const Plan& plan = matrix.plan;
+  return fmt::format(
+      "{{\"policy\":\"{}\",\"times\":\"{}\",\"requests\":{},\"first_seed\":{},\"seeds\":{},"
+      "\"rows\":[{}]}}\n",
+      plan.policies[1]->name, plan.policies[0]->name, plan.requests, plan.first_seed, plan.seeds,
+      rows);
+}
+
 std::string comparison_json(const Comparison& comparison) {
   const Plan& plan = comparison.plan;
   std::string all;
@@ -190,10 +232,11 @@ std::string comparison_json(const Comparison& comparison) {
   const Bounds& bounds = comparison.bounds;
   return fmt::format(
       "{{\"scenario\":\"{}\",\"capacity\":{:.6g},\"rate\":{:.6g},\"load\":{:.6g},\"requests\":{},"
-      "\"seeds\":{},\"bounds\":{{\"ttft_p50_s\":{:.6g},\"ttft_p99_s\":{:.6g},"
+      "\"first_seed\":{},\"seeds\":{},\"bounds\":{{\"ttft_p50_s\":{:.6g},\"ttft_p99_s\":{:.6g},"
       "\"reusable_tokens\":{:.0f},\"read_gb\":{:.6g}}},\"policies\":[{}]}}\n",
       comparison.scenario, comparison.capacity, comparison.rate, plan.load, plan.requests,
-      plan.seeds, bounds.ttft_p50, bounds.ttft_p99, bounds.reusable_tokens, bounds.swapped_gb, all);
+      plan.first_seed, plan.seeds, bounds.ttft_p50, bounds.ttft_p99, bounds.reusable_tokens,
+      bounds.swapped_gb, all);
 }
 
 // --- the drawing ---

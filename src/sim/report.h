@@ -9,6 +9,7 @@ namespace drover::sim {
 
 std::string capacities_text(const Capacities& capacities);
 std::string matrix_text(const Matrix& matrix);
+std::string matrix_json(const Matrix& matrix);
 std::string comparison_text(const Comparison& comparison);
 std::string comparison_json(const Comparison& comparison);
 // Bars with their intervals, one panel for each of the metrics that tell most.

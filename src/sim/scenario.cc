@@ -88,6 +88,14 @@ Scenario trouble(std::string_view name) {
   return scenario;
 }
 
+Scenario batch_job() {
+  Scenario scenario = *find_scenario("fits-poisson-sessions-aggressor");
+  scenario.name = "batch";
+  scenario.meaning = "as fits-poisson-sessions-aggressor, who says that his work is batch";
+  scenario.traffic.aggressor_is_batch = true;
+  return scenario;
+}
+
 // Two equal GPUs, as under many a desk: models that fit on one of them together.
 Scenario pair(std::string_view name) {
   Scenario scenario;
@@ -127,6 +135,7 @@ std::vector<ScenarioLine> scenarios() {
   for (const std::string_view name : kTroubles) {
     lines.push_back({std::string(name), trouble(name).meaning});
   }
+  lines.push_back({"batch", batch_job().meaning});
   for (const std::string_view name : kPairs) {
     lines.push_back({std::string(name), pair(name).meaning});
   }
@@ -149,6 +158,7 @@ std::optional<Scenario> find_scenario(std::string_view name) {
   for (const std::string_view each : kTroubles) {
     if (each == name) return trouble(name);
   }
+  if (name == "batch") return batch_job();
   for (const std::string_view each : kPairs) {
     if (each == name) return pair(name);
   }

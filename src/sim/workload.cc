@@ -138,6 +138,7 @@ class Maker {
   void converse(Instant at) {
     const std::size_t turns = mean_turns() == 1 ? 1 : geometric(rng_, 1 / mean_turns());
     Job job{.model = model(at), .tenant = tenant(), .session = sessions_++, .planned = at};
+    job.batch = traffic_.aggressor_is_batch && job.tenant == 0;
     const std::uint32_t most = fleet_.models[job.model].num_ctx;
     work_.arrivals.push_back(static_cast<JobIndex>(work_.jobs.size()));
     work_.last_arrival = at;

@@ -29,6 +29,7 @@ struct Job {
   std::uint32_t num_ctx = 0;  // asked for; 0: as the model is configured
   JobIndex next = kNoJob;     // the next turn
   bool first = true;          // of its conversation
+  bool batch = false;         // says that it can wait
   bool keep_alive = false;    // says how long the model has to stay
   Duration gap{};             // thinking before it; first turns: not used
   Instant planned{};          // of first turns the arrival; later: if answers took no time
@@ -42,7 +43,8 @@ struct Traffic {
   Arrivals arrivals = Arrivals::kPoisson;
   Talk talk = Talk::kSingle;
   Tenants tenants = Tenants::kOne;
-  double rate = 1;  // requests a second; an aggressor comes on top
+  double rate = 1;                  // requests a second; an aggressor comes on top
+  bool aggressor_is_batch = false;  // and says so
   std::uint32_t requests = 4000;
   double popularity = 1.0;   // exponent of Zipf over the models
   double mean_output = 200;  // of kQueueing

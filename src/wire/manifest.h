@@ -17,7 +17,7 @@ struct ManifestBlob {
   friend bool operator==(const ManifestBlob&, const ManifestBlob&) = default;
 };
 
-inline constexpr std::size_t kMaxManifestBlobs = 10'000;  // usual are less than ten
+inline constexpr std::size_t kMaxManifestBlobs = 1000;  // usual are less than ten
 
 // The layers and the config, each once. Errors (kUpstream): not such a document, a digest of
 // another kind, none or too many blobs.

@@ -259,6 +259,23 @@ TEST(Wanted, ALoadThatTakesLongIsNotOrderedElsewhereMeanwhile) {
   }
 }
 
+// Not refused, which would count as a load that failed and hold up the next one.
+TEST(Wanted, ALoadWaitsWhileTooManyOrdersAreUnderWay) {
+  WorldOptions options = slow();
+  options.core.policy = core::PolicyName::kExpectedCompletion;
+  options.jobs.orders = 1;
+  options.jobs.wanted = {{"base", ModelName::canonical("base"), {}, 1, {}}};
+  options.jobs.wanted_interval = 1s;
+  World world(std::move(options));
+  Client& pull = world.post("/api/pull", R"({"model":"new"})");
+  world.pass(100ms);
+  world.done(pull);
+  EXPECT_EQ(loaded_on(world, "base"), "---");
+  EXPECT_TRUE(world.metrics().loads().empty());
+  world.pass(5s);
+  EXPECT_EQ(std::ranges::count(loaded_on(world, "base"), 'x'), 1);
+}
+
 TEST(Wanted, WhatCannotBeFetchedIsTriedLessAndLess) {
   WorldOptions options = three();
   options.jobs.wanted = {{"missing", ModelName::canonical("missing"), 3, 0, {}}};

@@ -1,0 +1,46 @@
+#include "sim/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace drover::sim {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Matrix two_rows() {
+  Matrix matrix;
+  matrix.plan.policies = {find_policy("random"), find_policy("two_choices")};
+  matrix.plan.first_seed = 7;
+  matrix.plan.seeds = 3;
+  matrix.rows = {{"mm1", 0.5, std::nullopt, Estimate{0.9, 0.9, 0.9}, std::nullopt},
+                 {"mm4", 0.9, Estimate{0.8, 0.8, 0.8}, Estimate{1, 1, 1}, std::nullopt}};
+  return matrix;
+}
+
+// Nothing divided by nothing is neither the best there is nor the worst.
+TEST(Report, ARatioThatDoesNotExistIsNoZero) {
+  const std::string text = matrix_text(two_rows());
+  EXPECT_THAT(text, HasSubstr("\nmm1  0.5   -                0.90              -\n"));
+  EXPECT_THAT(text, HasSubstr("The worst first token p99: 0.80 in mm4 at 0.9.\n"));
+  EXPECT_THAT(text, HasSubstr("The fewest answers a second: 0.90 in mm1 at 0.5.\n"));
+  EXPECT_THAT(text, HasSubstr("The worst goodput: -.\n"));
+}
+
+TEST(Report, JsonOfAMatrixLeavesOutWhatDoesNotExist) {
+  const std::string json = matrix_json(two_rows());
+  EXPECT_THAT(json, HasSubstr(R"("policy":"two_choices","times":"random","requests":4000,)"
+                              R"("first_seed":7,"seeds":3,)"));
+  EXPECT_THAT(json, HasSubstr(R"({"scenario":"mm1","load":0.5,"throughput":)"
+                              R"({"median":0.9,"low":0.9,"high":0.9}})"));
+  EXPECT_THAT(json, HasSubstr(R"("ttft_p99_s":{"median":0.8)"));
+  EXPECT_THAT(json, Not(HasSubstr("goodput")));
+}
+
+TEST(Report, SaysWithWhichSeedsItWasMade) {
+  EXPECT_THAT(matrix_text(two_rows()), HasSubstr("4000 requests, seeds 7 to 9, median"));
+}
+
+}  // namespace
+}  // namespace drover::sim

@@ -1,0 +1,82 @@
+"""Who goes first, and who is told in time that it would be too late: the whole way, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from asking import Outcome, ask, ask_now, until
+from fleet import Drover, Fake
+
+WORDS = " ".join(["word"] * 10)
+TOKEN_MS = 20  # an answer takes a fifth of a second
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[Fake]:
+    fake = Fake("sim0", token_ms=TOKEN_MS, load_ms=1000, parallel=1)
+    try:
+        yield fake
+    finally:
+        fake.stop()
+
+
+@pytest.fixture(scope="module")
+def drover(fake: Fake) -> Iterator[Drover]:
+    drover = Drover.in_front_of([fake.url], "expected_completion")
+    try:
+        yield drover
+    finally:
+        drover.stop()
+
+
+def waiting(drover: Drover) -> dict[str, int]:
+    queue = drover.status()["queue"]
+    return {name: int(count) for name, count in queue["priorities"].items()}
+
+
+def test_the_important_overtakes_what_waits(drover: Drover) -> None:
+    order: list[str] = []
+
+    async def one(name: str, *fields: str) -> None:
+        outcome = await ask(drover.port, f"echo:{WORDS} {name}", fields=fields)
+        assert outcome.complete, outcome.error
+        order.append(name)
+
+    async def all_of_them() -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(4):
+                group.create_task(one(f"batch{number}", "X-Drover-Priority: batch"))
+            # The first one runs, or has its model loaded.
+            await until(lambda: waiting(drover)["batch"] >= 3, "three wait")
+            group.create_task(one("person", "X-Drover-Priority: interactive"))
+
+    asyncio.run(all_of_them())
+    assert order.index("person") <= 1, order
+    assert drover.metric("drover_queue_requests", priority="batch") == 0
+
+
+def test_too_late_is_said_at_once_in_the_queue_and_at_the_instance(drover: Drover) -> None:
+    assert ask_now(drover.port, "echo:warm up").complete
+
+    async def long_and_short() -> tuple[Outcome, Outcome]:
+        long = asyncio.create_task(ask(drover.port, "echo:" + " ".join(["word"] * 50)))
+        await until(lambda: drover.status()["backends"][0]["in_flight"] == 1, "it runs")
+        short = await ask(drover.port, "echo:no", fields=("X-Drover-Deadline: 0.05",))
+        return await long, short
+
+    long, short = asyncio.run(long_and_short())
+    assert long.complete
+    assert short.status in (503, 504)
+    assert "X-Drover-Deadline" in short.error
+    assert (short.ended_at - short.sent_at) / 1e9 < 1
+    assert drover.status()["backends"][0]["health"] == "up"
+
+
+@pytest.mark.parametrize("field", ["X-Drover-Priority: urgent", "X-Drover-Deadline: soon"])
+def test_what_nobody_understands_is_refused(drover: Drover, field: str) -> None:
+    refused = ask_now(drover.port, "echo:no", fields=(field,))
+    assert refused.status == 400
+    assert field.split(":")[0] in refused.error
