@@ -300,7 +300,9 @@ void Estimates::remember(const LearnedModel& from, ModelIndex model,
     Known& known = data.at[place];
     known.prefill = Line(each.prefill);
     known.step = Line(each.step);
-    known.slots = std::min(each.slots, slots_[place].most);
+    // What is told now may be another number than when that was learned.
+    const bool told = slots_[place].first == slots_[place].most;
+    known.slots = told ? 0 : std::min(each.slots, slots_[place].most);
     if (each.streak_to_raise > 0) {
       known.streak_to_raise = std::min(each.streak_to_raise, kMostStreak);
     }

@@ -94,7 +94,8 @@ class Estimates {
   // learned, and the most that is ever tried.
   struct SlotRule {
     std::uint32_t first = 4;
-    std::uint32_t most = 32;
+    std::uint32_t most =
+        32;  // the same: it is told, and what was learned before another life is not
   };
   explicit Estimates(std::vector<SlotRule> slots);  // by BackendId
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "core/testing.h"
 #include "core/wait_queue.h"
 
@@ -19,10 +21,13 @@ constexpr Instant kStart = Instant(1000s);
 // --- the line ---
 
 struct Queue {
-  void wait(std::uint64_t id, Priority priority, Duration patience = 600s, TenantId tenant = kAnn) {
+  void wait(std::uint64_t id, Priority priority, Duration patience = 600s, TenantId tenant = kAnn,
+            std::uint32_t attempt = 0) {
     RequestArrived request{RequestId{id}, testing::ask_for("a")};
     request.ask.priority = priority;
     request.ask.tenant = tenant;
+    request.ask.body_bytes = 100;
+    request.attempt = attempt;
     queue.add({std::move(request), Attempt::kFirst, 0, kStart, kStart + patience}, shares);
   }
   std::uint64_t next(std::size_t passed_over = 0) {
@@ -78,19 +83,29 @@ TEST(Priorities, NothingOfWhoLeftIsLeft) {
   }
 }
 
-TEST(Priorities, TheNewestOfTheLeastImportantLeavesFirstAndWhoHasRisenLast) {
+TEST(Priorities, TheNewestOfTheLeastImportantLeaveFirstWhetherTheyHaveRisenOrNot) {
   Queue line;
-  line.wait(1, Priority::kBatch, 20s);
-  line.queue.rise(kStart + 10s, line.shares);
-  line.wait(2, Priority::kNormal);
-  line.wait(3, Priority::kBatch);
-  line.wait(4, Priority::kBatch);
-  EXPECT_FALSE(line.queue.take_newest_below(Priority::kBatch));
-  EXPECT_EQ(line.queue.take_newest_below(Priority::kNormal)->request.request, RequestId{4});
-  for (const std::uint64_t id : {3, 2, 1}) {
-    EXPECT_EQ(line.queue.take_newest_below(Priority::kInteractive)->request.request, RequestId{id});
-  }
-  EXPECT_FALSE(line.queue.take_newest_below(Priority::kInteractive));
+  for (const std::uint64_t id : {1, 2, 3}) line.wait(id, Priority::kBatch, 18s + id * 2s);
+  line.queue.rise(kStart + 12s, line.shares);
+  line.wait(4, Priority::kNormal);
+  line.wait(5, Priority::kBatch, 600s, kAnn, 1);
+  line.wait(6, Priority::kBatch);
+  const auto leave = [&](Priority below, std::size_t places, std::uint64_t bytes,
+                         std::size_t most = 8) {
+    std::vector<std::uint64_t> ids;
+    for (const RequestId each : line.queue.newest_below(below, places, bytes, most)) {
+      ids.push_back(each.value);
+    }
+    return ids;
+  };
+  using Ids = std::vector<std::uint64_t>;
+  EXPECT_EQ(leave(Priority::kBatch, 1, 0), Ids{});
+  EXPECT_EQ(leave(Priority::kNormal, 1, 0), Ids{6});
+  EXPECT_EQ(leave(Priority::kNormal, 2, 0), Ids{}) << "not who was tried before";
+  EXPECT_EQ(leave(Priority::kInteractive, 5, 0), (Ids{6, 4, 3, 2, 1}));
+  EXPECT_EQ(leave(Priority::kInteractive, 0, 250), (Ids{6, 4, 3})) << "each has a body of 100";
+  EXPECT_EQ(leave(Priority::kInteractive, 5, 0, 4), Ids{}) << "too many for one";
+  EXPECT_EQ(leave(Priority::kInteractive, 6, 0), Ids{}) << "so many are not there";
 }
 
 // --- the fleet ---
@@ -195,6 +210,62 @@ TEST(Priorities, WhereNoMoreMayWaitTheLeastImportantGives) {
       << displaced.message();
   EXPECT_TRUE(displaced.refused->retry_after);
   EXPECT_EQ(counter.fleet().queued, 2U);
+}
+
+TEST(Priorities, WhoCouldNotBeLetInDisplacesNobody) {
+  Settings settings = by_cost();
+  settings.max_queued_bytes = 10'000;
+  Counter counter(settings);
+  counter.fill();
+  const Asked first = counter.ask_as(Priority::kBatch);
+  const Asked second = counter.ask_as(Priority::kBatch);
+  RequestArrived large{RequestId{1}, testing::ask_for("a"), {}, 0, {}};
+  large.ask.priority = Priority::kInteractive;
+  large.ask.body_bytes = 11'000;
+  EXPECT_TRUE(counter.ask(large).refused);
+  EXPECT_TRUE(counter.outcome(first).waits());
+  EXPECT_TRUE(counter.outcome(second).waits());
+  large.request = RequestId{2};
+  large.ask.body_bytes = 5000;
+  EXPECT_TRUE(counter.ask(large).waits());
+  EXPECT_TRUE(counter.outcome(first).waits());
+  EXPECT_TRUE(counter.outcome(second).refused) << "one was enough";
+}
+
+// The clock alone lets it rise: nothing else happens.
+TEST(Priorities, WhoHasWaitedForHalfOfItsPatienceGetsTheSlotThatWasKeptFromIt) {
+  Settings settings = by_cost();
+  settings.queue_wait = 40s;
+  Counter counter(settings);
+  counter.ask_as(Priority::kNormal, {}, kBob);
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(counter.ask_as(Priority::kBatch).granted);
+  const Asked batch = counter.ask_as(Priority::kBatch);
+  counter.pass(19s);
+  EXPECT_TRUE(counter.outcome(batch).waits());
+  counter.pass(2s);
+  EXPECT_TRUE(counter.outcome(batch).granted);
+}
+
+TEST(Deadlines, AnOverlongDeadlineIsNotTheReasonWhenTheLongestWaitIs) {
+  Settings settings = by_cost();
+  settings.queue_wait = 30s;
+  Counter counter(settings);
+  counter.fill();
+  const Asked asked = counter.ask_as(Priority::kInteractive, 45s);
+  counter.pass(31s);
+  ASSERT_TRUE(counter.outcome(asked).refused);
+  EXPECT_NE(counter.outcome(asked).message().find("no slot was free within 30 s"),
+            std::string::npos)
+      << counter.outcome(asked).message();
+}
+
+TEST(Deadlines, WhoComesTooLateGetsNoSlotThatIsFree) {
+  Counter counter;
+  const Asked late = counter.ask_as(Priority::kNormal, 0s);
+  ASSERT_TRUE(late.refused);
+  EXPECT_EQ(late.kind(), ErrorKind::kUnavailable);
+  EXPECT_NE(late.message().find("passed before an instance was asked"), std::string::npos)
+      << late.message();
 }
 
 TEST(Deadlines, WhoWouldBeServedTooLateIsToldSoAtOnce) {

@@ -593,7 +593,8 @@ class Life {
     // these are about: who is held back has others running.
     if (running == 0 || running + 1 < slots) return true;
     // The next end of one of the model's requests there is when that is looked at anew.
-    const Priority priority = request.ask.priority;
+    const WaitQueue::Waiting* const waiting = state.brain->queue.find(request.request);
+    const Priority priority = waiting == nullptr ? request.ask.priority : waiting->band;
     if (!state.brain->shares.leaves_last_slot(request.ask.tenant, priority)) {
       return !kept_.contains({id, request.ask.model});
     }

@@ -233,6 +233,14 @@ Refuse refuse_no_room(const Situation& situation, Explanation why, Sizes sizes, 
   return unavailable(situation, std::move(message), situation.now + kLater, std::move(why));
 }
 
+Refuse refuse_late(const Situation& situation) {
+  return unavailable(situation,
+                     fmt::format("the deadline of this request (X-Drover-Deadline) passed before "
+                                 "an instance was asked for model '{}'",
+                                 situation.request.ask.model_as_sent),
+                     situation.now, {});
+}
+
 Refuse refuse_queued(const Situation& situation, Explanation why, QueueEnd cause, Duration wait) {
   using std::chrono::seconds;
   const Ask& ask = situation.request.ask;
@@ -250,8 +258,9 @@ Refuse refuse_queued(const Situation& situation, Explanation why, QueueEnd cause
                          to_string(ask.priority));
       break;
     case QueueEnd::kWaitOver:
-      what = own_deadline ? "no slot was free before its deadline (X-Drover-Deadline)"
-                          : fmt::format("no slot was free within {} s", longest);
+      what = ask.deadline <= situation.now
+                 ? "no slot was free before its deadline (X-Drover-Deadline)"
+                 : fmt::format("no slot was free within {} s", longest);
       break;
     case QueueEnd::kTooLong: {
       const auto expected = std::chrono::ceil<seconds>(wait).count();

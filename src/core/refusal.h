@@ -47,6 +47,9 @@ Refuse refuse_too_large(const Situation& situation, Explanation why, Sizes sizes
 enum class NoRoom : std::uint8_t { kWaitOver, kQueueFull };
 Refuse refuse_no_room(const Situation& situation, Explanation why, Sizes sizes, NoRoom cause);
 
+// Its own deadline is over before anything was decided.
+Refuse refuse_late(const Situation& situation);
+
 // Every slot of the model was taken for too long, or will be, or too many wait already, or one of a
 // higher priority has taken its place. `wait`: what a request that came now would wait, as
 // predicted.

@@ -51,6 +51,10 @@ void Scheduler::State::on(const RequestArrived& arrived) {
     out->push_back(Refuse{arrived.request, std::move(fine).error(), std::nullopt, {}});
     return;
   }
+  if (arrived.ask.deadline <= now) {
+    out->push_back(refuse_late(situation(arrived)));
+    return;
+  }
   const Attempt attempt = classify(arrived);
   if (arrived.attempt > settings.max_retries) {
     out->push_back(refuse_retries_spent(situation(arrived)));

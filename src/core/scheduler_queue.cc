@@ -132,13 +132,14 @@ void Scheduler::State::wait_for_slot(const RequestArrived& request, Attempt atte
   const WaitQueue::Line* line = queue.line(model);
   const std::size_t ahead = line == nullptr ? 0 : line->ahead_of(ask.tenant, ask.priority);
   const Duration wait = expected_wait(model, ahead);
-  // Who comes back from waiting for memory has no second patience.
+  // Who comes back from waiting for memory has been let in, and has no second patience.
+  const bool at_the_door = until == kNever && request.attempt == 0;
   until = std::min({until, now + settings.queue_wait, std::max(ask.deadline, now)});
   // Who was let in stays in: a retry has waited before. And who waits for a load serves those who
   // come later: without them a model that takes long to load would never be loaded.
   const bool loaded = brain->forecasts.seating().ready_at(model) > 0;
   std::optional<QueueEnd> end;
-  if (loaded && request.attempt == 0 && wait > until - now) end = QueueEnd::kTooLong;
+  if (loaded && at_the_door && wait > until - now) end = QueueEnd::kTooLong;
   if (!end && !find_place(ask)) end = QueueEnd::kFull;
   if (end) {
     return refuse(refuse_queued(situation(request), std::move(pick.why), *end, wait), attempt);
@@ -148,18 +149,20 @@ void Scheduler::State::wait_for_slot(const RequestArrived& request, Attempt atte
   queue.add({request, attempt, model, now, until}, brain->shares);
 }
 
-// Where all places are taken, the one who came last of those less important leaves.
+// Where all places are taken, those who came last of those less important leave, if a few are
+// enough.
 bool Scheduler::State::find_place(const Ask& ask) {
-  constexpr int kMostDisplaced = 8;  // by one with a large body
+  constexpr std::size_t kMost = 8;
   WaitQueue& queue = brain->queue;
-  for (int displaced = 0;; ++displaced) {
-    const bool fits = queue.bytes() + ask.body_bytes <= settings.max_queued_bytes;
-    if (fits && queue.size() < settings.max_queued) return true;
-    if (displaced == kMostDisplaced) return false;
-    std::optional<WaitQueue::Waiting> last = queue.take_newest_below(ask.priority);
-    if (!last) return false;
-    leaves_unserved(*std::move(last), QueueEnd::kDisplaced);
-  }
+  if (ask.body_bytes > settings.max_queued_bytes || settings.max_queued == 0) return false;
+  const std::size_t places = queue.size() + 1;
+  const std::uint64_t bytes = queue.bytes() + ask.body_bytes;
+  const std::size_t lacking = places - std::min<std::size_t>(places, settings.max_queued);
+  const std::uint64_t too_much = bytes - std::min(bytes, settings.max_queued_bytes);
+  if (lacking == 0 && too_much == 0) return true;
+  const std::vector<RequestId> leaving = queue.newest_below(ask.priority, lacking, too_much, kMost);
+  for (const RequestId each : leaving) leaves_unserved(*queue.remove(each), QueueEnd::kDisplaced);
+  return !leaving.empty();
 }
 
 void Scheduler::State::leaves_unserved(WaitQueue::Waiting waiting, QueueEnd cause) {

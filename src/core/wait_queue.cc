@@ -8,7 +8,7 @@ namespace drover::core {
 
 // --- Line ---
 
-std::list<WaitQueue::Line::Place>::iterator WaitQueue::Line::Band::add(Place place,
+std::list<WaitQueue::Line::Place>::iterator WaitQueue::Line::Band::add(Place place, Where where,
                                                                        const FairShares& shares) {
   const TenantId id = place->request.ask.tenant;
   Tenant& tenant = tenants[id];
@@ -16,8 +16,8 @@ std::list<WaitQueue::Line::Place>::iterator WaitQueue::Line::Band::add(Place pla
   tenant.had = shares.had(id);
   order.emplace(tenant.had, id);
   ++size;
-  const bool again = place->request.attempt > 0;
-  return tenant.requests.insert(again ? tenant.requests.begin() : tenant.requests.end(), place);
+  const bool front = where == Where::kFront;
+  return tenant.requests.insert(front ? tenant.requests.begin() : tenant.requests.end(), place);
 }
 
 void WaitQueue::Line::Band::remove(std::list<Place>::iterator of_tenant) {
@@ -123,10 +123,10 @@ void WaitQueue::add(Waiting waiting, const FairShares& shares) {
   bytes_ += waiting.request.ask.body_bytes;
   const auto where =
       line.waiting_.insert(again ? line.waiting_.begin() : line.waiting_.end(), std::move(waiting));
-  const auto of_tenant = line.band(where->band).add(where, shares);
+  const auto end = again ? Line::Band::Where::kFront : Line::Band::Where::kBack;
   ends_.emplace(where->until, request);
-  std::list<RequestId>& band = of_band(where->band);
-  Place place{model, where, of_tenant, band.insert(band.end(), request)};
+  of_band(where->band).emplace(where->since, request);
+  Place place{model, where, line.band(where->band).add(where, end, shares)};
   plan_rise(request, place, where->since);
   const bool is_new = places_.emplace(request, place).second;
   DROVER_ASSERT(is_new);
@@ -148,11 +148,10 @@ std::vector<ModelIndex> WaitQueue::rise(Instant now, const FairShares& shares) {
     Line& line = lines_.at(place.model);
     Waiting& waiting = *place.waiting;
     line.band(waiting.band).remove(place.of_tenant);
-    of_band(waiting.band).erase(place.of_band);
+    of_band(waiting.band).erase({waiting.since, request});
     waiting.band = static_cast<Priority>(static_cast<std::size_t>(waiting.band) - 1);
-    place.of_tenant = line.band(waiting.band).add(place.waiting, shares);
-    std::list<RequestId>& band = of_band(waiting.band);
-    place.of_band = band.insert(band.begin(), request);
+    place.of_tenant = line.band(waiting.band).add(place.waiting, Line::Band::Where::kBack, shares);
+    of_band(waiting.band).emplace(waiting.since, request);
     plan_rise(request, place, now);
     models.push_back(place.model);
   }
@@ -166,7 +165,7 @@ std::optional<WaitQueue::Waiting> WaitQueue::remove(RequestId request) {
   places_.erase(found);
   ends_.erase({place.waiting->until, request});
   if (place.rises != kNever) rises_.erase({place.rises, request});
-  of_band(place.waiting->band).erase(place.of_band);
+  of_band(place.waiting->band).erase({place.waiting->since, request});
   const auto line = lines_.find(place.model);
   line->second.band(place.waiting->band).remove(place.of_tenant);
   std::optional<Waiting> removed = std::move(*place.waiting);
@@ -176,11 +175,26 @@ std::optional<WaitQueue::Waiting> WaitQueue::remove(RequestId request) {
   return removed;
 }
 
-std::optional<WaitQueue::Waiting> WaitQueue::take_newest_below(Priority band) {
-  for (std::size_t lowest = kPriorities - 1; lowest > static_cast<std::size_t>(band); --lowest) {
-    if (!by_band_[lowest].empty()) return remove(RequestId(by_band_[lowest].back()));
+std::vector<RequestId> WaitQueue::newest_below(Priority band, std::size_t places,
+                                               std::uint64_t bytes, std::size_t most) const {
+  std::vector<RequestId> leaving;
+  std::uint64_t freed = 0;
+  for (std::size_t level = kPriorities - 1; level > static_cast<std::size_t>(band); --level) {
+    for (auto each = by_band_[level].rbegin(); each != by_band_[level].rend(); ++each) {
+      const RequestArrived& request = places_.at(each->second).waiting->request;
+      if (request.attempt > 0) continue;
+      if (leaving.size() == most) return {};
+      leaving.push_back(each->second);
+      freed += request.ask.body_bytes;
+      if (leaving.size() >= places && freed >= bytes) return leaving;
+    }
   }
-  return std::nullopt;
+  return {};
+}
+
+const WaitQueue::Waiting* WaitQueue::find(RequestId request) const {
+  const auto found = places_.find(request);
+  return found == places_.end() ? nullptr : &*found->second.waiting;
 }
 
 WaitQueue::Waiting WaitQueue::take(const Waiting& waiting) {

@@ -77,7 +77,8 @@ class WaitQueue {
       std::set<std::pair<double, TenantId>> order;
       std::size_t size = 0;
 
-      std::list<Place>::iterator add(Place place, const FairShares& shares);
+      enum class Where : std::uint8_t { kFront, kBack };
+      std::list<Place>::iterator add(Place place, Where where, const FairShares& shares);
       void remove(std::list<Place>::iterator of_tenant);
       const Waiting* next(const FairShares& shares, Who who, std::size_t& left);
     };
@@ -92,8 +93,12 @@ class WaitQueue {
   Line* line(ModelIndex model);  // null: nobody waits for it
   Waiting take(const Waiting& waiting);
   std::optional<Waiting> take_expired(Instant now);
-  // The one who came last of the lowest band below this one; none: all are as important.
-  std::optional<Waiting> take_newest_below(Priority band);
+  // Whose leaving makes so many places and bytes free: of the lowest band the newest first, nobody
+  // of this band or a higher one, and nobody who has been tried before. Empty: more than `most`
+  // would have to leave, or there are none.
+  std::vector<RequestId> newest_below(Priority band, std::size_t places, std::uint64_t bytes,
+                                      std::size_t most) const;
+  const Waiting* find(RequestId request) const;
   // Those who have waited for long enough go up a band. Their models.
   std::vector<ModelIndex> rise(Instant now, const FairShares& shares);
 
@@ -101,7 +106,7 @@ class WaitQueue {
   const std::map<ModelIndex, Line>& lines() const { return lines_; }
   std::size_t size() const { return places_.size(); }
   std::size_t size(ModelIndex model) const;
-  std::size_t size(Priority band) const { return of_band(band).size(); }
+  std::size_t size(Priority band) const { return by_band_[static_cast<std::size_t>(band)].size(); }
   // As Line::counted().
   std::size_t counted(ModelIndex model, const FairShares& shares) const;
   std::uint64_t bytes() const { return bytes_; }
@@ -113,21 +118,16 @@ class WaitQueue {
     ModelIndex model;
     Line::Place waiting;
     std::list<Line::Place>::iterator of_tenant;
-    std::list<RequestId>::iterator of_band;
     Instant rises = kNever;
   };
   using Agenda = std::set<std::pair<Instant, RequestId>>;
-  std::list<RequestId>& of_band(Priority band) { return by_band_[static_cast<std::size_t>(band)]; }
-  const std::list<RequestId>& of_band(Priority band) const {
-    return by_band_[static_cast<std::size_t>(band)];
-  }
+  Agenda& of_band(Priority band) { return by_band_[static_cast<std::size_t>(band)]; }
   void plan_rise(RequestId request, Place& place, Instant now);
 
   std::map<ModelIndex, Line> lines_;  // none is empty
   Agenda ends_;                       // by `until`
   Agenda rises_;
-  // In the order in which they came; who has risen stands before all of these.
-  std::array<std::list<RequestId>, kPriorities> by_band_;
+  std::array<Agenda, kPriorities> by_band_;  // by `since`
   std::unordered_map<RequestId, Place> places_;
   std::uint64_t bytes_ = 0;
 };

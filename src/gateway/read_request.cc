@@ -123,20 +123,20 @@ std::optional<Duration> parse_seconds(std::string_view text) {
 Result<void> read_own_fields(const wire::RequestHead& head, Exchange& exchange,
                              const Settings& settings) {
   constexpr std::string_view kPrefix = "x-drover-";
+  std::optional<Priority> priority;
   for (const wire::Field& field : head.fields) {
     if (!wire::field_is(field.name.substr(0, kPrefix.size()), kPrefix)) continue;
     const std::string_view name = field.name.substr(kPrefix.size());
     if (wire::field_is(name, "explain")) {
       exchange.explain = true;
-    } else if (wire::field_is(name, "priority")) {
+    } else if (wire::field_is(name, "priority") && settings.hears_priorities) {
       const std::optional<Priority> said = parse_priority(field.value);
       if (!said) {
         return client_error(ErrorKind::kMalformed,
                             "X-Drover-Priority is interactive, normal or batch");
       }
       // Of several the least: who can add a field to a request can not lift it over others.
-      const bool lower = exchange.ask.priority == Priority::kNormal || *said == Priority::kBatch;
-      if (lower && settings.hears_priorities) exchange.ask.priority = *said;
+      priority = std::max(priority.value_or(*said), *said);
     } else if (wire::field_is(name, "deadline")) {
       const std::optional<Duration> said = parse_seconds(field.value);
       if (!said) {
@@ -147,6 +147,7 @@ Result<void> read_own_fields(const wire::RequestHead& head, Exchange& exchange,
       exchange.ask.deadline = std::min(exchange.ask.deadline, exchange.arrived + *said);
     }
   }
+  exchange.ask.priority = priority.value_or(Priority::kNormal);
   return {};
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from asking import Outcome, ask, ask_now, until
-from fleet import Drover, Fake
+from fleet import Drover, Fake, wait_until
 
 WORDS = " ".join(["word"] * 10)
 TOKEN_MS = 20  # an answer takes a fifth of a second
@@ -25,8 +25,10 @@ def fake() -> Iterator[Fake]:
 
 @pytest.fixture(scope="module")
 def drover(fake: Fake) -> Iterator[Drover]:
-    drover = Drover.in_front_of([fake.url], "expected_completion")
+    drover = Drover.in_front_of([], "expected_completion",
+                                f"backends: [{{url: {fake.url}, parallel: 1}}]\n")
     try:
+        wait_until(lambda: drover.metric("drover_backend_up") == 1, "the instance is up")
         yield drover
     finally:
         drover.stop()
@@ -58,7 +60,7 @@ def test_the_important_overtakes_what_waits(drover: Drover) -> None:
     assert drover.metric("drover_queue_requests", priority="batch") == 0
 
 
-def test_too_late_is_said_at_once_in_the_queue_and_at_the_instance(drover: Drover) -> None:
+def test_who_would_be_too_late_is_told_at_once(drover: Drover) -> None:
     assert ask_now(drover.port, "echo:warm up").complete
 
     async def long_and_short() -> tuple[Outcome, Outcome]:
@@ -69,9 +71,20 @@ def test_too_late_is_said_at_once_in_the_queue_and_at_the_instance(drover: Drove
 
     long, short = asyncio.run(long_and_short())
     assert long.complete
-    assert short.status in (503, 504)
+    assert short.status == 503, "the one slot is told, and taken"
     assert "X-Drover-Deadline" in short.error
-    assert (short.ended_at - short.sent_at) / 1e9 < 1
+    assert int(short.headers["retry-after"]) >= 1
+    assert short.ended_at < long.ended_at
+
+
+def test_what_the_instance_does_not_begin_in_time_is_called_off(fake: Fake,
+                                                                drover: Drover) -> None:
+    assert ask_now(drover.port, "echo:warm up").complete
+    fake.fault("hang", match="/api/generate")
+    late = ask_now(drover.port, "echo:no", fields=("X-Drover-Deadline: 0.3",))
+    fake.clear_faults()
+    assert late.status == 504
+    assert "X-Drover-Deadline" in late.error
     assert drover.status()["backends"][0]["health"] == "up"
 
 

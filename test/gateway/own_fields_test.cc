@@ -55,6 +55,11 @@ TEST(OwnFields, ThePriorityIsFollowedAndTold) {
   EXPECT_EQ(why("").find("with priority"), std::string::npos);
   EXPECT_NE(why("X-Drover-Priority: interactive\r\n").find("with priority interactive"),
             std::string::npos);
+  for (const std::string_view both :
+       {"X-Drover-Priority: interactive\r\nX-Drover-Priority: normal\r\n",
+        "X-Drover-Priority: normal\r\nX-Drover-Priority: interactive\r\n"}) {
+    EXPECT_EQ(why(both).find("with priority"), std::string::npos) << "the lower one counts";
+  }
   EXPECT_NE(why("X-Drover-Priority: interactive\r\nX-Drover-Priority: batch\r\n")
                 .find("with priority batch"),
             std::string::npos);
@@ -67,6 +72,8 @@ TEST(OwnFields, WhereNobodyIsToBeBelievedAllAreAlike) {
   Client& client = world.ask(asking("X-Drover-Priority: interactive\r\nX-Drover-Explain: 1\r\n"));
   const Reply reply = world.done(client).reply();
   EXPECT_EQ(reply.field("x-drover-why").find("with priority"), std::string_view::npos);
+  EXPECT_EQ(world.done(world.ask(asking("X-Drover-Priority: p0\r\n"))).reply().status, 200)
+      << "another gateway's own words";
 }
 
 // A stream, and a document.
