@@ -35,7 +35,8 @@ TEST(Sim, AnUnknownScenarioIsToldWhatExists) {
   EXPECT_EQ(refused.exit_code, cli::kWrongUse);
   EXPECT_THAT(refused.err, HasSubstr("did you mean fits-poisson-sessions-one?"));
   EXPECT_THAT(refused.err, HasSubstr("poisson, gamma, bursts, day, shift"));
-  EXPECT_THAT(refused.err, HasSubstr("crash, slow-gpu, batch, pair-one, pair-three, mm1, mm4"));
+  EXPECT_THAT(refused.err,
+              HasSubstr("crash, slow-gpu, batch, batch-unsaid, pair-one, pair-three, mm1, mm4"));
 }
 
 TEST(Sim, AnUnknownPolicyIsToldWhatExists) {

@@ -224,6 +224,57 @@ TEST(ExpectedCompletion, WhoHoldsNobodyUpMayStillBeginWhereAModelLeaves) {
   EXPECT_TRUE(hall.outcome(other).waits());
 }
 
+TEST(ExpectedCompletion, WhoIsToLeaveLeavesHoweverShortTheAnswersThatCouldStillBegin) {
+  Hall hall(1);
+  hall.shows(0, {"a", "b"});
+  const Asked one = hall.ask("a");
+  const Asked two = hall.ask("b");
+  hall.pass(60s);
+  for (const Asked& each : {one, two}) {
+    hall.first_byte(each);
+    hall.progress(each, 4000);  // and so expected to run on for long
+  }
+  hall.ask("c");
+  EXPECT_FALSE(hall.ask("a").waits());
+  EXPECT_FALSE(hall.ask("b").waits());
+  hall.pass(30s);
+  EXPECT_NE(hall.ask("a").waits(), hall.ask("b").waits()) << "one of them is leaving";
+}
+
+RequestArrived of_tenant(std::uint64_t id, std::uint64_t tenant, std::string_view model) {
+  RequestArrived arrived{RequestId{id}, testing::ask_for(model)};
+  arrived.ask.tenant = TenantId{tenant};
+  return arrived;
+}
+
+TEST(ExpectedCompletion, WhoHasMoreThanAPartLeavesTheLastSlotOfAGpuWhicheverModelTheyAskFor) {
+  Hall hall(1);
+  hall.shows(0, {"a", "b"});
+  EXPECT_EQ(hall.ask(of_tenant(1001, 2, "b")).at(), 0);
+  std::vector<Asked> much;
+  for (std::uint64_t i = 0; i < 3; ++i) much.push_back(hall.ask(of_tenant(1002 + i, 1, "a")));
+  const Asked more = hall.ask(of_tenant(1011, 1, "b"));
+  EXPECT_TRUE(more.waits());
+  EXPECT_EQ(hall.ask(of_tenant(1012, 3, "b")).at(), 0);
+  hall.served(much[0]);
+  EXPECT_EQ(hall.outcome(more).at(), 0)
+      << "nobody has too much now, and the slot is of another model";
+}
+
+TEST(ExpectedCompletion, WhoHasMoreThanAPartSendsNobodyAwayWhomOthersUse) {
+  Hall hall(1);
+  hall.shows(0, {"a", "b"});
+  hall.served(hall.ask(of_tenant(1001, 2, "b")));
+  for (std::uint64_t i = 0; i < 3; ++i) hall.ask(of_tenant(1010 + i, 1, "a"));
+  EXPECT_TRUE(hall.ask(of_tenant(1020, 1, "c")).waits());
+  hall.pass(5s);
+  EXPECT_TRUE(hall.unloads().empty());
+  EXPECT_TRUE(hall.ask(of_tenant(1021, 2, "c")).waits());
+  hall.pass(5s);
+  ASSERT_FALSE(hall.unloads().empty());
+  EXPECT_EQ(hall.unloads()[0].model, named("b"));
+}
+
 Beginnings conversation(std::initializer_list<std::uint64_t> messages) {
   Beginnings all;
   std::uint64_t bytes = 0;

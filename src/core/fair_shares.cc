@@ -112,8 +112,7 @@ bool FairShares::above_share(TenantId id) const {
 }
 
 bool FairShares::leaves_last_slot(TenantId id, Priority priority) const {
-  const bool hurry = in_a_hurry_ > 0 || hurry_until_ != kNoHurry;
-  if (priority == Priority::kBatch && hurry) return true;
+  if (priority == Priority::kBatch && hurry()) return true;
   if (!above_share(id)) return false;
   const auto least = by_had_.begin();
   return least->second != id || least->first >= std::next(least)->first;

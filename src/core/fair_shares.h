@@ -56,8 +56,10 @@ class FairShares {
   // are active.
   bool above_share(TenantId tenant) const;
 
-  // So that a busy model has a slot for the others. Not who had less than everybody: long answers
+  // So that a busy GPU has a slot for the others. Not who had less than everybody: long answers
   // take slots for long, and whoever is behind in tokens catches up, however many run.
+  // Somebody is there whose work is not batch, or was within half a minute.
+  bool hurry() const { return in_a_hurry_ > 0 || hurry_until_ != kNoHurry; }
   // And batch work, while anybody else is there.
   bool leaves_last_slot(TenantId tenant, Priority priority) const;
 

@@ -269,7 +269,9 @@ Forecasts::Price Forecasts::price(const Instance& instance, ModelIndex model,
     sits = joining.has_value();
     price.cost_s += joining.value_or(0);
   }
-  const double taken = running + (running > 0 ? wanted.kept : 0);
+  // All models of a GPU share its time: of what is kept free there, whoever else runs there takes.
+  const bool keeps = wanted.kept > 0 && !site.open.empty();
+  const double taken = keeps ? static_cast<double>(site.open.size()) + wanted.kept : running;
   price.now = (sits || unknown || seat.failures > 0) && taken < estimates_.slots(pair);
   if (!sits) price.first_s += estimates_.load_s(pair);
   if (!sits) price.cost_s += estimates_.load_s(pair);
@@ -293,7 +295,9 @@ double Forecasts::away_s(BackendId backend, ModelIndex model, const Beginnings& 
 }
 
 // What those lose who wait for the memory of a model that leaves, when one more request of it
-// begins before it is gone; as long as its last answer runs that is nothing. None: it may not.
+// begins before it is gone; as long as its last answer runs that is nothing. None: it may not. That
+// goes on for a while only: the last answer is always expected to run on, and each that begins may
+// become the last.
 // Whoever may not waits until their model is loaded and then this one again, so they are held up
 // for less than that, and all together no longer.
 std::optional<double> Forecasts::joining_s(const Pair& pair, double answer_s,
@@ -304,7 +308,7 @@ std::optional<double> Forecasts::joining_s(const Pair& pair, double answer_s,
   const double longer = std::max(0.0, answer_s - drain);
   const double there_and_back = plan->load_s + estimates_.load_s(pair);
   const double held = to_seconds(wanted.now - plan->begun) + longer;
-  if (longer > 0 && held > there_and_back) return std::nullopt;
+  if (held > there_and_back) return std::nullopt;
   const double waiting = static_cast<double>(wanted.queue->size(plan->model));
   const double cost = longer * std::max(1.0, waiting);
   if (cost >= drain + there_and_back) return std::nullopt;

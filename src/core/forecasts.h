@@ -82,7 +82,7 @@ class Forecasts {
   }
   struct Wanted {
     std::uint64_t prompt_bytes = 0;
-    std::uint32_t kept = 0;            // slots that have to stay free, where some are taken
+    std::uint32_t kept = 0;            // as many have to stay free of a GPU that computes
     const WaitQueue* queue = nullptr;  // of those who wait for what leaves; null: nobody does
     Instant now{};
     const Prefixes::Found* found = nullptr;  // null: nothing is known of the prompt

@@ -84,7 +84,7 @@ struct Pick {
 struct Prices {
   const Forecasts* forecasts = nullptr;  // null: another policy
   ModelIndex model = 0;
-  // The last free slot of a busy model is kept for others.
+  // The last free slot of a busy GPU is kept for others, as many as the model has there.
   bool leaves_last_slot = false;
   const WaitQueue* queue = nullptr;
 };

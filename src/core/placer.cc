@@ -64,6 +64,8 @@ void Placer::renew(const Surroundings& around) {
 // Where the fleet would be far better off otherwise, it is brought nearer to that, one load after
 // the other.
 void Placer::rearrange(const Surroundings& around) {
+  // In a backlog every load stands in somebody's way, and what is asked for is what was let in.
+  if (around.queue.size() > 0) return;
   if (assignment_.gain() < kWorthRearranging || around.forecasts.seating().plans() > 0) return;
   if (rearranged_ != Instant::min() && around.now - rearranged_ < kRearrangeAgain) return;
   for (const Assignment::Place& place : assignment_.missing()) {
@@ -104,14 +106,18 @@ void Placer::consider_wanted(const Surroundings& around, ModelIndex model, Backe
 }
 
 void Placer::consider(const Surroundings& around, ModelIndex model) {
-  const Seating& seating = around.forecasts.seating();
+  const Forecasts& forecasts = around.forecasts;
+  const Seating& seating = forecasts.seating();
   if (seating.coming_at(model) > 0) return;
+  // Who has more than an equal part already sends nobody away whom others use.
+  const double waiting = around.waiting(model);
+  const Evict evict = waiting > 0 ? Evict::kAnybody : Evict::kSpare;
   const bool anywhere = seating.ready_at(model) > 0;
   const Instance* best = nullptr;
   Move cheapest;
   for (const Instance& instance : around.instances) {
     const bool belongs = assignment_.has(model, instance.spec.id);
-    Move move = move_to(around, model, instance, Evict::kAnybody);
+    Move move = move_to(around, model, instance, evict);
     if (!move.possible) continue;
     if (!belongs && !anywhere) move.loss_s *= kNotItsPlace;
     const double cost = move.delay_s + move.loss_s;
@@ -121,9 +127,7 @@ void Placer::consider(const Surroundings& around, ModelIndex model) {
   }
   if (best == nullptr) return;
   if (anywhere) {
-    const double waiting = around.waiting(model);
-    const double line_s =
-        around.forecasts.wait_s(model, static_cast<std::size_t>(waiting), around.now);
+    const double line_s = forecasts.wait_s(model, static_cast<std::size_t>(waiting), around.now);
     // Half the line is the mean wait; and as many again come while it is served.
     const double win_s = 2 * waiting * line_s / 2 / (seating.ready_at(model) + 1);
     if (line_s < kWorthIt * cheapest.delay_s) return;

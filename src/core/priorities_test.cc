@@ -71,6 +71,19 @@ TEST(Priorities, WhoWaitedHalfOfItsPatienceGoesUpABandAndThenAnother) {
   EXPECT_EQ(line.queue.take_expired(kStart + 80s)->request.request, RequestId{1});
 }
 
+TEST(Priorities, BatchWorkCountsWhereModelsArePlacedOnlyWhenNobodyElseIsThere) {
+  Queue line;
+  line.wait(1, Priority::kBatch);
+  line.wait(2, Priority::kBatch);
+  EXPECT_EQ(line.queue.counted(0, line.shares), 2U);
+  line.wait(3, Priority::kNormal);
+  line.shares.queued(kAnn, Priority::kNormal);
+  EXPECT_EQ(line.queue.counted(0, line.shares), 1U);
+  line.wait(4, Priority::kBatch, 600s, kBob);
+  line.shares.queued(kBob, Priority::kBatch);
+  EXPECT_EQ(line.queue.counted(0, line.shares), 1U) << "of two tenants neither";
+}
+
 TEST(Priorities, NothingOfWhoLeftIsLeft) {
   Queue line;
   line.wait(1, Priority::kBatch, 80s);

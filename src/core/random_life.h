@@ -284,7 +284,7 @@ class Life {
     if (found == open_.end()) return;
     const Open open = found->second;
     open_.erase(found);
-    kept_.erase({open.backend, open.request.ask.model});
+    std::erase_if(kept_, [&](const auto& each) { return each.first == open.backend; });
     ++done_;
     Usage usage;
     if (result == AttemptResult::kServed) usage = usage_of(open);
@@ -554,8 +554,7 @@ class Life {
   // Says where, or nothing.
   std::string idle_slot_for_somebody() {
     Insight::State& state = Insight::of(scheduler_);
-    // While some wait for memory, a claim of theirs may be in the way of all.
-    if (state.room.size() > 0) return {};
+    std::string found;
     std::map<ModelName, int> again;
     for (const auto& [id, waiting] : waiting_) {
       if (!waiting.request.tried.empty()) ++again[waiting.request.ask.model];
@@ -567,12 +566,14 @@ class Life {
       const auto model = state.brain->forecasts.model_of(state.instances, request.ask.model);
       if (!model) continue;
       for (const Instance& instance : state.instances) {
-        if (!could_begin(state, instance, request, *model)) continue;
-        return "request " + std::to_string(id.value) + " for " + request.ask.model.text() +
-               " waits beside a free slot of instance " + std::to_string(instance.spec.id.value);
+        // All are asked: from whom a slot is kept is noted there.
+        if (!could_begin(state, instance, request, *model) || !found.empty()) continue;
+        found = "request " + std::to_string(id.value) + " for " + request.ask.model.text() +
+                " waits beside a free slot of instance " + std::to_string(instance.spec.id.value);
       }
     }
-    return {};
+    // While some wait for memory, a claim of theirs may be in the way of all.
+    return state.room.size() > 0 ? std::string() : found;
   }
   bool could_begin(const Insight::State& state, const Instance& instance,
                    const RequestArrived& request, ModelIndex model) {
@@ -589,15 +590,16 @@ class Life {
     const std::uint32_t running = state.brain->forecasts.ledger().running(id, model);
     const std::uint32_t slots = state.brain->forecasts.estimates().slots({id, model});
     if (running >= slots) return false;
-    // The last slot of a busy model is kept for those who have less than their part, as long as
-    // these are about: who is held back has others running.
-    if (running == 0 || running + 1 < slots) return true;
-    // The next end of one of the model's requests there is when that is looked at anew.
+    // The last slot of a busy GPU is kept for those who have less than their part, as long as
+    // these are about: who is held back has others running. The next end there is when that is
+    // looked at anew.
     const WaitQueue::Waiting* const waiting = state.brain->queue.find(request.request);
     const Priority priority = waiting == nullptr ? request.ask.priority : waiting->band;
     if (!state.brain->shares.leaves_last_slot(request.ask.tenant, priority)) {
       return !kept_.contains({id, request.ask.model});
     }
+    const std::size_t computing = state.brain->forecasts.ledger().site(id).open.size();
+    if (computing == 0 || computing + 1 < slots) return true;
     ++findings_.held_back;
     kept_.insert({id, request.ask.model});
     if (priority == Priority::kBatch) return false;  // kept for whoever is in a hurry
@@ -615,7 +617,7 @@ class Life {
   std::vector<Ollama> ollamas_;
   std::vector<Instant> plans_;  // when each instance's plan was begun
   std::map<std::pair<BackendId, ModelName>, Instant> loaded_at_;
-  std::set<std::pair<BackendId, ModelName>> kept_;  // a last slot, for others
+  std::set<std::pair<BackendId, ModelName>> kept_;  // from whom a last slot was kept
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
   std::uint64_t planned_ = 0;
   Instant now_ = Instant(1000s);

@@ -64,6 +64,7 @@ void Scheduler::State::told_of_progress(OpenLease& lease, const LeaseProgress& p
 
 void Scheduler::State::told_of_end(const OpenLease& lease, const LeaseSettled& settled) {
   if (!brain) return;
+  const bool held_back = brain->shares.leaves_last_slot(lease.tenant, Priority::kNormal);
   const Usage& usage = settled.usage;
   const bool said = usage.prompt_tokens + usage.output_tokens > 0;
   if (settled.result == AttemptResult::kServed && said) {
@@ -75,7 +76,15 @@ void Scheduler::State::told_of_end(const OpenLease& lease, const LeaseSettled& s
   }
   brain->shares.ended(lease.tenant, lease.priority, now);
   const auto model = brain->forecasts.ended(lease.backend, settled, now);
-  if (model) brain->changed.push_back(*model);
+  if (!model) return;
+  brain->changed.push_back(*model);
+  if (brain->queue.size() == 0) return;
+  // Who was held back is so no longer, wherever it waits; or the others from this GPU.
+  brain->all_changed |=
+      held_back && !brain->shares.leaves_last_slot(lease.tenant, Priority::kNormal);
+  for (const ModelIndex other : brain->forecasts.seating().site(lease.backend).present) {
+    if (brain->queue.line(other) != nullptr) brain->changed.push_back(other);
+  }
 }
 
 void Scheduler::State::told_of_residency(const Instance& instance) {

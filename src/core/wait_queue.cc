@@ -97,10 +97,11 @@ std::size_t WaitQueue::Line::ahead_of(TenantId tenant, Priority priority) const 
 }
 
 std::size_t WaitQueue::Line::counted(const FairShares& shares) const {
-  if (shares.active() < 2) return waiting_.size();
+  const std::size_t batch = bands_[static_cast<std::size_t>(Priority::kBatch)].size;
+  if (shares.active() < 2) return waiting_.size() - (shares.hurry() ? batch : 0);
   std::map<TenantId, std::size_t> each;
-  for (const Band& band : bands_) {
-    for (const auto& [id, tenant] : band.tenants) each[id] += tenant.requests.size();
+  for (std::size_t band = 0; band < kPriorities - (shares.hurry() ? 1 : 0); ++band) {
+    for (const auto& [id, tenant] : bands_[band].tenants) each[id] += tenant.requests.size();
   }
   std::size_t count = 0;
   for (const auto& [id, waiting] : each) {

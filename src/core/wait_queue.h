@@ -60,7 +60,7 @@ class WaitQueue {
     std::size_t ahead_of(TenantId tenant, Priority band) const;
     // What is counted where models are placed. While several tenants are active, each one's only up
     // to kCountedOfTenant, and nothing of who has more than its share already: a backlog of one
-    // must not send away what others use.
+    // must not send away what others use. Nor must batch work, while others are there.
     std::size_t counted(const FairShares& shares) const;
 
    private:

@@ -163,7 +163,8 @@ void CoreRouter::ask(JobIndex job, RetryCause cause, Instant now, Orders& orders
   arrived.ask.streaming = true;
   if (what.num_ctx != 0) arrived.ask.num_ctx = what.num_ctx;
   arrived.ask.body_bytes = what.prompt * kBytesPerToken;
-  arrived.ask.tenant = TenantId{what.tenant + std::uint64_t{1}};
+  const std::uint64_t tenant = workload_.one_address ? 0 : what.tenant;
+  arrived.ask.tenant = TenantId{tenant + 1};
   arrived.ask.beginnings = beginnings_of(workload_, job);
   if (what.batch) arrived.ask.priority = Priority::kBatch;
   arrived.cause = cause;

@@ -79,6 +79,7 @@ class Maker {
 
   Workload make() {
     work_.tenants = traffic_.tenants == Tenants::kOne ? 1 : 10;
+    work_.one_address = traffic_.one_address;
     // The aggressor sends three times as much as all others together.
     const double share = traffic_.tenants == Tenants::kAggressor ? 0.25 : 1;
     const double rate = traffic_.rate / share / mean_turns();

@@ -45,6 +45,7 @@ struct Traffic {
   Tenants tenants = Tenants::kOne;
   double rate = 1;                  // requests a second; an aggressor comes on top
   bool aggressor_is_batch = false;  // and says so
+  bool one_address = false;         // all come through one proxy: drover takes them for one tenant
   std::uint32_t requests = 4000;
   double popularity = 1.0;   // exponent of Zipf over the models
   double mean_output = 200;  // of kQueueing
@@ -54,6 +55,7 @@ struct Workload {
   std::vector<Job> jobs;           // turns of a conversation follow one another
   std::vector<JobIndex> arrivals;  // first turns, in order of time
   std::uint32_t tenants = 1;
+  bool one_address = false;
   Instant last_arrival{};  // of first turns
 };
 
