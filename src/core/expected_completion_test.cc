@@ -304,6 +304,31 @@ TEST(ExpectedCompletion, AConversationGoesOnWhereItWasHeld) {
   EXPECT_EQ(hall.ask(turn(1004, {2, 21, 22})).at(), other.at());
 }
 
+TEST(ExpectedCompletion, WhoFailedWhereTheModelIsHasItLoadedElsewhere) {
+  Hall hall(2);
+  hall.shows(0, {"a"});
+  const Asked first = hall.ask("a");
+  ASSERT_EQ(first.at(), 0);
+  hall.failed(first);
+  const Asked again = hall.retry(first, "a", RetryCause::kInstanceFailed, 1, {BackendId{0}});
+  ASSERT_TRUE(again.waits());
+  hall.pass(1s);
+  ASSERT_EQ(hall.loads().size(), 1U);
+  EXPECT_EQ(hall.loads()[0].backend, BackendId{1});
+  hall.loaded(hall.loads()[0]);
+  EXPECT_EQ(hall.outcome(again).at(), 1);
+}
+
+TEST(ExpectedCompletion, WhatIsLoadedWhereNothingMayGoIsLoadedElsewhere) {
+  Hall hall(2);
+  hall.shows(0, {"a"});
+  hall.drain(0, true);
+  EXPECT_TRUE(hall.ask("a").waits());
+  hall.pass(1s);
+  ASSERT_EQ(hall.loads().size(), 1U);
+  EXPECT_EQ(hall.loads()[0].backend, BackendId{1});
+}
+
 TEST(ExpectedCompletion, AForeignInstanceHasTheSlotsThatAreTold) {
   std::vector<BackendSpec> specs = testing::specs(1);
   specs[0].slots = 6;

@@ -37,6 +37,11 @@ constexpr Duration kRearrangeAgain = std::chrono::seconds(10);
 constexpr Duration kLookAgain = std::chrono::milliseconds(250);
 constexpr Duration kCopyAgain = std::chrono::seconds(1);
 
+bool takes_requests(const Instance& instance) {
+  const HealthState health = instance.health.state();
+  return !instance.taken_out() && (health == HealthState::kUp || health == HealthState::kProbation);
+}
+
 }  // namespace
 
 void Placer::forget(ModelIndex model) {
@@ -105,6 +110,16 @@ void Placer::consider_wanted(const Surroundings& around, ModelIndex model, Backe
   if (move.possible) begin(around, model, backend, LoadReason::kWanted, std::move(move));
 }
 
+// Of a replica where everybody was turned away, or that is taken out, nothing is to be hoped for.
+bool Placer::is_of_use(const Surroundings& around, ModelIndex model,
+                       const WaitQueue::Waiting& waiting) {
+  return std::ranges::any_of(around.instances, [&](const Instance& instance) {
+    const BackendId id = instance.spec.id;
+    return around.forecasts.seating().ready(id, model) && takes_requests(instance) &&
+           std::ranges::find(waiting.request.tried, id) == waiting.request.tried.end();
+  });
+}
+
 void Placer::consider(const Surroundings& around, ModelIndex model) {
   const Forecasts& forecasts = around.forecasts;
   const Seating& seating = forecasts.seating();
@@ -112,10 +127,13 @@ void Placer::consider(const Surroundings& around, ModelIndex model) {
   // Who has more than an equal part already sends nobody away whom others use.
   const double waiting = around.waiting(model);
   const Evict evict = waiting > 0 ? Evict::kAnybody : Evict::kSpare;
-  const bool anywhere = seating.ready_at(model) > 0;
+  const WaitQueue::Line& line = around.queue.lines().at(model);
+  const std::vector<BackendId>& tried = line.oldest().request.tried;
+  const bool anywhere = seating.ready_at(model) > 0 && is_of_use(around, model, line.oldest());
   const Instance* best = nullptr;
   Move cheapest;
   for (const Instance& instance : around.instances) {
+    if (std::ranges::find(tried, instance.spec.id) != tried.end()) continue;
     const bool belongs = assignment_.has(model, instance.spec.id);
     Move move = move_to(around, model, instance, evict);
     if (!move.possible) continue;
@@ -184,9 +202,7 @@ Placer::Move Placer::move_to(const Surroundings& around, ModelIndex model, const
   const Seating::Seat& seat = forecasts.seating().seat(id, model);
   Move move;
   if (site.plan || !site.known || seat.state != Seating::State::kAbsent) return move;
-  if (seat.not_before > around.now || instance.taken_out()) return move;
-  const HealthState health = instance.health.state();
-  if (health != HealthState::kUp && health != HealthState::kProbation) return move;
+  if (seat.not_before > around.now || !takes_requests(instance)) return move;
   const ModelName& name = forecasts.name(model);
   if (!instance.lists(name)) return move;
   if (around.room.verdict(around.instances, instance, name) != Filtered::kNot) return move;

@@ -59,6 +59,8 @@ class Placer {
                  Evict evict, Move& move) const;
   double loss_s(const Surroundings& around, ModelIndex model, BackendId backend) const;
   void consider(const Surroundings& around, ModelIndex model);
+  static bool is_of_use(const Surroundings& around, ModelIndex model,
+                        const WaitQueue::Waiting& waiting);
   void begin(const Surroundings& around, ModelIndex model, BackendId backend, LoadReason reason,
              Move move);
   bool is_due(ModelIndex model, Instant now, Duration pause);

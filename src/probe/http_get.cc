@@ -8,7 +8,8 @@ namespace drover::probe {
 namespace {
 
 net::Task<Result<GetAnswer>> ask(net::Loop& loop, net::Resolver& resolver, net::HostPort address,
-                                 std::string request, Instant deadline, net::Cancel* cancel) {
+                                 std::string request, Instant deadline, net::Cancel* cancel,
+                                 std::size_t most) {
   net::HttpCall call(loop, cancel);
   Result<void> done = co_await call.connect(resolver, std::move(address), deadline);
   if (done) done = co_await call.send(request, deadline - loop.now());
@@ -20,7 +21,7 @@ net::Task<Result<GetAnswer>> ask(net::Loop& loop, net::Resolver& resolver, net::
     Result<bool> more = co_await call.read_more(answer.body, deadline);
     if (!more) co_return std::move(more).error();
     if (!*more) co_return answer;
-    if (answer.body.size() > kMaxProbeBody) {
+    if (answer.body.size() > most) {
       co_return Error{ErrorKind::kUpstream, Origin::kInstance, Retry::kSafe,
                       "the answer is too long"};
     }
@@ -35,8 +36,8 @@ net::Task<Result<GetAnswer>> http_get(net::Loop& loop, net::Resolver& resolver,
   std::string request =
       fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: drover\r\nConnection: close\r\n\r\n",
                   path, address.to_string());
-  Result<GetAnswer> answer =
-      co_await ask(loop, resolver, std::move(address), std::move(request), deadline, cancel);
+  Result<GetAnswer> answer = co_await ask(loop, resolver, std::move(address), std::move(request),
+                                          deadline, cancel, kMaxProbeBody);
   co_return answer;
 }
 
@@ -47,8 +48,8 @@ net::Task<Result<GetAnswer>> http_post(net::Loop& loop, net::Resolver& resolver,
       "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: drover\r\nContent-Type: application/json\r\n"
       "Content-Length: {}\r\nConnection: close\r\n\r\n{}",
       path, address.to_string(), body.size(), body);
-  Result<GetAnswer> answer =
-      co_await ask(loop, resolver, std::move(address), std::move(request), deadline, cancel);
+  Result<GetAnswer> answer = co_await ask(loop, resolver, std::move(address), std::move(request),
+                                          deadline, cancel, kMaxPostAnswer);
   co_return answer;
 }
 

@@ -23,7 +23,9 @@ net::Task<Result<GetAnswer>> http_get(net::Loop& loop, net::Resolver& resolver,
                                       net::HostPort address, std::string path, Instant deadline,
                                       net::Cancel* cancel);
 
-// The same with a JSON document as its body.
+// The same with a JSON document as its body, and an answer that says little: of a load, of one
+// token.
+inline constexpr std::size_t kMaxPostAnswer = 1024 * 1024;
 net::Task<Result<GetAnswer>> http_post(net::Loop& loop, net::Resolver& resolver,
                                        net::HostPort address, std::string path, std::string body,
                                        Instant deadline, net::Cancel* cancel);

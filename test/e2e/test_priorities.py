@@ -24,10 +24,13 @@ def fake() -> Iterator[Fake]:
 
 
 @pytest.fixture(scope="module")
-def drover(fake: Fake) -> Iterator[Drover]:
-    drover = Drover.in_front_of([], "expected_completion",
-                                f"backends: [{{url: {fake.url}, parallel: 1}}]\n")
+def drover(fake: Fake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drover]:
+    config = tmp_path_factory.mktemp("priorities") / "drover.yaml"
+    config.write_text(f"backends: [{{url: {fake.url}, parallel: 1}}]\n")
+    drover = Drover(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+                     "--config", str(config)])
     try:
+        drover.wait_ready()
         wait_until(lambda: drover.metric("drover_backend_up") == 1, "the instance is up")
         yield drover
     finally:
@@ -65,7 +68,7 @@ def test_who_would_be_too_late_is_told_at_once(drover: Drover) -> None:
 
     async def long_and_short() -> tuple[Outcome, Outcome]:
         long = asyncio.create_task(ask(drover.port, "echo:" + " ".join(["word"] * 50)))
-        await until(lambda: drover.status()["backends"][0]["in_flight"] == 1, "it runs")
+        await until(lambda: drover.status()["instances"][0]["in_flight"] == 1, "it runs")
         short = await ask(drover.port, "echo:no", fields=("X-Drover-Deadline: 0.05",))
         return await long, short
 
@@ -85,7 +88,7 @@ def test_what_the_instance_does_not_begin_in_time_is_called_off(fake: Fake,
     fake.clear_faults()
     assert late.status == 504
     assert "X-Drover-Deadline" in late.error
-    assert drover.status()["backends"][0]["health"] == "up"
+    assert drover.status()["instances"][0]["health"] == "up"
 
 
 @pytest.mark.parametrize("field", ["X-Drover-Priority: urgent", "X-Drover-Deadline: soon"])

@@ -23,6 +23,10 @@ FEWER_KILLS = 12
 LOAD = 16  # requests at any moment while processes are killed
 
 
+# Of two questions each goes to another instance, so that all have the model loaded.
+EVERYWHERE = "policy: least_loaded\n"
+
+
 def test_every_gpu_has_a_pinned_instance_and_all_gpus_one_for_large_models() -> None:
     with Machine(gpus=3) as machine:
         drover = machine.serve()
@@ -42,7 +46,7 @@ def test_every_gpu_has_a_pinned_instance_and_all_gpus_one_for_large_models() -> 
 
 def test_what_runs_where_is_proven_by_the_driver_after_the_first_load() -> None:
     with Machine() as machine:
-        drover = machine.serve()
+        drover = machine.serve(EVERYWHERE)
         for _ in range(2):
             assert ask_now(drover.port, "hello").complete
         for name in ("gpu0", "gpu1"):
@@ -144,7 +148,7 @@ async def _kill_at_random(machine: Machine, drover: Drover, seed: int,
 def test_killed_at_random_under_load_nothing_is_orphaned_and_nothing_unbegun_is_lost(
         full: bool) -> None:
     with Machine(gpus=3, options="--token-ms 3 --load-ms 50") as machine:
-        drover = machine.serve()
+        drover = machine.serve(EVERYWHERE)
         answers = asyncio.run(_kill_at_random(machine, drover, 20261125,
                                               KILLS if full else FEWER_KILLS))
         assert not drover.crashed()
@@ -193,7 +197,7 @@ def test_a_killed_drover_leaves_nothing_and_the_next_one_serves_within_two_secon
 
 def test_keeper_and_minders_killed_together_leave_runners_that_the_next_start_ends() -> None:
     with Machine() as machine:
-        drover = machine.serve()
+        drover = machine.serve(EVERYWHERE)
         for _ in range(2):
             assert ask_now(drover.port, "hello").complete
         runners = machine.named("runner")
