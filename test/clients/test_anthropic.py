@@ -128,7 +128,8 @@ def test_a_failure_everywhere_is_not_repeated_by_the_client(fleet: Fleet) -> Non
           pytest.raises(anthropic.APIStatusError) as caught):
         client.messages.create(model=CHAT_MODEL, max_tokens=20, messages=HELLO)
     assert caught.value.status_code >= 500
-    assert fleet.total("faults_taken") <= 3
+    # Three tries, and a load that drover orders itself.
+    assert fleet.total("faults_taken") <= 4
 
 
 def test_an_error_before_the_first_token_is_never_seen(fleet: Fleet,

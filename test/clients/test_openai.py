@@ -164,7 +164,8 @@ def test_a_failure_everywhere_is_not_repeated_by_the_client(fleet: Fleet) -> Non
     with (openai.OpenAI(base_url=f"{fleet.url}/v1", api_key="unused", max_retries=2) as client,
           pytest.raises(openai.InternalServerError)):
         client.chat.completions.create(model=CHAT_MODEL, messages=HELLO)
-    assert fleet.total("faults_taken") <= 3
+    # Three tries, and a load that drover orders itself.
+    assert fleet.total("faults_taken") <= 4
 
 
 def test_an_error_before_the_first_token_is_never_seen(fleet: Fleet,
