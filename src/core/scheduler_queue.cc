@@ -82,8 +82,10 @@ void Scheduler::State::told_of_end(const OpenLease& lease, const LeaseSettled& s
   // Who was held back is so no longer, wherever it waits; or the others from this GPU.
   brain->all_changed |=
       held_back && !brain->shares.leaves_last_slot(lease.tenant, Priority::kNormal);
-  for (const ModelIndex other : brain->forecasts.seating().site(lease.backend).present) {
-    if (brain->queue.line(other) != nullptr) brain->changed.push_back(other);
+  for (const ModelIndex other : brain->keeping) {
+    const Seating::Seat& seat =
+        std::as_const(brain->forecasts).seating().seat(lease.backend, other);
+    if (seat.state != Seating::State::kAbsent) brain->changed.push_back(other);
   }
 }
 
@@ -154,6 +156,7 @@ void Scheduler::State::wait_for_slot(const RequestArrived& request, Attempt atte
     return refuse(refuse_queued(situation(request), std::move(pick.why), *end, wait), attempt);
   }
   brain->forecasts.hold(model);
+  if (brain->shares.leaves_last_slot(ask.tenant, ask.priority)) brain->keeping.insert(model);
   brain->shares.queued(ask.tenant, ask.priority);
   queue.add({request, attempt, model, now, until}, brain->shares);
 }
@@ -227,6 +230,7 @@ void Scheduler::State::serve_line(ModelIndex model) {
   // passed over, so that a long line costs no more than a short one.
   constexpr int kMostPassedOver = 8;
   int passed_over = 0;
+  brain->keeping.erase(model);
   auto who = WaitQueue::Line::Who::kAll;
   WaitQueue::Line* line = brain->queue.line(model);
   while (line != nullptr && passed_over <= kMostPassedOver) {
@@ -237,6 +241,7 @@ void Scheduler::State::serve_line(ModelIndex model) {
     Pick pick = picker.pick(instances, next->request, room, now,
                             {&brain->forecasts, model, above, &brain->queue});
     if (pick.waits) {
+      if (above) brain->keeping.insert(model);
       if (above && who == WaitQueue::Line::Who::kAll && next->request.tried.empty()) {
         who = WaitQueue::Line::Who::kWithinShare;  // a slot may be kept for these
         brain->held_back.emplace_back(model, last_lease);

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,8 @@ struct Brain {
   std::vector<ModelIndex> changed;  // models whose line may have something to hope for
   // Lines where somebody left the last slot to others in this event, each with the last lease then.
   std::vector<std::pair<ModelIndex, std::uint64_t>> held_back;
+  std::set<ModelIndex>
+      keeping;  // lines where somebody does so still, when they were looked at last
   bool all_changed = false;
 };
 
