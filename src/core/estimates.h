@@ -94,8 +94,7 @@ class Estimates {
   // learned, and the most that is ever tried.
   struct SlotRule {
     std::uint32_t first = 4;
-    std::uint32_t most =
-        32;  // the same: it is told, and what was learned before another life is not
+    std::uint32_t most = 32;  // equal to `first`: it was told, and nothing remembered changes it
   };
   explicit Estimates(std::vector<SlotRule> slots);  // by BackendId
 

@@ -53,8 +53,8 @@ struct Brain {
   std::vector<ModelIndex> changed;  // models whose line may have something to hope for
   // Lines where somebody left the last slot to others in this event, each with the last lease then.
   std::vector<std::pair<ModelIndex, std::uint64_t>> held_back;
-  std::set<ModelIndex>
-      keeping;  // lines where somebody does so still, when they were looked at last
+  // Lines where somebody did so when they were looked at last.
+  std::set<ModelIndex> keeping;
   bool all_changed = false;
 };
 
