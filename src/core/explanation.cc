@@ -1,9 +1,12 @@
 // The words for every closed list of core, and the one-line form of an Explanation.
 
+#include <algorithm>
+#include <array>
 #include <iterator>
 
 #include <fmt/format.h>
 
+#include "base/put.h"
 #include "core/events.h"
 #include "core/settings.h"
 
@@ -15,13 +18,29 @@ std::string_view name_of(const FleetView& names, BackendId backend) {
   return names.backends[backend.value].name;
 }
 
+// With two digits behind the point, as people read seconds; every request has some, and what
+// formats a number of any size takes more than all the rest of a line.
+void append_seconds(std::string& text, double seconds) {
+  constexpr double kMost = 1e9;
+  const auto hundredths = static_cast<std::uint64_t>(std::clamp(seconds, 0.0, kMost) * 100 + 0.5);
+  std::array<char, kNumberRoom + 5> room{};
+  char* at = put_number(room.data(), hundredths / 100);
+  at = put(at, '.');
+  at = put(at, static_cast<char>('0' + hundredths / 10 % 10));
+  at = put(at, static_cast<char>('0' + hundredths % 10));
+  text.append(room.data(), at);
+  text += " s";
+}
+
 void describe(std::string& text, const Candidate& candidate) {
   const fmt::format_int in_flight(candidate.in_flight);
   text.append(in_flight.data(), in_flight.size());
   text += " under way";
   if (candidate.model_loaded) text += ", model loaded";
-  if (candidate.cost_s >= 0)
-    fmt::format_to(std::back_inserter(text), ", {:.2f} s", candidate.cost_s);
+  if (candidate.cost_s >= 0) {
+    text += ", ";
+    append_seconds(text, candidate.cost_s);
+  }
 }
 
 }  // namespace

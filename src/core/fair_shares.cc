@@ -77,6 +77,7 @@ void FairShares::left_queue(TenantId id, Priority priority, Instant now) {
 void FairShares::began(TenantId id, Priority priority, double tokens) {
   ++active_one(id).running;
   ++running_;
+  ++changes_;
   hurry_began(priority);
   correct(id, tokens);
 }
@@ -85,6 +86,7 @@ void FairShares::correct(TenantId id, double tokens) {
   Tenant& tenant = tenants_.at(id);
   const double before = std::exchange(tenant.had, std::max(0.0, tenant.had + tokens));
   if (!tenant.active) return;
+  ++changes_;
   auto place = by_had_.extract({before, id});
   place.value().first = tenant.had;
   by_had_.insert(std::move(place));
@@ -95,6 +97,7 @@ void FairShares::ended(TenantId id, Priority priority, Instant now) {
   DROVER_ASSERT(tenant.running > 0);
   --tenant.running;
   --running_;
+  ++changes_;
   hurry_ended(priority, now);
   rest(id, tenant, now);
 }

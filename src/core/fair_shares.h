@@ -56,12 +56,14 @@ class FairShares {
   // are active.
   bool above_share(TenantId tenant) const;
 
-  // So that a busy GPU has a slot for the others. Not who had less than everybody: long answers
-  // take slots for long, and whoever is behind in tokens catches up, however many run.
   // Somebody is there whose work is not batch, or was within half a minute.
   bool hurry() const { return in_a_hurry_ > 0 || hurry_until_ != kNoHurry; }
-  // And batch work, while anybody else is there.
+  // Who is above its share, so that a busy GPU has a slot for the others. Not who had less than
+  // everybody: long answers take slots for long, and whoever is behind in tokens catches up,
+  // however many run. And batch work, in a hurry.
   bool leaves_last_slot(TenantId tenant, Priority priority) const;
+  // Grows whenever somebody who left the last slot may do so no longer, other than by pass().
+  std::uint64_t changes() const { return changes_; }
 
  private:
   struct Tenant {
@@ -82,6 +84,7 @@ class FairShares {
   std::list<TenantId> lingering_;                 // at rest and still active, oldest first
   std::list<TenantId> resting_;                   // not active any more, oldest first
   std::uint32_t running_ = 0;
+  std::uint64_t changes_ = 0;
   std::uint32_t in_a_hurry_ = 0;    // requests that are not batch work, waiting or running
   Instant hurry_until_ = kNoHurry;  // when there are none: the end of the half minute
   static constexpr Instant kNoHurry = Instant::min();

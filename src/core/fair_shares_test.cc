@@ -145,38 +145,53 @@ TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenNobodyElseComes) {
   EXPECT_TRUE(counter.outcome(ann[3]).granted);
 }
 
-// What is an equal part changes with every beginning, in other lines too.
-TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenItsShareGrewInTheSameEvent) {
-  std::vector<BackendSpec> specs = testing::specs(2);
-  for (BackendSpec& spec : specs) spec.slots = 2;
-  specs[1].max_in_flight = 3;
-  testing::Script script(std::move(specs), by_cost());
-  script.has(0, {"a", "c"});
-  script.has(1, {"b", "d"});
-  script.has_loaded(0, {"a", "c"});
-  script.has_loaded(1, {"b", "d"});
-  std::uint64_t number = 0;
-  const auto ask = [&](TenantId tenant, std::string_view model) {
-    RequestArrived arrived{RequestId{++number}, testing::ask_for(model), {}, 0, {}};
+// Ann has three of five, and her next one leaves the last slot of its GPU to others.
+class TwoPairs {
+ public:
+  explicit TwoPairs(std::initializer_list<std::string_view> loaded) : script(specs(), by_cost()) {
+    script.has(0, {"a", "c"});
+    script.has(1, {"b", "d"});
+    script.has_loaded(0, {"a", "c"});
+    script.has_loaded(1, loaded);
+    for (const char* model : {"b", "b"}) EXPECT_TRUE(ask(kBob, model).granted);
+    for (const char* model : {"a", "c", "c"}) EXPECT_TRUE(ask(kAnn, model).granted);
+    ann = ask(kAnn, "a");
+    EXPECT_TRUE(ann.waits());
+  }
+  testing::Asked ask(TenantId tenant, std::string_view model) {
+    RequestArrived arrived{RequestId{++number_}, testing::ask_for(model), {}, 0, {}};
     arrived.ask.tenant = tenant;
     arrived.ask.body_bytes = 4000;
     return script.ask(std::move(arrived));
-  };
-  ASSERT_TRUE(ask(kBob, "b").granted);
-  for (const char* model : {"a", "c", "c"}) ASSERT_TRUE(ask(kAnn, model).granted) << model;
-  const testing::Asked ends = ask(kBob, "b");
-  ASSERT_TRUE(ends.granted);
-  const testing::Asked ann = ask(kAnn, "a");
-  ASSERT_TRUE(ann.waits()) << "three of five are hers";
-  const testing::Asked bob = ask(kBob, "b");
-  ASSERT_TRUE(bob.waits()) << "both slots are his";
-  ASSERT_TRUE(ask(kBob, "d").granted);
-  // The instance was full: with this end all lines are looked at.
-  script.served(ends);
-  ASSERT_TRUE(script.outcome(bob).granted);
-  EXPECT_TRUE(script.outcome(ann).waits()) << "her line came first, when three of five were hers";
-  script.pass(1ms);
-  EXPECT_TRUE(script.outcome(ann).granted) << "of six";
+  }
+  testing::Script script;
+  testing::Asked ann;
+
+ private:
+  static std::vector<BackendSpec> specs() {
+    std::vector<BackendSpec> specs = testing::specs(2);
+    for (BackendSpec& spec : specs) spec.slots = 2;
+    return specs;
+  }
+  std::uint64_t number_ = 0;
+};
+
+// What is an equal part changes with every beginning, in other lines too.
+TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenItsShareGrew) {
+  TwoPairs fleet({"b", "d"});
+  ASSERT_TRUE(fleet.ask(kBob, "d").granted);
+  EXPECT_TRUE(fleet.script.outcome(fleet.ann).granted) << "three of six are an equal part";
+}
+
+TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenItsShareGrewByOneWhoHadWaited) {
+  TwoPairs fleet({"b"});
+  const testing::Asked bob = fleet.ask(kBob, "d");
+  ASSERT_TRUE(bob.waits());
+  ASSERT_TRUE(fleet.script.outcome(fleet.ann).waits());
+  fleet.script.has_loaded(1, {"b", "d"});
+  ASSERT_TRUE(fleet.script.outcome(bob).granted);
+  fleet.script.pass(1ms);
+  EXPECT_TRUE(fleet.script.outcome(fleet.ann).granted) << "three of six are an equal part";
 }
 
 // Ann's retry may not go where it failed, and is passed over. Her next one begins, which puts Bob

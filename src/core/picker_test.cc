@@ -230,5 +230,20 @@ TEST(Explanation, ReadsAsOneLine) {
             "gpu2: down");
 }
 
+TEST(Explanation, SaysCostsInHundredthsOfASecond) {
+  Explanation why;
+  why.policy = "expected_completion";
+  why.chosen = BackendId{0};
+  const auto said = [&](float cost_s) {
+    why.candidates = {{BackendId{0}, Filtered::kNot, false, 3, cost_s}};
+    return why.to_string(FleetView{});
+  };
+  EXPECT_EQ(said(0), "expected_completion chose ?; ?: 3 under way, 0.00 s");
+  EXPECT_EQ(said(0.994F), "expected_completion chose ?; ?: 3 under way, 0.99 s");
+  EXPECT_EQ(said(0.996F), "expected_completion chose ?; ?: 3 under way, 1.00 s");
+  EXPECT_EQ(said(1234.5F), "expected_completion chose ?; ?: 3 under way, 1234.50 s");
+  EXPECT_EQ(said(1e30F), "expected_completion chose ?; ?: 3 under way, 1000000000.00 s");
+}
+
 }  // namespace
 }  // namespace drover::core

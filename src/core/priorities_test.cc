@@ -31,11 +31,12 @@ struct Queue {
     queue.add({std::move(request), Attempt::kFirst, 0, kStart, kStart + patience}, shares);
   }
   std::uint64_t next(std::size_t passed_over = 0) {
-    const auto* next = queue.line(0)->next(shares, WaitQueue::Line::Who::kAll, passed_over);
+    const auto* next = queue.line(0)->next(shares, WaitQueue::Line::Who::kAll, passed_over, held);
     return next == nullptr ? 0 : next->request.request.value;
   }
   WaitQueue queue;
   FairShares shares;
+  std::vector<WaitQueue::HeldBack> held;
 };
 
 TEST(Priorities, TheMoreImportantComesFirstWheneverItCame) {

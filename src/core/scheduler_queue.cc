@@ -64,7 +64,6 @@ void Scheduler::State::told_of_progress(OpenLease& lease, const LeaseProgress& p
 
 void Scheduler::State::told_of_end(const OpenLease& lease, const LeaseSettled& settled) {
   if (!brain) return;
-  const bool held_back = brain->shares.leaves_last_slot(lease.tenant, Priority::kNormal);
   const Usage& usage = settled.usage;
   const bool said = usage.prompt_tokens + usage.output_tokens > 0;
   if (settled.result == AttemptResult::kServed && said) {
@@ -79,10 +78,8 @@ void Scheduler::State::told_of_end(const OpenLease& lease, const LeaseSettled& s
   if (!model) return;
   brain->changed.push_back(*model);
   if (brain->queue.size() == 0) return;
-  // Who was held back is so no longer, wherever it waits; or the others from this GPU.
-  brain->all_changed |=
-      held_back && !brain->shares.leaves_last_slot(lease.tenant, Priority::kNormal);
-  for (const ModelIndex other : brain->keeping) {
+  // Of this GPU there is more to be had for those, too, whose model is another one.
+  for (const auto& [other, held] : brain->keeping) {
     const Seating::Seat& seat =
         std::as_const(brain->forecasts).seating().seat(lease.backend, other);
     if (seat.state != Seating::State::kAbsent) brain->changed.push_back(other);
@@ -156,7 +153,11 @@ void Scheduler::State::wait_for_slot(const RequestArrived& request, Attempt atte
     return refuse(refuse_queued(situation(request), std::move(pick.why), *end, wait), attempt);
   }
   brain->forecasts.hold(model);
-  if (brain->shares.leaves_last_slot(ask.tenant, ask.priority)) brain->keeping.insert(model);
+  if (brain->shares.leaves_last_slot(ask.tenant, ask.priority)) {
+    std::vector<WaitQueue::HeldBack>& held = brain->keeping[model];
+    const WaitQueue::HeldBack who{ask.tenant, ask.priority};
+    if (std::ranges::find(held, who) == held.end()) held.push_back(who);
+  }
   brain->shares.queued(ask.tenant, ask.priority);
   queue.add({request, attempt, model, now, until}, brain->shares);
 }
@@ -209,6 +210,7 @@ void Scheduler::State::serve_queue() {
     leaves_unserved(*std::move(expired), QueueEnd::kWaitOver);
   }
   for (const ModelIndex model : queue.rise(now, brain->shares)) brain->changed.push_back(model);
+  look_over_held_back();
   if (brain->all_changed) {
     brain->changed.clear();
     for (const auto& [model, line] : queue.lines()) brain->changed.push_back(model);
@@ -217,38 +219,57 @@ void Scheduler::State::serve_queue() {
   // Serving a line can change others, when a refusal frees memory, say: those are for the next
   // event.
   for (const ModelIndex model : std::exchange(brain->changed, {})) serve_line(model);
-  // Whoever had more than an equal part may have less than that since somebody else has begun.
-  for (const auto& [model, lease] : std::exchange(brain->held_back, {})) {
-    if (lease != last_lease) brain->changed.push_back(model);
-  }
+  look_over_held_back();
   brain->placer.consider_waiting(fleet_for_placer());
   carry_out_plans();
 }
 
+// Whoever had more than an equal part may have less than that since somebody else has begun or has
+// ended, anywhere.
+void Scheduler::State::look_over_held_back() {
+  if (brain->shares_seen == brain->shares.changes()) return;
+  brain->shares_seen = brain->shares.changes();
+  for (const auto& [model, held] : brain->keeping) {
+    const bool still = std::ranges::all_of(held, [&](const WaitQueue::HeldBack& who) {
+      return brain->shares.leaves_last_slot(who.tenant, who.band);
+    });
+    if (!still) brain->changed.push_back(model);
+  }
+}
+
 void Scheduler::State::serve_line(ModelIndex model) {
+  std::vector<WaitQueue::HeldBack> held = serve_all_possible(model);
+  if (held.empty()) {
+    brain->keeping.erase(model);
+  } else {
+    brain->keeping.insert_or_assign(model, std::move(held));
+  }
+}
+
+// Who of the line leaves the last slot to others.
+std::vector<WaitQueue::HeldBack> Scheduler::State::serve_all_possible(ModelIndex model) {
   // One that may not go where it failed does not stand in the way of those behind it; but few are
   // passed over, so that a long line costs no more than a short one.
   constexpr int kMostPassedOver = 8;
   int passed_over = 0;
-  brain->keeping.erase(model);
+  std::vector<WaitQueue::HeldBack> held;
   auto who = WaitQueue::Line::Who::kAll;
   WaitQueue::Line* line = brain->queue.line(model);
   while (line != nullptr && passed_over <= kMostPassedOver) {
     const WaitQueue::Waiting* next =
-        line->next(brain->shares, who, static_cast<std::size_t>(passed_over));
-    if (next == nullptr) return;
+        line->next(brain->shares, who, static_cast<std::size_t>(passed_over), held);
+    if (next == nullptr) return held;
     const bool above = brain->shares.leaves_last_slot(next->request.ask.tenant, next->band);
     Pick pick = picker.pick(instances, next->request, room, now,
                             {&brain->forecasts, model, above, &brain->queue});
     if (pick.waits) {
-      if (above) brain->keeping.insert(model);
+      if (above) held.push_back({next->request.ask.tenant, next->band});
       if (above && who == WaitQueue::Line::Who::kAll && next->request.tried.empty()) {
         who = WaitQueue::Line::Who::kWithinShare;  // a slot may be kept for these
-        brain->held_back.emplace_back(model, last_lease);
         passed_over = 0;
         continue;
       }
-      if (next->request.tried.empty()) return;
+      if (next->request.tried.empty()) return held;
       ++passed_over;
       continue;
     }
@@ -276,6 +297,7 @@ void Scheduler::State::serve_line(ModelIndex model) {
     brain->shares.left_queue(taken.request.ask.tenant, taken.request.ask.priority, now);
     passed_over = 0;  // the line stands in another order now that its tenant has had more
   }
+  return held;
 }
 
 // Of the first few of a tenant and a priority the one whose prompt is best read there. Reading what

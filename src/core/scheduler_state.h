@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -51,10 +50,9 @@ struct Brain {
   FairShares shares;
   Placer placer;
   std::vector<ModelIndex> changed;  // models whose line may have something to hope for
-  // Lines where somebody left the last slot to others in this event, each with the last lease then.
-  std::vector<std::pair<ModelIndex, std::uint64_t>> held_back;
-  // Lines where somebody did so when they were looked at last.
-  std::set<ModelIndex> keeping;
+  // Lines where somebody left the last slot to others when they were looked at last, and who.
+  std::map<ModelIndex, std::vector<WaitQueue::HeldBack>> keeping;
+  std::uint64_t shares_seen = 0;  // FairShares::changes() when those were looked over last
   bool all_changed = false;
 };
 
@@ -128,7 +126,9 @@ struct Scheduler::State {
   void told_of_residency(const Instance& instance);
   void forget_residency(BackendId backend);
   void serve_queue();
+  void look_over_held_back();
   void serve_line(ModelIndex model);
+  std::vector<WaitQueue::HeldBack> serve_all_possible(ModelIndex model);
   const WaitQueue::Waiting* who_suits(WaitQueue::Line& line, const WaitQueue::Waiting& next,
                                       BackendId backend);
   void carry_out_plans();

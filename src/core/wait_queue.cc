@@ -31,8 +31,10 @@ void WaitQueue::Line::Band::remove(std::list<Place>::iterator of_tenant) {
 
 // `left`: how many are still to be passed over; what is left of that when the band is at its end.
 const WaitQueue::Waiting* WaitQueue::Line::Band::next(const FairShares& shares, Who who,
-                                                      std::size_t& left) {
+                                                      std::size_t& left,
+                                                      std::vector<HeldBack>& held) {
   const std::size_t at_first = left;
+  const std::size_t held_at_first = held.size();
   for (auto each = order.begin(); each != order.end();) {
     const TenantId id = each->second;
     Tenant& tenant = tenants.at(id);
@@ -43,9 +45,12 @@ const WaitQueue::Waiting* WaitQueue::Line::Band::next(const FairShares& shares, 
       order.emplace(had, id);
       each = order.begin();  // nothing before it has changed: the few there are looked at again
       left = at_first;
+      held.resize(held_at_first);
       continue;
     }
-    if (who == Who::kWithinShare && shares.leaves_last_slot(id, tenant.requests.front()->band)) {
+    const Priority band = tenant.requests.front()->band;
+    if (who == Who::kWithinShare && shares.leaves_last_slot(id, band)) {
+      held.push_back({id, band});
       ++each;
       continue;
     }
@@ -61,9 +66,11 @@ const WaitQueue::Waiting* WaitQueue::Line::Band::next(const FairShares& shares, 
 }
 
 const WaitQueue::Waiting* WaitQueue::Line::next(const FairShares& shares, Who who,
-                                                std::size_t passed_over) {
+                                                std::size_t passed_over,
+                                                std::vector<HeldBack>& held) {
+  if (who == Who::kWithinShare) held.clear();
   for (Band& band : bands_) {
-    const Waiting* const next = band.next(shares, who, passed_over);
+    const Waiting* const next = band.next(shares, who, passed_over, held);
     if (next != nullptr) return next;
   }
   return nullptr;

@@ -46,13 +46,21 @@ class WaitQueue {
     std::uint32_t position = 1;         // in its line when it came, if nobody comes after it
     std::uint32_t let_by = 0;           // others who went first because the slot suited them better
   };
+  // A tenant of a line who leaves the last slot to others, with what waits in this band.
+  struct HeldBack {
+    TenantId tenant;
+    Priority band = Priority::kNormal;
+    friend bool operator==(const HeldBack&, const HeldBack&) = default;
+  };
   class Line {
    public:
     std::size_t size() const { return waiting_.size(); }
     const Waiting& oldest() const { return waiting_.front(); }
     // Of those who come next the one behind `passed_over` others; null: there are no more.
+    // kWithinShare: `held` becomes those who were left out for it.
     enum class Who : std::uint8_t { kAll, kWithinShare };
-    const Waiting* next(const FairShares& shares, Who who, std::size_t passed_over);
+    const Waiting* next(const FairShares& shares, Who who, std::size_t passed_over,
+                        std::vector<HeldBack>& held);
     // Those of the same tenant and band, the oldest first, as many as there is room for: what of
     // `into` is filled.
     std::span<Waiting*> alike(const Waiting& waiting, std::span<Waiting*> into);
@@ -80,7 +88,8 @@ class WaitQueue {
       enum class Where : std::uint8_t { kFront, kBack };
       std::list<Place>::iterator add(Place place, Where where, const FairShares& shares);
       void remove(std::list<Place>::iterator of_tenant);
-      const Waiting* next(const FairShares& shares, Who who, std::size_t& left);
+      const Waiting* next(const FairShares& shares, Who who, std::size_t& left,
+                          std::vector<HeldBack>& held);
     };
     Band& band(Priority priority) { return bands_[static_cast<std::size_t>(priority)]; }
 
