@@ -87,6 +87,19 @@ TEST(ExpectedCompletion, ManyWhoWaitForOneModelCauseOneLoad) {
   EXPECT_EQ(hall.loads().size(), 1U);
 }
 
+// Where nobody knows how much fits, Ollama waits for somebody's end before it loads.
+TEST(ExpectedCompletion, InPlaceOfALoadThatTakesFarTooLongAnotherIsTriedOnce) {
+  Hall hall(3);
+  const Asked asked = hall.ask("a");
+  hall.pass(10s);  // five seconds are expected
+  ASSERT_EQ(hall.loads().size(), 1U);
+  for (int i = 0; i < 3; ++i) hall.pass(10s);
+  ASSERT_EQ(hall.loads().size(), 2U);
+  EXPECT_NE(hall.loads()[0].backend, hall.loads()[1].backend);
+  hall.loaded(hall.loads()[1]);
+  EXPECT_EQ(hall.outcome(asked).at(), hall.loads()[1].backend.value);
+}
+
 TEST(ExpectedCompletion, GoesWhereTheModelIsAndSaysWhatItWouldCost) {
   Hall hall(2);
   hall.shows(1, {"a"});

@@ -6,15 +6,16 @@
 namespace drover::core {
 namespace {
 
-// How far ahead it is counted who will miss a model.
-constexpr double kHorizon = 90;
+// How far ahead it is counted who will miss a model, in seconds. Much longer than between two
+// requests for most models, and all of them would look equally missed.
+constexpr double kHorizon = 20;
 // Of those who use one replica among several, what each loses when it goes, in seconds.
 constexpr double kCopyLoss = 0.1;
 constexpr double kStrayLoss = 0.02;  // if it does not belong there anyway
 // Where memory is full, who has to come back sends somebody else away, who has to come back.
 constexpr double kCascade = 3;
-// Expected users within the horizon below which a model is not in use.
-constexpr double kUnused = 0.3;
+// Requests a second below which a model is not in use: one in five minutes.
+constexpr double kUnused = 1.0 / 300;
 // Loaded more recently than this, or than twice its load: leave it alone, if it can be helped.
 constexpr double kResident = 10;
 constexpr double kTooSoon = 10;
@@ -123,7 +124,9 @@ bool Placer::is_of_use(const Surroundings& around, ModelIndex model,
 void Placer::consider(const Surroundings& around, ModelIndex model) {
   const Forecasts& forecasts = around.forecasts;
   const Seating& seating = forecasts.seating();
-  if (seating.coming_at(model) > 0) return;
+  // In place of one that is late another is tried, once: it may be the disk.
+  const std::uint32_t coming = seating.coming_at(model);
+  if (coming > 1 || (coming == 1 && !seating.is_late(model, around.now))) return;
   // Who has more than an equal part already sends nobody away whom others use.
   const double waiting = around.waiting(model);
   const Evict evict = waiting > 0 ? Evict::kAnybody : Evict::kSpare;
@@ -218,7 +221,7 @@ Placer::Move Placer::move_to(const Surroundings& around, ModelIndex model, const
   // Whoever uses it there shares the GPU with those who are there.
   const double step = forecasts.estimates().step_s(pair, 1);
   const double writing = kWriting * forecasts.estimates().output_tokens(model) * step;
-  const double uses = 1 + forecasts.rate(model, around.now) * kHorizon / 4;
+  const double uses = 1 + forecasts.rate(model, around.now) * kHorizon;
   move.loss_s += uses * (writing * (1 + load.models) + load.busy);
   return move;
 }
@@ -246,7 +249,7 @@ bool Placer::make_room(const Surroundings& around, const Instance& instance, std
     if (evict == Evict::kNobody) continue;
     const bool spare =
         forecasts.seating().ready_at(model) > 1 ||
-        forecasts.rate(model, around.now) * kHorizon + around.queue.size(model) < kUnused;
+        (around.queue.size(model) == 0 && forecasts.rate(model, around.now) < kUnused);
     if (evict == Evict::kSpare && !spare) continue;
     // A load has to be worth it: those who wait for it are served first, for a while.
     const double served_s = to_seconds(around.now - seat.since);

@@ -19,6 +19,9 @@ constexpr std::uint32_t kMostDoublings = 5;
 // A load that is not answered: Ollama gives up after five minutes without progress itself.
 constexpr double kPatience = 60;
 constexpr double kPatienceTimes = 5;
+// One that is late takes longer than this and so many times what was predicted. Seconds.
+constexpr double kLate = 2;
+constexpr double kLateTimes = 2;
 
 }  // namespace
 
@@ -118,6 +121,14 @@ std::optional<double> Seating::learned_bytes(BackendId backend) const {
   const Site& site = sites_[backend.value];
   if (site.too_much == 0) return std::nullopt;
   return (site.held + site.too_much) / 2;
+}
+
+bool Seating::is_late(ModelIndex model, Instant now) const {
+  return std::ranges::all_of(sites_, [&](const Site& site) {
+    if (!site.plan || site.plan->model != model) return true;
+    const double usual = kLate + kLateTimes * site.plan->load_s;
+    return site.plan->ordered && to_seconds(now - site.plan->ordered_at) > usual;
+  });
 }
 
 void Seating::reset(BackendId backend) {
