@@ -1,27 +1,34 @@
 # Compiling for what was counted (docs/decisions/0021). `generate` makes programs that count which way
 # they go, into profile/ of their build folder; the path of such a folder compiles for those counts:
 # what runs stands together, in fewer pages, and what does not is out of the way. Only the modules
-# that every request passes take part.
+# that every request passes take part, and what writes its line of the log.
 set(DROVER_PROFILE "" CACHE STRING "generate, or the folder of counts to compile for")
 set(DROVER_PROFILED_MODULES base core wire net engine gateway)
+set(DROVER_PROFILED_OF_app log_sink.cc escape.cc)
 
 if(DROVER_PROFILE STREQUAL "generate")
   add_link_options(-fprofile-generate)
 endif()
 
-# To be called for each library. A compiler cache would have to know of the counts: left out.
+# To be called for each library.
 function(drover_profiled lib module)
-  if(NOT DROVER_PROFILE OR NOT module IN_LIST DROVER_PROFILED_MODULES)
+  if(NOT DROVER_PROFILE)
     return()
   endif()
-  set(names -fprofile-prefix-path=${PROJECT_BINARY_DIR})
+  set(flags -fprofile-prefix-path=${PROJECT_BINARY_DIR})
   if(DROVER_PROFILE STREQUAL "generate")
-    target_compile_options(${lib} PRIVATE -fprofile-generate=${PROJECT_BINARY_DIR}/profile
-                                          -fprofile-update=atomic ${names})
+    list(APPEND flags -fprofile-generate=${PROJECT_BINARY_DIR}/profile -fprofile-update=atomic)
   else()
     # A function that was changed since is compiled as without counts, and the compiler warns of each;
     # code is judged by the presets that compile it without.
-    target_compile_options(${lib} PRIVATE -fprofile-use=${DROVER_PROFILE} ${names} -w)
+    list(APPEND flags -fprofile-use=${DROVER_PROFILE} -w)
   endif()
-  set_target_properties(${lib} PROPERTIES CXX_COMPILER_LAUNCHER "")
+  if(module IN_LIST DROVER_PROFILED_MODULES)
+    target_compile_options(${lib} PRIVATE ${flags})
+    # A compiler cache would have to know of the counts: left out.
+    set_target_properties(${lib} PROPERTIES CXX_COMPILER_LAUNCHER "")
+  elseif(DEFINED DROVER_PROFILED_OF_${module})
+    set_source_files_properties(${DROVER_PROFILED_OF_${module}} PROPERTIES COMPILE_OPTIONS
+                                                                           "${flags}")
+  endif()
 endfunction()

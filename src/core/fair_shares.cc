@@ -13,10 +13,36 @@ FairShares::Tenant& FairShares::active_one(TenantId id) {
   const bool at_rest = tenant.waiting + tenant.running == 0;
   if (!is_new && at_rest) (tenant.active ? lingering_ : resting_).erase(tenant.resting);
   if (tenant.active) return tenant;
-  if (!by_had_.empty()) tenant.had = std::max(tenant.had, by_had_.begin()->first);
+  if (!by_had_.empty()) {
+    settle_least();
+    tenant.had = std::max(tenant.had, by_had_.begin()->first);
+  }
   tenant.active = true;
-  by_had_.emplace(tenant.had, id);
+  tenant.key = tenant.had;
+  by_had_.emplace(tenant.key, id);
   return tenant;
+}
+
+void FairShares::sort_in(TenantId id, Tenant& tenant) {
+  auto place = by_had_.extract({tenant.key, id});
+  place.value().first = tenant.key = tenant.had;
+  by_had_.insert(std::move(place));
+}
+
+void FairShares::settle_least() {
+  std::size_t settled = 0;
+  for (auto each = by_had_.begin(); each != by_had_.end() && settled < 2;) {
+    const TenantId id = each->second;
+    Tenant& tenant = tenants_.at(id);
+    if (tenant.key == tenant.had) {
+      ++settled;
+      ++each;
+      continue;
+    }
+    sort_in(id, tenant);
+    settled = 0;
+    each = by_had_.begin();
+  }
 }
 
 void FairShares::rest(TenantId id, Tenant& tenant, Instant now) {
@@ -32,11 +58,12 @@ bool FairShares::pass(Instant now) {
     const TenantId id = lingering_.front();
     Tenant& tenant = tenants_.at(id);
     if (now - tenant.rests_since < kLinger) break;
-    by_had_.erase({tenant.had, id});
+    by_had_.erase({tenant.key, id});
     tenant.active = false;
     any = true;
     resting_.splice(resting_.end(), lingering_, lingering_.begin());
   }
+  if (any && by_had_.size() > 1) settle_least();
   while (resting_.size() > kMaxResting) {
     tenants_.erase(resting_.front());
     resting_.pop_front();
@@ -75,21 +102,21 @@ void FairShares::left_queue(TenantId id, Priority priority, Instant now) {
 }
 
 void FairShares::began(TenantId id, Priority priority, double tokens) {
-  ++active_one(id).running;
+  Tenant& tenant = active_one(id);
+  ++tenant.running;
   ++running_;
-  ++changes_;
   hurry_began(priority);
-  correct(id, tokens);
+  charge(id, tenant, tokens);
 }
 
-void FairShares::correct(TenantId id, double tokens) {
-  Tenant& tenant = tenants_.at(id);
-  const double before = std::exchange(tenant.had, std::max(0.0, tenant.had + tokens));
+void FairShares::correct(TenantId id, double tokens) { charge(id, tenants_.at(id), tokens); }
+
+void FairShares::charge(TenantId id, Tenant& tenant, double tokens) {
+  tenant.had = std::max(0.0, tenant.had + tokens);
   if (!tenant.active) return;
   ++changes_;
-  auto place = by_had_.extract({before, id});
-  place.value().first = tenant.had;
-  by_had_.insert(std::move(place));
+  if (tenant.had < tenant.key) sort_in(id, tenant);
+  if (by_had_.size() > 1) settle_least();
 }
 
 void FairShares::ended(TenantId id, Priority priority, Instant now) {

@@ -68,6 +68,7 @@ class FairShares {
  private:
   struct Tenant {
     double had = 0;
+    double key = 0;  // in by_had_; at most `had`
     std::uint32_t waiting = 0;
     std::uint32_t running = 0;
     Instant rests_since{};
@@ -75,14 +76,19 @@ class FairShares {
     std::list<TenantId>::iterator resting;  // with neither waiting nor running
   };
   Tenant& active_one(TenantId tenant);
+  void charge(TenantId id, Tenant& tenant, double tokens);
+  void sort_in(TenantId id, Tenant& tenant);
+  void settle_least();
   void rest(TenantId id, Tenant& tenant, Instant now);
   void hurry_began(Priority priority);
   void hurry_ended(Priority priority, Instant now);
 
   std::unordered_map<TenantId, Tenant> tenants_;
-  std::set<std::pair<double, TenantId>> by_had_;  // active ones
-  std::list<TenantId> lingering_;                 // at rest and still active, oldest first
-  std::list<TenantId> resting_;                   // not active any more, oldest first
+  // Active ones, by their keys. Of two or more the two that had least stand where they belong; who
+  // has had more since stays behind until it would be one of them.
+  std::set<std::pair<double, TenantId>> by_had_;
+  std::list<TenantId> lingering_;  // at rest and still active, oldest first
+  std::list<TenantId> resting_;    // not active any more, oldest first
   std::uint32_t running_ = 0;
   std::uint64_t changes_ = 0;
   std::uint32_t in_a_hurry_ = 0;    // requests that are not batch work, waiting or running

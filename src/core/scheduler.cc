@@ -128,7 +128,7 @@ void Scheduler::State::grant(const RequestArrived& request, Attempt attempt, Pic
   const VariantOrder variant = choose_variant(instance, lease, request, open.held_as(), pick.why);
   room.memory().granted(instance.spec.id, open.held_as(), room.need(instance, model));
   told_of_grant(instance, lease, request, pick, open);
-  leases.emplace(lease, std::move(open));
+  leases.put(lease, std::move(open));
   out->push_back(Grant{request.request, lease, instance.spec.id, pick.model_loaded, variant,
                        std::move(pick.why)});
 }
@@ -162,11 +162,11 @@ void Scheduler::State::refuse(Refuse refusal, Attempt attempt) {
 // --- leases ---
 
 void Scheduler::State::on(const LeaseFirstByte& first) {
-  const auto found = leases.find(first.lease);
-  DROVER_ASSERT(found != leases.end());
-  if (!found->second.awaiting_first) return;
-  found->second.awaiting_first = false;
-  Instance& instance = instance_of(found->second.backend);
+  OpenLease* const lease = leases.find(first.lease);
+  DROVER_ASSERT(lease != nullptr);
+  if (!lease->awaiting_first) return;
+  lease->awaiting_first = false;
+  Instance& instance = instance_of(lease->backend);
   --instance.awaiting_first;
   instance.hang.first_byte(first.lease, now);
   if (!brain) return;
@@ -175,24 +175,24 @@ void Scheduler::State::on(const LeaseFirstByte& first) {
 }
 
 void Scheduler::State::on(const LeaseProgress& progress) {
-  const auto found = leases.find(progress.lease);
-  DROVER_ASSERT(found != leases.end());
-  instance_of(found->second.backend).hang.progressed(now);
-  told_of_progress(found->second, progress);
+  OpenLease* const lease = leases.find(progress.lease);
+  DROVER_ASSERT(lease != nullptr);
+  instance_of(lease->backend).hang.progressed(now);
+  told_of_progress(*lease, progress);
 }
 
 void Scheduler::State::on(const LeaseHeldUp& held) {
-  const auto found = leases.find(held.lease);
-  DROVER_ASSERT(found != leases.end());
-  instance_of(found->second.backend).hang.held_up(held.lease, held.by_client, now);
-  if (brain) brain->forecasts.held_up(found->second.backend, held.lease);
+  OpenLease* const lease = leases.find(held.lease);
+  DROVER_ASSERT(lease != nullptr);
+  instance_of(lease->backend).hang.held_up(held.lease, held.by_client, now);
+  if (brain) brain->forecasts.held_up(lease->backend, held.lease);
 }
 
 void Scheduler::State::on(const LeaseSettled& settled) {
-  const auto found = leases.find(settled.lease);
-  DROVER_ASSERT(found != leases.end());
-  const OpenLease lease = std::move(found->second);
-  leases.erase(found);
+  OpenLease* const found = leases.find(settled.lease);
+  DROVER_ASSERT(found != nullptr);
+  const OpenLease lease = std::move(*found);
+  leases.erase(settled.lease);
 
   Instance& instance = instance_of(lease.backend);
   DROVER_ASSERT(instance.in_flight > 0);
@@ -323,12 +323,17 @@ void Scheduler::State::on(const DrainChanged& changed) {
 
 // The requests that the instance owes a first byte may go elsewhere.
 void Scheduler::State::take_back_leases(const Instance& instance, Stay stay) {
-  for (auto& [id, lease] : leases) {
-    if (lease.backend != instance.spec.id || !lease.awaiting_first || lease.revoked) continue;
+  std::vector<LeaseId> revoked;
+  leases.for_each([&](LeaseId id, const OpenLease& lease) {
+    if (lease.backend != instance.spec.id || !lease.awaiting_first || lease.revoked) return;
     // Only a first try is sure of its retry: the budget may be short of another one.
     const bool sure = lease.attempt == Attempt::kFirst && others_serve(lease.model, lease.backend);
-    if (stay == Stay::kWhereNobodyElseServes && !sure) continue;
-    lease.revoked = true;
+    if (stay == Stay::kWhereNobodyElseServes && !sure) return;
+    revoked.push_back(id);
+  });
+  std::ranges::sort(revoked);  // what is done to all of them has one order
+  for (const LeaseId id : revoked) {
+    leases.find(id)->revoked = true;
     out->push_back(RevokeLease{id});
   }
 }

@@ -218,7 +218,9 @@ void Scheduler::State::serve_queue() {
   }
   // Serving a line can change others, when a refusal frees memory, say: those are for the next
   // event.
-  for (const ModelIndex model : std::exchange(brain->changed, {})) serve_line(model);
+  std::swap(brain->changed, brain->looked_at);
+  for (const ModelIndex model : brain->looked_at) serve_line(model);
+  brain->looked_at.clear();
   look_over_held_back();
   brain->placer.consider_waiting(fleet_for_placer());
   carry_out_plans();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/flat_map.h"
 #include "base/rng.h"
 #include "core/instance.h"
 #include "core/miss_queue.h"
@@ -52,7 +53,8 @@ struct Brain {
   std::vector<ModelIndex> changed;  // models whose line may have something to hope for
   // Lines where somebody left the last slot to others when they were looked at last, and who.
   std::map<ModelIndex, std::vector<WaitQueue::HeldBack>> keeping;
-  std::uint64_t shares_seen = 0;  // FairShares::changes() when those were looked over last
+  std::uint64_t shares_seen = 0;      // FairShares::changes() when those were looked over last
+  std::vector<ModelIndex> looked_at;  // those of them that are being served
   bool all_changed = false;
 };
 
@@ -158,7 +160,7 @@ struct Scheduler::State {
   Room room;
   bool room_changed = false;     // something that those who wait for memory may have waited for
   std::unique_ptr<Brain> brain;  // of expected_completion; else null
-  std::map<LeaseId, OpenLease> leases;  // ordered: what is done to all of them has one order
+  FlatMap<LeaseId, OpenLease> leases;
   std::uint64_t last_lease = 0;
   std::uint64_t generation = 0;
   Instant now{};

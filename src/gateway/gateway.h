@@ -82,7 +82,8 @@ class Gateway {
   net::Task<void> end_refused(Client& client, Link& link, Exchange& exchange,
                               engine::Refusal& refusal, const Relayed* last);
   net::Task<void> end_cancelled(Client& client, Link& link, Exchange& exchange);
-  net::Task<void> end_attempts(Client& client, Link& link, Exchange& exchange, Relayed& last);
+  static void end_answered(Client& client, Exchange& exchange, const Relayed& last);
+  net::Task<void> end_unanswered(Client& client, Link& link, Exchange& exchange, Relayed& last);
   enum class Next : std::uint8_t { kRequest, kNone, kRefused };
   net::Task<Next> next_request(Client& client, Link& link);
   net::Task<void> refuse_head(Client& client, Error error);

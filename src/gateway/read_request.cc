@@ -486,9 +486,13 @@ Result<void> admit(Client& client, const wire::RequestHead& head, Exchange& exch
   return judged;
 }
 
+bool waits_to_continue(const Client& client, const Exchange& exchange) {
+  return exchange.expect_continue && client.buffered().empty();
+}
+
 net::Task<Result<void>> let_it_continue(Client& client, const Exchange& exchange,
                                         const Settings& settings, net::Cancel* cancel) {
-  if (!exchange.expect_continue || !client.buffered().empty()) co_return Result<void>();
+  if (!waits_to_continue(client, exchange)) co_return Result<void>();
   Result<void> sent =
       co_await client.send_rest(std::string(kContinue), settings.deadlines.write_stall, cancel);
   co_return sent;
@@ -506,7 +510,7 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
   BodyIntake intake(exchange, settings);
   if (exchange.framing == wire::Framing::kLength && !exchange.zstd)
     exchange.kept->body.expect(exchange.content_length);
-  if (!intake.done()) {
+  if (!intake.done() && waits_to_continue(client, exchange)) {
     Result<void> sent = co_await let_it_continue(client, exchange, settings, cancel);
     if (!sent) co_return sent;
   }

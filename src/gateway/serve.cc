@@ -125,7 +125,8 @@ net::Task<void> Gateway::attempt_until_answered(Client& client, Link& link, Exch
 
     // Nothing was sent to the client: hide the failure if another instance may do better.
     const bool another = !last.answered && last.retryable && !is_over(link);
-    if (!another) co_return co_await end_attempts(client, link, exchange, last);
+    if (!another && last.answered) co_return end_answered(client, exchange, last);
+    if (!another) co_return co_await end_unanswered(client, link, exchange, last);
     attempts.again(exchange.instance->id, cause_of(last.result));
     link.cancel.reset();
     client.stream().watch_hangup(&link.cancel);
@@ -211,15 +212,16 @@ net::Task<void> Gateway::end_cancelled(Client& client, Link& link, Exchange& exc
                   nullptr);
 }
 
-// After the last attempt: its answer is with the client, or the client hears why there is none.
-net::Task<void> Gateway::end_attempts(Client& client, Link& link, Exchange& exchange,
-                                      Relayed& last) {
-  if (last.answered) {
-    if (last.result != AttemptResult::kClientGone) co_return;
-    exchange.record.outcome = engine::Outcome::kClientGone;
-    client.cut_short();
-    co_return;
-  }
+// After the last attempt: its answer is with the client.
+void Gateway::end_answered(Client& client, Exchange& exchange, const Relayed& last) {
+  if (last.result != AttemptResult::kClientGone) return;
+  exchange.record.outcome = engine::Outcome::kClientGone;
+  client.cut_short();
+}
+
+// Or the client hears why there is none.
+net::Task<void> Gateway::end_unanswered(Client& client, Link& link, Exchange& exchange,
+                                        Relayed& last) {
   if (is_over(link)) co_return co_await end_cancelled(client, link, exchange);
   Error error = last.own ? std::move(*last.own) : exhausted(last, *exchange.instance);
   co_await refuse(client, exchange, std::move(error), {}, settings_.deadlines.write_stall, nullptr);
