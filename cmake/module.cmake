@@ -30,16 +30,40 @@ add_compile_options(-fdebug-prefix-map=${PROJECT_SOURCE_DIR}=.
 set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(Threads REQUIRED)
 
+# The headers that nearly every file includes are half the time that a file takes to compile (2.0 s
+# against 0.9 s), so the builds that tests run are given them compiled. The release is not: there a file
+# that lacks an include does not compile.
+option(DROVER_PRECOMPILE "Compile common headers once" OFF)
+set(DROVER_COMMON_HEADERS
+    <algorithm> <array> <chrono> <coroutine> <cstdint> <functional> <map> <memory> <optional> <set>
+    <span> <string> <string_view> <unordered_map> <utility> <variant> <vector> <fmt/format.h>)
+
+# A target whose compiled headers others use.
+function(drover_precompiled name)
+  cmake_parse_arguments(arg "" "" "LINKS;HEADERS" ${ARGN})
+  add_library(${name} OBJECT ${PROJECT_SOURCE_DIR}/cmake/pch.cc)
+  target_link_libraries(${name} PRIVATE ${arg_LINKS} drover_warnings)
+  target_precompile_headers(${name} PRIVATE ${arg_HEADERS})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${name} PRIVATE -fpch-preprocess)
+  endif()
+endfunction()
+
+function(drover_uses_precompiled target name)
+  target_precompile_headers(${target} REUSE_FROM ${name})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -fpch-preprocess -Winvalid-pch)
+  endif()
+endfunction()
+
+find_package(fmt REQUIRED)
+if(DROVER_PRECOMPILE)
+  drover_precompiled(drover_pch LINKS fmt::fmt HEADERS ${DROVER_COMMON_HEADERS})
+endif()
 if(DROVER_TESTS)
   find_package(GTest REQUIRED)
-  # GoogleTest's headers are half the time that a test file takes to compile (2.3 s against 1.2 s),
-  # so they are compiled once, here, for all test programs.
-  add_library(drover_test_pch OBJECT ${PROJECT_SOURCE_DIR}/cmake/test_pch.cc)
-  target_link_libraries(drover_test_pch PRIVATE GTest::gmock drover_warnings)
-  target_precompile_headers(drover_test_pch PRIVATE <gtest/gtest.h> <string> <vector>)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(drover_test_pch PRIVATE -fpch-preprocess)
-  endif()
+  drover_precompiled(drover_test_pch LINKS GTest::gmock fmt::fmt
+                     HEADERS <gtest/gtest.h> ${DROVER_COMMON_HEADERS})
 endif()
 if(DROVER_BENCH)
   find_package(benchmark REQUIRED)
@@ -93,11 +117,9 @@ endfunction()
 # than one per test).
 function(drover_gtest name sources)
   add_executable(${name} ${sources})
-  target_link_libraries(${name} PRIVATE ${ARGN} GTest::gmock GTest::gtest_main drover_warnings)
-  target_precompile_headers(${name} REUSE_FROM drover_test_pch)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(${name} PRIVATE -fpch-preprocess -Winvalid-pch)
-  endif()
+  target_link_libraries(${name} PRIVATE ${ARGN} fmt::fmt GTest::gmock GTest::gtest_main
+                                        drover_warnings)
+  drover_uses_precompiled(${name} drover_test_pch)
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300)
@@ -133,6 +155,9 @@ function(drover_module name)
     target_include_directories(${lib} PUBLIC ${root} ${PROJECT_BINARY_DIR}/generated)
     target_link_libraries(${lib} PUBLIC ${uses} PRIVATE drover_warnings)
     drover_profiled(${lib} ${name})
+    if(DROVER_PRECOMPILE)
+      drover_uses_precompiled(${lib} drover_pch)
+    endif()
   else()
     add_library(${lib} INTERFACE)
     target_include_directories(${lib} INTERFACE ${root} ${PROJECT_BINARY_DIR}/generated)

@@ -15,7 +15,7 @@ constexpr bool kKept = true;
 #endif
 
 constexpr std::size_t kStep = 16;  // what malloc rounds to
-constexpr std::size_t kLargest = 1024;
+constexpr std::size_t kLargest = 2048;
 // Of each size. Enough for the requests that take turns within one turn of a loop, a hundred or so
 // of the larger ones; what a burst of thousands leaves goes back.
 constexpr std::size_t kMostBytes = 128 * 1024;
