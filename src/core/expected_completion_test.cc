@@ -29,6 +29,8 @@ std::vector<BackendSpec> gpus(std::uint32_t count) {
   return specs;
 }
 
+ModelName named(std::string_view text) { return ModelName::canonical(text); }
+
 // Instances with 24 GB each, models of 10 GB on disk, nothing loaded.
 struct Hall : Script {
   explicit Hall(std::uint32_t count, Settings settings = by_cost())
@@ -64,8 +66,6 @@ struct Hall : Script {
   std::uint32_t count_;
 };
 
-ModelName named(std::string_view text) { return ModelName::canonical(text); }
-
 TEST(ExpectedCompletion, AModelThatNobodyHasIsLoadedAndTheRequestWaitsForIt) {
   Hall hall(2);
   const Asked asked = hall.ask("a");
@@ -87,17 +87,75 @@ TEST(ExpectedCompletion, ManyWhoWaitForOneModelCauseOneLoad) {
   EXPECT_EQ(hall.loads().size(), 1U);
 }
 
-// Where nobody knows how much fits, Ollama waits for somebody's end before it loads.
-TEST(ExpectedCompletion, InPlaceOfALoadThatTakesFarTooLongAnotherIsTriedOnce) {
+// Instances whose memory nobody reads: Ollama may wait for somebody's end before it loads.
+struct Unmeasured : Script {
+  explicit Unmeasured(std::uint32_t count) : Script(count, by_cost()) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      lists(i, {"a"});
+      shows(i, {});
+    }
+    forget();
+  }
+  void lists(std::uint32_t backend, std::initializer_list<std::string_view> models) {
+    auto all = std::make_shared<Catalogue>(*testing::catalogue(models));
+    for (InstalledModel& model : *all) model.bytes = 8'000'000'000;  // 5.2 s are expected
+    send(Observed{BackendId{backend}, testing::Kind::kCatalogue, all, nullptr, {}, {}});
+  }
+  void shows(std::uint32_t backend, std::initializer_list<std::string_view> models) {
+    auto all = std::make_shared<Residency>(*testing::residency(models));
+    for (LoadedModel& model : *all) model.bytes = model.vram_bytes = 10'000'000'000;
+    send(Observed{BackendId{backend}, testing::Kind::kResidency, nullptr, all, {}, {}});
+  }
+};
+
+TEST(ExpectedCompletion, BesideALoadThatTakesFarTooLongAnotherIsTriedAndNoThird) {
+  Unmeasured fleet(3);
+  const Asked asked = fleet.ask("a");
+  fleet.pass(12s);
+  ASSERT_EQ(fleet.loads().size(), 1U);
+  fleet.pass(2s);
+  ASSERT_EQ(fleet.loads().size(), 2U);
+  EXPECT_NE(fleet.loads()[0].backend, fleet.loads()[1].backend);
+  fleet.pass(40s);
+  ASSERT_EQ(fleet.loads().size(), 2U);
+  fleet.send(LoadDone{fleet.loads()[1].backend, named("a"), true, ""});
+  EXPECT_EQ(fleet.outcome(asked).at(), fleet.loads()[1].backend.value);
+}
+
+TEST(ExpectedCompletion, WhereMemoryIsKnownALateLoadIsASlowDiskAndIsWaitedFor) {
   Hall hall(3);
-  const Asked asked = hall.ask("a");
-  hall.pass(10s);  // five seconds are expected
-  ASSERT_EQ(hall.loads().size(), 1U);
-  for (int i = 0; i < 3; ++i) hall.pass(10s);
-  ASSERT_EQ(hall.loads().size(), 2U);
-  EXPECT_NE(hall.loads()[0].backend, hall.loads()[1].backend);
-  hall.loaded(hall.loads()[1]);
-  EXPECT_EQ(hall.outcome(asked).at(), hall.loads()[1].backend.value);
+  hall.ask("a");
+  hall.pass(50s);
+  EXPECT_EQ(hall.loads().size(), 1U);
+}
+
+// The second GPU is to be cleared for a model whose first load stands still; when that is done
+// after all, nobody has to leave any more.
+TEST(ExpectedCompletion, WhatIsToBeLoadedElsewhereIsCalledOffWhenTheLateLoadIsDone) {
+  Unmeasured fleet(2);
+  fleet.lists(1, {"a", "b", "c"});
+  fleet.shows(1, {"b"});
+  ASSERT_TRUE(fleet.ask("c").waits());
+  fleet.pass(2s);
+  fleet.shows(1, {});  // so both do not fit
+  fleet.send(LoadDone{BackendId{1}, named("c"), true, ""});
+  fleet.pass(10s);
+  fleet.shows(1, {"c"});
+  ASSERT_EQ(fleet.ask("c").at(), 1);
+  const Asked running = fleet.ask("c");
+  ASSERT_EQ(running.at(), 1);
+  fleet.forget();
+
+  std::vector<Asked> five;
+  for (int i = 0; i < 5; ++i) five.push_back(fleet.ask("a"));
+  ASSERT_EQ(fleet.loads().size(), 1U);
+  ASSERT_EQ(fleet.loads()[0].backend, BackendId{0});
+  fleet.pass(30s);
+  fleet.send(LoadDone{BackendId{0}, named("a"), true, ""});
+  EXPECT_EQ(fleet.outcome(five[0]).at(), 0);
+  EXPECT_EQ(fleet.ask("c").at(), 1) << "it stays";
+  EXPECT_TRUE(fleet.unloads().empty());
+  EXPECT_EQ(fleet.loads().size(), 1U);
 }
 
 TEST(ExpectedCompletion, GoesWhereTheModelIsAndSaysWhatItWouldCost) {

@@ -62,7 +62,8 @@ class FairShares {
   // everybody: long answers take slots for long, and whoever is behind in tokens catches up,
   // however many run. And batch work, in a hurry.
   bool leaves_last_slot(TenantId tenant, Priority priority) const;
-  // Grows whenever somebody who left the last slot may do so no longer, other than by pass().
+  // Another number whenever somebody who left the last slot might not have to any longer, other
+  // than by pass(): with each beginning, end and correction.
   std::uint64_t changes() const { return changes_; }
 
  private:
@@ -84,8 +85,8 @@ class FairShares {
   void hurry_ended(Priority priority, Instant now);
 
   std::unordered_map<TenantId, Tenant> tenants_;
-  // Active ones, by their keys. Of two or more the two that had least stand where they belong; who
-  // has had more since stays behind until it would be one of them.
+  // Active ones, by their keys. Of two or more the two that had least stand where they belong;
+  // whoever else has had more since is moved on only when it would be one of them.
   std::set<std::pair<double, TenantId>> by_had_;
   std::list<TenantId> lingering_;  // at rest and still active, oldest first
   std::list<TenantId> resting_;    // not active any more, oldest first

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <numeric>
+
 #include "base/rng.h"
 #include "core/testing.h"
 #include "core/wait_queue.h"
@@ -143,6 +146,51 @@ TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenNobodyElseComes) {
   ASSERT_TRUE(ann[3].waits());
   counter.pass(31s);
   EXPECT_TRUE(counter.outcome(ann[3]).granted);
+}
+
+// Whoever sorts all of them anew each time says the same.
+TEST(FairShares, WhoLeavesTheLastSlotIsWhatACountOfEverybodySays) {
+  constexpr std::size_t kTenants = 5;
+  Rng rng(7);
+  FairShares shares;
+  std::array<std::uint32_t, kTenants> running{};
+  const auto id = [](std::size_t tenant) { return TenantId{tenant + 1}; };
+  for (std::size_t i = 0; i < kTenants; ++i) shares.began(id(i), kNormal, 10);
+  running.fill(1);
+  int left = 0;
+  int spared = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    const std::size_t who = rng.below(kTenants);
+    const auto tokens = static_cast<double>(rng.below(300));
+    switch (rng.below(3)) {
+      case 0:
+        if (running[who] > 8) break;
+        ++running[who];
+        shares.began(id(who), kNormal, tokens);
+        break;
+      case 1:
+        if (running[who] == 1) break;
+        --running[who];
+        shares.ended(id(who), kNormal, kStart);
+        break;
+      default:
+        shares.correct(id(who), tokens - 100);
+    }
+    const std::uint32_t all = std::accumulate(running.begin(), running.end(), 0U);
+    for (std::size_t i = 0; i < kTenants; ++i) {
+      bool least = true;
+      for (std::size_t k = 0; k < kTenants; ++k) {
+        least = least && (k == i || shares.had(id(i)) < shares.had(id(k)));
+      }
+      const bool above = running[i] > FairShares::kNoBacklog && running[i] * kTenants > all;
+      const bool leaves = shares.leaves_last_slot(id(i), kNormal);
+      ASSERT_EQ(leaves, above && !least) << "step " << step;
+      left += leaves ? 1 : 0;
+      spared += above && least ? 1 : 0;
+    }
+  }
+  EXPECT_GT(left, 1000);
+  EXPECT_GT(spared, 100);
 }
 
 // Ann has three of five, and her next one leaves the last slot of its GPU to others.

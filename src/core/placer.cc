@@ -121,12 +121,21 @@ bool Placer::is_of_use(const Surroundings& around, ModelIndex model,
   });
 }
 
+// Where nobody knows how much fits, Ollama may hold a load back until somebody's last answer ends.
+// Beside one that takes far longer than it should another is tried; no third, it may be the disk.
+bool Placer::stands_still(const Surroundings& around, ModelIndex model) {
+  const Seating& seating = around.forecasts.seating();
+  if (seating.coming_at(model) != 1) return false;
+  return std::ranges::any_of(around.instances, [&](const Instance& instance) {
+    const BackendId id = instance.spec.id;
+    return seating.is_late(id, model, around.now) && !around.room.memory().capacity(id);
+  });
+}
+
 void Placer::consider(const Surroundings& around, ModelIndex model) {
   const Forecasts& forecasts = around.forecasts;
   const Seating& seating = forecasts.seating();
-  // In place of one that is late another is tried, once: it may be the disk.
-  const std::uint32_t coming = seating.coming_at(model);
-  if (coming > 1 || (coming == 1 && !seating.is_late(model, around.now))) return;
+  if (seating.coming_at(model) > 0 && !stands_still(around, model)) return;
   // Who has more than an equal part already sends nobody away whom others use.
   const double waiting = around.waiting(model);
   const Evict evict = waiting > 0 ? Evict::kAnybody : Evict::kSpare;

@@ -7,7 +7,8 @@
 // it gets one. And where a stage stands empty beside a crowded one, a second run costs nobody
 // anything.
 //
-//   demand  somebody waits and nobody has the model: at once, at the cheapest place
+//   demand  somebody waits and nobody has the model: at once, at the cheapest place; and once more
+//           elsewhere when that load stands still
 //   copy    those who have it are so busy that a load pays: for those who wait already, or, where
 //           memory is free, for those who will come within the next minute
 //
@@ -59,6 +60,7 @@ class Placer {
                  Evict evict, Move& move) const;
   double loss_s(const Surroundings& around, ModelIndex model, BackendId backend) const;
   void consider(const Surroundings& around, ModelIndex model);
+  static bool stands_still(const Surroundings& around, ModelIndex model);
   static bool is_of_use(const Surroundings& around, ModelIndex model,
                         const WaitQueue::Waiting& waiting);
   void begin(const Surroundings& around, ModelIndex model, BackendId backend, LoadReason reason,

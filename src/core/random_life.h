@@ -284,7 +284,6 @@ class Life {
     if (found == open_.end()) return;
     const Open open = found->second;
     open_.erase(found);
-    std::erase_if(kept_, [&](const auto& each) { return each.first == open.backend; });
     ++done_;
     Usage usage;
     if (result == AttemptResult::kServed) usage = usage_of(open);
@@ -566,7 +565,7 @@ class Life {
       const auto model = state.brain->forecasts.model_of(state.instances, request.ask.model);
       if (!model) continue;
       for (const Instance& instance : state.instances) {
-        // All are asked: from whom a slot is kept is noted there.
+        // All are asked: who is held back is counted there.
         if (!could_begin(state, instance, request, *model) || !found.empty()) continue;
         found = "request " + std::to_string(id.value) + " for " + request.ask.model.text() +
                 " waits beside a free slot of instance " + std::to_string(instance.spec.id.value);
@@ -591,17 +590,13 @@ class Life {
     const std::uint32_t slots = state.brain->forecasts.estimates().slots({id, model});
     if (running >= slots) return false;
     // The last slot of a busy GPU is kept for those who have less than their part, as long as
-    // these are about: who is held back has others running. The next end there is when that is
-    // looked at anew.
+    // these are about: who is held back has others running.
     const WaitQueue::Waiting* const waiting = state.brain->queue.find(request.request);
     const Priority priority = waiting == nullptr ? request.ask.priority : waiting->band;
-    if (!state.brain->shares.leaves_last_slot(request.ask.tenant, priority)) {
-      return !kept_.contains({id, request.ask.model});
-    }
+    if (!state.brain->shares.leaves_last_slot(request.ask.tenant, priority)) return true;
     const std::size_t computing = state.brain->forecasts.ledger().site(id).open.size();
     if (computing == 0 || computing + 1 < slots) return true;
     ++findings_.held_back;
-    kept_.insert({id, request.ask.model});
     if (priority == Priority::kBatch) return false;  // kept for whoever is in a hurry
     const bool runs = std::ranges::any_of(
         open_, [&](auto& open) { return open.second.request.ask.tenant == request.ask.tenant; });
@@ -617,7 +612,6 @@ class Life {
   std::vector<Ollama> ollamas_;
   std::vector<Instant> plans_;  // when each instance's plan was begun
   std::map<std::pair<BackendId, ModelName>, Instant> loaded_at_;
-  std::set<std::pair<BackendId, ModelName>> kept_;  // from whom a last slot was kept
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
   std::uint64_t planned_ = 0;
   Instant now_ = Instant(1000s);

@@ -78,11 +78,14 @@ void Scheduler::State::told_of_end(const OpenLease& lease, const LeaseSettled& s
   if (!model) return;
   brain->changed.push_back(*model);
   if (brain->queue.size() == 0) return;
-  // Of this GPU there is more to be had for those, too, whose model is another one.
+  // Of this GPU there is more to be had for those, too, whose model is another one. Where nothing
+  // is known, or its load failed, a request may go all the same.
+  const Seating& seating = std::as_const(brain->forecasts).seating();
+  const bool known = seating.site(lease.backend).known;
   for (const auto& [other, held] : brain->keeping) {
-    const Seating::Seat& seat =
-        std::as_const(brain->forecasts).seating().seat(lease.backend, other);
-    if (seat.state != Seating::State::kAbsent) brain->changed.push_back(other);
+    const Seating::Seat& seat = seating.seat(lease.backend, other);
+    const bool absent = seat.state == Seating::State::kAbsent && seat.failures == 0;
+    if (!known || !absent) brain->changed.push_back(other);
   }
 }
 
@@ -120,8 +123,28 @@ void Scheduler::State::on(const LoadDone& done) {
   }
   if (!model) return;
   brain->forecasts.load_done(instance.spec.id, *model, done.loaded, now);
+  if (done.loaded) call_off_demand(*model);
   brain->placer.place_became_free();
   brain->changed.push_back(*model);
+}
+
+// It is there, so that nobody has to leave for it elsewhere; whether a copy pays is looked at anew.
+void Scheduler::State::call_off_demand(ModelIndex model) {
+  const Seating& seating = std::as_const(brain->forecasts).seating();
+  if (seating.coming_at(model) == 0) return;
+  for (const Instance& instance : instances) {
+    const auto& plan = seating.site(instance.spec.id).plan;
+    if (!plan || plan->model != model || plan->ordered) continue;
+    if (plan->reason == LoadReason::kDemand) call_off(instance.spec.id);
+  }
+}
+
+void Scheduler::State::call_off(BackendId backend) {
+  Seating& seating = brain->forecasts.seating();
+  const std::vector<ModelIndex>& leaving = seating.site(backend).plan->leaving;
+  brain->changed.insert(brain->changed.end(), leaving.begin(), leaving.end());
+  seating.give_up(backend, now);
+  brain->placer.place_became_free();
 }
 
 // --- waiting ---
@@ -180,8 +203,7 @@ bool Scheduler::State::find_place(const Ask& ask) {
 
 void Scheduler::State::leaves_unserved(WaitQueue::Waiting waiting, QueueEnd cause) {
   const Ask& ask = waiting.request.ask;
-  brain->forecasts.release(waiting.model);
-  brain->shares.left_queue(ask.tenant, ask.priority, now);
+  left_line(waiting);
   const WaitQueue::Line* line = brain->queue.line(waiting.model);
   const std::size_t ahead = line == nullptr ? 0 : line->ahead_of(ask.tenant, ask.priority);
   Pick pick = picker.pick(instances, waiting.request, room, now, prices_for(waiting.request));
@@ -193,10 +215,15 @@ void Scheduler::State::leaves_unserved(WaitQueue::Waiting waiting, QueueEnd caus
 
 std::optional<WaitQueue::Waiting> Scheduler::State::leave_queue(RequestId request) {
   std::optional<WaitQueue::Waiting> left = brain->queue.remove(request);
-  if (!left) return left;
-  brain->forecasts.release(left->model);
-  brain->shares.left_queue(left->request.ask.tenant, left->request.ask.priority, now);
+  if (left) left_line(*left);
   return left;
+}
+
+void Scheduler::State::left_line(const WaitQueue::Waiting& waiting) {
+  const Ask& ask = waiting.request.ask;
+  brain->forecasts.release(waiting.model);
+  brain->shares.left_queue(ask.tenant, ask.priority, now);
+  if (brain->queue.line(waiting.model) == nullptr) brain->keeping.erase(waiting.model);
 }
 
 // --- serving ---
@@ -297,7 +324,9 @@ std::vector<WaitQueue::HeldBack> Scheduler::State::serve_all_possible(ModelIndex
     }
     brain->forecasts.release(model);
     brain->shares.left_queue(taken.request.ask.tenant, taken.request.ask.priority, now);
-    passed_over = 0;  // the line stands in another order now that its tenant has had more
+    // The line stands in another order now that its tenant has had more.
+    passed_over = 0;
+    held.clear();
   }
   return held;
 }
@@ -342,9 +371,7 @@ void Scheduler::State::carry_out_plans() {
     if (!plan) continue;
     const bool wanted = plan->reason != LoadReason::kDemand || brain->queue.size(plan->model) > 0;
     if (!plan->ordered && !wanted) {
-      brain->changed.insert(brain->changed.end(), plan->leaving.begin(), plan->leaving.end());
-      seating.give_up(id, now);
-      brain->placer.place_became_free();
+      call_off(id);
       continue;
     }
     for (;;) {

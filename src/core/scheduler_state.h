@@ -54,7 +54,7 @@ struct Brain {
   // Lines where somebody left the last slot to others when they were looked at last, and who.
   std::map<ModelIndex, std::vector<WaitQueue::HeldBack>> keeping;
   std::uint64_t shares_seen = 0;      // FairShares::changes() when those were looked over last
-  std::vector<ModelIndex> looked_at;  // those of them that are being served
+  std::vector<ModelIndex> looked_at;  // what was `changed` while it is served; keeps its room
   bool all_changed = false;
 };
 
@@ -134,8 +134,11 @@ struct Scheduler::State {
   const WaitQueue::Waiting* who_suits(WaitQueue::Line& line, const WaitQueue::Waiting& next,
                                       BackendId backend);
   void carry_out_plans();
+  void call_off(BackendId backend);  // its plan
+  void call_off_demand(ModelIndex model);
   Instant next_queue_change() const;
   std::optional<WaitQueue::Waiting> leave_queue(RequestId request);
+  void left_line(const WaitQueue::Waiting& waiting);
   Surroundings fleet_for_placer();
 
   void time_passes();

@@ -123,12 +123,10 @@ std::optional<double> Seating::learned_bytes(BackendId backend) const {
   return (site.held + site.too_much) / 2;
 }
 
-bool Seating::is_late(ModelIndex model, Instant now) const {
-  return std::ranges::all_of(sites_, [&](const Site& site) {
-    if (!site.plan || site.plan->model != model) return true;
-    const double usual = kLate + kLateTimes * site.plan->load_s;
-    return site.plan->ordered && to_seconds(now - site.plan->ordered_at) > usual;
-  });
+bool Seating::is_late(BackendId backend, ModelIndex model, Instant now) const {
+  const std::optional<Plan>& plan = site(backend).plan;
+  if (!plan || plan->model != model || !plan->ordered) return false;
+  return to_seconds(now - plan->ordered_at) > kLate + kLateTimes * plan->load_s;
 }
 
 void Seating::reset(BackendId backend) {

@@ -116,9 +116,8 @@ class Seating {
   // Instances where it is ready; where it will be by a plan.
   std::uint32_t ready_at(ModelIndex model) const { return counts_[model].ready; }
   std::uint32_t coming_at(ModelIndex model) const { return counts_[model].coming; }
-  // All loads of it that were ordered take far longer than they should: where nobody knows how much
-  // fits, Ollama waits for somebody's end.
-  bool is_late(ModelIndex model, Instant now) const;
+  // It was told to load the model, and that takes far longer than predicted.
+  bool is_late(BackendId backend, ModelIndex model, Instant now) const;
   std::uint32_t plans() const { return plans_; }  // of all instances
 
  private:

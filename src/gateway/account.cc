@@ -45,7 +45,10 @@ net::Task<void> Gateway::answer_account(Client& client, Link& link, Exchange& ex
     co_return co_await refuse_early(client, link, exchange, std::move(error));
   }
   Passage passage(client, exchange, means_.pool, settings_, link.cancel);
-  Result<void> carried = co_await let_it_continue(client, exchange, settings_, &link.cancel);
+  Result<void> carried = Done{};
+  if (waits_to_continue(client, exchange)) {
+    carried = co_await let_it_continue(client, exchange, settings_, &link.cancel);
+  }
   co_await passage.open_to(settings_.instances[settings_.identity->value]);
   if (carried) carried = co_await passage.carry_body();
   if (!carried) co_return co_await refuse_early(client, link, exchange, std::move(carried).error());

@@ -62,7 +62,10 @@ net::Task<void> Gateway::answer_order(Client& client, Link& link, Exchange& exch
 net::Task<void> Gateway::answer_blob(Client& client, Link& link, Exchange& exchange) {
   const bool look = exchange.method == wire::Method::kHead;
   Passage upload(client, exchange, means_.pool, settings_, link.cancel);
-  Result<void> carried = co_await let_it_continue(client, exchange, settings_, &link.cancel);
+  Result<void> carried = Done{};
+  if (waits_to_continue(client, exchange)) {
+    carried = co_await let_it_continue(client, exchange, settings_, &link.cancel);
+  }
   co_await upload.open(port_.engine().view());
   if (carried && !look) carried = co_await upload.carry_body();
   if (!carried) co_return co_await refuse_early(client, link, exchange, std::move(carried).error());

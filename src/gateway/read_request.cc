@@ -7,6 +7,7 @@
 #include <charconv>
 #include <optional>
 
+#include "base/check.h"
 #include "base/rng.h"
 #include "gateway/access.h"
 #include "gateway/cors.h"
@@ -492,7 +493,7 @@ bool waits_to_continue(const Client& client, const Exchange& exchange) {
 
 net::Task<Result<void>> let_it_continue(Client& client, const Exchange& exchange,
                                         const Settings& settings, net::Cancel* cancel) {
-  if (!waits_to_continue(client, exchange)) co_return Result<void>();
+  DROVER_ASSERT(waits_to_continue(client, exchange));
   Result<void> sent =
       co_await client.send_rest(std::string(kContinue), settings.deadlines.write_stall, cancel);
   co_return sent;

@@ -22,8 +22,9 @@ net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const
 Result<void> admit(Client& client, const wire::RequestHead& head, Exchange& exchange,
                    const Settings& settings);
 
-// Says "100 Continue" where the client waits for it before it sends its body. Errors as
-// Client::send_rest().
+// The client sends its body when it has heard that it may.
+bool waits_to_continue(const Client& client, const Exchange& exchange);
+// Says "100 Continue". Precondition: waits_to_continue(). Errors as Client::send_rest().
 net::Task<Result<void>> let_it_continue(Client& client, const Exchange& exchange,
                                         const Settings& settings, net::Cancel* cancel);
 

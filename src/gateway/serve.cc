@@ -219,7 +219,7 @@ void Gateway::end_answered(Client& client, Exchange& exchange, const Relayed& la
   client.cut_short();
 }
 
-// Or the client hears why there is none.
+// After the last attempt, without an answer: the client hears why.
 net::Task<void> Gateway::end_unanswered(Client& client, Link& link, Exchange& exchange,
                                         Relayed& last) {
   if (is_over(link)) co_return co_await end_cancelled(client, link, exchange);

@@ -14,11 +14,12 @@ constexpr bool kKept = false;  // a frame that is used after its end shall be fo
 constexpr bool kKept = true;
 #endif
 
-constexpr std::size_t kStep = 16;  // what malloc rounds to
-constexpr std::size_t kLargest = 2048;
+constexpr std::size_t kStep = 16;       // what malloc rounds to
+constexpr std::size_t kLargest = 2048;  // the largest that every request has: 1.1 KiB
 // Of each size. Enough for the requests that take turns within one turn of a loop, a hundred or so
-// of the larger ones; what a burst of thousands leaves goes back.
-constexpr std::size_t kMostBytes = 128 * 1024;
+// of the larger ones; what a burst of thousands leaves goes back. Some twenty sizes are in use: at
+// most 3 MiB for each thread.
+constexpr std::size_t kMostBytes = 48 * 1024;
 
 struct Ended {  // lies in a frame that nobody uses
   Ended* next;

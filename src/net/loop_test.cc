@@ -114,8 +114,8 @@ TEST(FrameMemory, AFrameTakesTheMemoryOfOneOfItsSizeThatHasEnded) {
 
 TEST(FrameMemory, AnySizeAndAnyNumberIsGivenBack) {
   std::vector<void*> frames;
-  for (const std::size_t bytes : {1U, 16U, 1024U, 1025U, 100'000U}) {
-    for (int i = 0; i < 100; ++i) frames.push_back(allocate_frame(bytes));
+  for (const std::size_t bytes : {1U, 16U, 1024U, 2048U, 2049U, 100'000U}) {
+    for (int i = 0; i < 200; ++i) frames.push_back(allocate_frame(bytes));
     for (void* const frame : frames) std::memset(frame, 0xAB, bytes);
     for (void* const frame : frames) release_frame(frame, bytes);
     frames.clear();
