@@ -16,9 +16,8 @@ constexpr bool kKept = true;
 
 constexpr std::size_t kStep = 16;       // what malloc rounds to
 constexpr std::size_t kLargest = 2048;  // the largest that every request has: 1.1 KiB
-// Of each size. Enough for the requests that take turns within one turn of a loop, a hundred or so
-// of the larger ones; what a burst of thousands leaves goes back. Some twenty sizes are in use: at
-// most 3 MiB for each thread.
+// Of each size. Enough for the requests that take turns within one turn of a loop; what a burst of
+// thousands leaves goes back. Some twenty sizes are in use: at most 1 MiB for each thread.
 constexpr std::size_t kMostBytes = 48 * 1024;
 
 struct Ended {  // lies in a frame that nobody uses

@@ -168,7 +168,7 @@ def test_killed_at_random_under_load_nothing_is_orphaned_and_nothing_unbegun_is_
                    "no runner is orphaned")
         assert not drover.crashed(), drover.output()[-5000:]
         drover.signal(signal.SIGTERM)
-        assert drover.wait_exit(60) == 0
+        assert drover.wait_exit(60) == 0, drover.output()[-5000:]
         assert not machine.processes()
 
 
