@@ -122,7 +122,8 @@ bool Placer::is_of_use(const Surroundings& around, ModelIndex model,
 }
 
 // Where nobody knows how much fits, Ollama may hold a load back until somebody's last answer ends.
-// Beside one that takes far longer than it should another is tried; no third, it may be the disk.
+// Beside one that takes far longer than it should another is tried; no third while both are out, it
+// may be the disk.
 bool Placer::stands_still(const Surroundings& around, ModelIndex model) {
   const Seating& seating = around.forecasts.seating();
   if (seating.coming_at(model) != 1) return false;
