@@ -1,17 +1,20 @@
 #pragma once
-// FlatMap: a hash table by Id in one piece of memory, for what every request enters and leaves. A
-// node of std::unordered_map costs an allocation for each of them, which is most of what a look-up
-// and an entry cost together.
+// FlatMap: a hash table by Id without nodes, for what every request enters and leaves. A node of
+// std::unordered_map costs an allocation for each of them, which is most of what a look-up and an
+// entry cost together.
 //
-// Ids are counted up from one, so zero marks a free place. Linear probing over a hash that keeps
-// neighbours by number apart: next to each other they would be one run, all of which every look-up
-// of one that is gone and every removal walk through. What follows a removed entry moves up, so
-// nothing is left behind by those that have gone. The order is that of the hashes: no decision may
-// depend on it. Pointers live until the next put() or erase().
+// The entries lie behind one another without gaps, and the table beside them holds their numbers:
+// what has to stay partly free for the search to be short is four bytes wide, however large the
+// values are. Linear probing over a hash that keeps neighbours by number apart: next to each other
+// they would be one run, all of which every look-up of one that is gone and every removal walk
+// through. What follows a removed number moves up, so nothing is left behind by those that have
+// gone; into the gap of a removed entry comes the last one. No decision may depend on the order.
+// Pointers live until the next put() or erase().
 
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -22,95 +25,106 @@ namespace drover {
 template <class Key, class Value>
 class FlatMap {
  public:
-  std::size_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
+  std::size_t size() const { return entries_.size(); }
+  bool empty() const { return entries_.empty(); }
 
   // Null: it is not there.
   Value* find(Key key) {
-    const std::size_t i = index_of(key);
-    return i == kNowhere ? nullptr : &slots_[i].value;
+    const std::size_t place = place_of(key);
+    return place == kNowhere ? nullptr : &entry_at(place).value;
   }
-  bool contains(Key key) const { return index_of(key) != kNowhere; }
+  bool contains(Key key) const { return place_of(key) != kNowhere; }
 
-  // Preconditions: a key other than zero, which is not there.
+  // Precondition: it is not there.
   Value& put(Key key, Value value) {
-    DROVER_ASSERT(key.value != 0);
-    if ((size_ + 1) * 4 > slots_.size() * 3) grow();
-    ++size_;
-    return place(key, std::move(value));
+    DROVER_ASSERT(entries_.size() < std::numeric_limits<Number>::max());
+    if ((entries_.size() + 1) * 4 > table_.size() * 3) grow();
+    entries_.push_back(Entry{key, std::move(value)});
+    enter(key, static_cast<Number>(entries_.size()));
+    return entries_.back().value;
   }
 
   // False: it was not there.
   bool erase(Key key) {
-    std::size_t hole = index_of(key);
-    if (hole == kNowhere) return false;
-    --size_;
-    for (std::size_t i = after(hole); slots_[i].key.value != 0; i = after(i)) {
-      // It may move up, unless that would put it before the place where its search begins.
-      const std::size_t from_home = (i - home(slots_[i].key)) & mask();
-      if (from_home < ((i - hole) & mask())) continue;
-      slots_[hole] = std::move(slots_[i]);
-      hole = i;
+    const std::size_t place = place_of(key);
+    if (place == kNowhere) return false;
+    const Number number = table_[place];
+    close(place);
+    Entry& last = entries_.back();
+    if (number != entries_.size()) {
+      table_[place_of(last.key)] = number;
+      entries_[number - 1] = std::move(last);
     }
-    slots_[hole] = Slot{};
+    entries_.pop_back();
     return true;
   }
 
   void clear() {
-    slots_.clear();
-    size_ = 0;
+    entries_.clear();
+    table_.clear();
   }
 
   // In no particular order.
   template <class Visit>
   void for_each(Visit visit) const {
-    for (const Slot& slot : slots_) {
-      if (slot.key.value != 0) visit(slot.key, slot.value);
-    }
+    for (const Entry& entry : entries_) visit(entry.key, entry.value);
   }
 
  private:
-  struct Slot {
+  struct Entry {
     Key key{};
     Value value{};
   };
+  using Number = std::uint32_t;  // of an entry, from one; zero: a free place
 
   static constexpr std::size_t kNowhere = SIZE_MAX;
 
-  std::size_t index_of(Key key) const {
-    if (slots_.empty()) return kNowhere;
-    for (std::size_t i = home(key); slots_[i].key.value != 0; i = after(i)) {
-      if (slots_[i].key == key) return i;
+  Entry& entry_at(std::size_t place) { return entries_[table_[place] - 1]; }
+  Key key_at(std::size_t place) const { return entries_[table_[place] - 1].key; }
+
+  std::size_t place_of(Key key) const {
+    if (table_.empty()) return kNowhere;
+    for (std::size_t place = home(key); table_[place] != 0; place = after(place)) {
+      if (key_at(place) == key) return place;
     }
     return kNowhere;
   }
-  std::size_t mask() const { return slots_.size() - 1; }
-  std::size_t after(std::size_t i) const { return (i + 1) & mask(); }
+  std::size_t mask() const { return table_.size() - 1; }
+  std::size_t after(std::size_t place) const { return (place + 1) & mask(); }
   // Fibonacci hashing (Knuth, TAOCP 6.4): the uppermost bits of the product are spread evenly for
   // numbers that follow one another.
   std::size_t home(Key key) const {
     return static_cast<std::size_t>((std::uint64_t{key.value} * 0x9E3779B97F4A7C15) >> shift_);
   }
 
-  Value& place(Key key, Value value) {
-    std::size_t i = home(key);
-    while (slots_[i].key.value != 0) i = after(i);
-    slots_[i] = Slot{key, std::move(value)};
-    return slots_[i].value;
+  void enter(Key key, Number number) {
+    std::size_t place = home(key);
+    while (table_[place] != 0) place = after(place);
+    table_[place] = number;
+  }
+
+  void close(std::size_t hole) {
+    for (std::size_t place = after(hole); table_[place] != 0; place = after(place)) {
+      // It may move up, unless that would put it before the place where its search begins.
+      const std::size_t from_home = (place - home(key_at(place))) & mask();
+      if (from_home < ((place - hole) & mask())) continue;
+      table_[hole] = table_[place];
+      hole = place;
+    }
+    table_[hole] = 0;
   }
 
   void grow() {
-    std::vector<Slot> old = std::move(slots_);
-    slots_ = std::vector<Slot>(old.empty() ? 8 : old.size() * 2);
-    shift_ = 64 - std::countr_zero(slots_.size());
-    for (Slot& slot : old) {
-      if (slot.key.value != 0) place(slot.key, std::move(slot.value));
+    table_.assign(table_.empty() ? 8 : table_.size() * 2, 0);
+    shift_ = 64 - std::countr_zero(table_.size());
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      enter(entries_[i].key, static_cast<Number>(i + 1));
     }
   }
 
-  std::vector<Slot> slots_;  // as many as a power of two, at most three quarters in use
-  std::size_t size_ = 0;
-  int shift_ = 64;  // of the product: what is left counts slots; set with them
+  std::vector<Entry> entries_;
+  std::vector<Number> table_;  // as many as a power of two, at most three quarters in use
+  int shift_ = 64;             // of the product: what is left counts places; set with them
 };
 
 }  // namespace drover
