@@ -14,6 +14,9 @@ constexpr double kCopyLoss = 0.1;
 constexpr double kStrayLoss = 0.02;  // if it does not belong there anyway
 // Where memory is full, who has to come back sends somebody else away, who has to come back.
 constexpr double kCascade = 3;
+// Those who come while it is loaded again wait for half of the load in the mean, and then behind
+// one another.
+constexpr double kBehind = 4;
 // Requests a second below which a model is not in use: one in five minutes.
 constexpr double kUnused = 1.0 / 300;
 // Loaded more recently than this, or than twice its load: leave it alone, if it can be helped.
@@ -26,8 +29,8 @@ constexpr double kUnload = 2.5;  // seconds: the order, and until the memory is 
 constexpr double kWorthIt = 1.5;
 // Whoever is loaded where it does not belong is soon sent away again, and who made room comes back.
 constexpr double kNotItsPlace = 2;
-// On free memory: seconds that those of the next minute win, for each second of loading.
-constexpr double kCopyHorizon = 60;
+// On free memory: those of so many seconds have to win more than the load takes.
+constexpr double kCopyHorizon = 20;
 
 // Models are looked at in turn, few at a time: one decision must not take longer than 0.1 ms.
 constexpr int kAtOnce = 2;
@@ -310,7 +313,8 @@ double Placer::loss_s(const Surroundings& around, ModelIndex model, BackendId ba
   const bool belongs = assignment_.has(model, backend);
   if (others > 0) return loss + (belongs ? kCopyLoss : kStrayLoss) * uses / others;
   return loss + (belongs || !assignment_.placed(model) ? kCascade : 1) *
-                    (std::min(1.0, uses) * reload + rate * reload * reload / 2 + waiting * reload);
+                    (std::min(1.0, uses) * reload + kBehind * rate * reload * reload / 2 +
+                     waiting * reload);
 }
 
 }  // namespace drover::core

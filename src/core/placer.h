@@ -10,7 +10,7 @@
 //   demand  somebody waits and nobody has the model: at once, at the cheapest place; and once more
 //           elsewhere when that load stands still
 //   copy    those who have it are so busy that a load pays: for those who wait already, or, where
-//           memory is free, for those who will come within the next minute
+//           memory is free, for those who will come within the next 20 s
 //
 // Costs and gains are seconds of somebody's delay, as in forecasts.h. What an eviction costs is
 // what the evicted model's next users wait longer; a copy among several costs little, and who has
