@@ -111,9 +111,10 @@ constexpr char kSimExamples[] =
     "  drover sim --trace drover.log --gpu 24GB --gpu 24GB --add-gpu 24GB\n"
     "\n"
     "Policies: expected_completion, least_loaded and round_robin (drover's own, the very code\n"
-    "that serves), expected_completion_5s (with queue.wait: 5s); random, two_choices, model_hash,\n"
-    "affinity, early_completion and clairvoyant to compare with. The same seeds always give the\n"
-    "same numbers. No Ollama and no GPU is needed.";
+    "that serves), expected_completion_5s (with queue.wait: 5s); random, least_connections,\n"
+    "two_choices, model_hash, affinity, early_completion and clairvoyant to compare with. The "
+    "same\n"
+    "seeds always give the same numbers. No Ollama and no GPU is needed.";
 
 constexpr char kVersionExamples[] =
     "Examples:\n"

@@ -66,6 +66,18 @@ class RandomChoice : public Baseline {
   InstanceIndex choose(JobIndex job, const Instances& able, Instant now) override;
 };
 
+// The least busy of those that can hold the model, whatever is loaded there: leastconn of HAProxy,
+// least_conn of nginx.
+class LeastConnections : public Baseline {
+ public:
+  using Baseline::Baseline;
+
+ private:
+  InstanceIndex choose(JobIndex, const Instances& able, Instant) override {
+    return least_open(able);
+  }
+};
+
 // Two at random, the one with less under way.
 class TwoChoices : public Baseline {
  public:

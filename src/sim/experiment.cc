@@ -60,6 +60,8 @@ const std::vector<Policy>& policies() {
       {core::to_string(core::PolicyName::kRoundRobin), "drover's round robin",
        production<core::PolicyName::kRoundRobin>},
       {"random", "any that can hold the model", baseline<RandomChoice>},
+      {"least_connections", "the fewest requests under way, whatever is loaded",
+       baseline<LeastConnections>},
       {"two_choices", "two at random, the one with less under way", baseline<TwoChoices>},
       {"model_hash", "by hash of the model, at most a quarter above the mean", baseline<ModelHash>},
       {"affinity", "the least busy that has the model", baseline<Affinity>},
@@ -232,6 +234,17 @@ Matrix matrix_of(const std::vector<Scenario>& scenarios, const std::vector<doubl
   return result;
 }
 
+namespace {
+
+Metrics against(const Bounds& bounds, Metrics metrics) {
+  if (bounds.swapped_gb > 0) {
+    at(metrics, Metric::kTimesLeast) = at(metrics, Metric::kLoadedGb) / bounds.swapped_gb;
+  }
+  return metrics;
+}
+
+}  // namespace
+
 Comparison compare(Scenario scenario, const Plan& plan, const Say& say) {
   Comparison result;
   result.scenario = scenario.name;
@@ -242,13 +255,20 @@ Comparison compare(Scenario scenario, const Plan& plan, const Say& say) {
   result.rate = plan.load * result.capacity;
   scenario.traffic.rate = result.rate;
   scenario.traffic.requests = plan.requests;
-  result.bounds = bounds_of(scenario.fleet, make_workload(scenario.traffic, scenario.fleet, 1));
+  std::vector<Bounds> bounds;  // by seed
+  for (std::uint32_t i = 0; i < plan.seeds; ++i) {
+    say(fmt::format("bounds, seed {} of {}", i + 1, plan.seeds));
+    bounds.push_back(bounds_of(
+        scenario.fleet, make_workload(scenario.traffic, scenario.fleet, plan.first_seed + i)));
+  }
+  result.bounds = bounds.front();
   for (const Policy* policy : plan.policies) {
     result.columns.emplace_back(policy->name);
     result.runs.emplace_back();
     for (std::uint32_t i = 0; i < plan.seeds; ++i) {
       say(fmt::format("{}, seed {} of {}", policy->name, i + 1, plan.seeds));
-      result.runs.back().push_back(run_once(scenario, *policy, plan.first_seed + i));
+      result.runs.back().push_back(
+          against(bounds[i], run_once(scenario, *policy, plan.first_seed + i)));
     }
   }
   return result;
@@ -263,11 +283,20 @@ Comparison replay(const Trace& trace, const Fleet& fleet, const std::optional<Fl
   result.rate = static_cast<double>(trace.lines.size()) / (trace.lines.back().at_s + 1e-9);
   result.meaning = fmt::format("recorded requests on {} GPUs with {} models", fleet.gpus.size(),
                                fleet.models.size());
-  result.bounds = bounds_of(fleet, workload_from(trace, fleet, 1));
   std::vector<const Fleet*> fleets = {&fleet};
   if (larger) fleets.push_back(&*larger);
+  std::vector<std::vector<Bounds>> bounds;  // by fleet, then by seed
+  for (const Fleet* each : fleets) {
+    bounds.emplace_back();
+    for (std::uint32_t i = 0; i < plan.seeds; ++i) {
+      say(fmt::format("bounds, seed {} of {}", i + 1, plan.seeds));
+      bounds.back().push_back(bounds_of(*each, workload_from(trace, *each, plan.first_seed + i)));
+    }
+  }
+  result.bounds = bounds.front().front();
   for (const Policy* policy : plan.policies) {
-    for (const Fleet* each : fleets) {
+    for (std::size_t f = 0; f < fleets.size(); ++f) {
+      const Fleet* const each = fleets[f];
       const std::string more = each == &fleet ? "" : " + " + each->gpus.back().name;
       result.columns.push_back(std::string(policy->name) + more);
       result.runs.emplace_back();
@@ -275,7 +304,8 @@ Comparison replay(const Trace& trace, const Fleet& fleet, const std::optional<Fl
         say(fmt::format("{}, seed {} of {}", result.columns.back(), i + 1, plan.seeds));
         const std::uint64_t seed = plan.first_seed + i;
         const Workload workload = workload_from(trace, *each, seed);
-        result.runs.back().push_back(run(*each, workload, {}, *policy, seed));
+        result.runs.back().push_back(
+            against(bounds[f][i], run(*each, workload, {}, *policy, seed)));
       }
     }
   }

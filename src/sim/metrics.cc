@@ -23,6 +23,7 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
     {"throughput", "answers a second, to the last one", 3, true},
     {"loads_per_1000", "loads per 1000 requests", 1, false},
     {"loaded_gb", "gigabytes loaded", 0, false},
+    {"loaded_times_least", "the same, times the least", 2, false},
     {"reused", "prompt tokens reused, %", 1, true},
     {"reused_of_all", "of what never forgets, %", 1, true},
     {"jain_service", "fairness of service (Jain)", 3, true},

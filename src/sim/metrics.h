@@ -26,6 +26,7 @@ enum class Metric : std::uint8_t {
   kThroughput,
   kLoads,
   kLoadedGb,
+  kTimesLeast,  // against Bounds::swapped_gb; by compare() and replay(), else zero
   kReused,
   kReusedOfAll,
   kJainService,
@@ -35,7 +36,7 @@ enum class Metric : std::uint8_t {
   kBusy,
   kLost,
 };
-inline constexpr std::size_t kMetrics = 21;
+inline constexpr std::size_t kMetrics = 22;
 using Metrics = std::array<double, kMetrics>;
 
 struct MetricText {

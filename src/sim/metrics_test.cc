@@ -45,6 +45,25 @@ TEST(Metrics, APolicyAgainstItselfIsOne) {
   EXPECT_FALSE(same.ratio(1, Metric::kShed));  // nothing was shed: 0 of 0
 }
 
+TEST(Metrics, WhatIsReadIsComparedWithTheLeastOfTheSameSeed) {
+  Scenario scenario = *find_scenario("over-poisson-sessions-one");
+  Plan plan;
+  plan.policies = {find_policy("affinity")};
+  plan.first_seed = 3;
+  plan.seeds = 2;
+  plan.requests = 300;
+  const Comparison comparison = compare(scenario, plan, [](const std::string&) {});
+  scenario.traffic.rate = comparison.rate;
+  scenario.traffic.requests = plan.requests;
+  for (const std::uint32_t i : {0U, 1U}) {
+    const Bounds bounds =
+        bounds_of(scenario.fleet, make_workload(scenario.traffic, scenario.fleet, 3 + i));
+    const Metrics& run = comparison.runs[0][i];
+    EXPECT_DOUBLE_EQ(at(run, Metric::kTimesLeast), at(run, Metric::kLoadedGb) / bounds.swapped_gb);
+    EXPECT_GE(at(run, Metric::kTimesLeast), 1);
+  }
+}
+
 // Two models that fit only one at a time, asked for in turn.
 Fleet narrow() {
   Fleet fleet;

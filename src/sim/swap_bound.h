@@ -4,9 +4,10 @@
 //
 // Picture a bookshelf of several boards and a list of the books that will be wanted, one after the
 // other. Between two times that a book is wanted it either stays on the shelf or is fetched again.
-// What stays at once has to fit on the boards: not more centimetres than all of them have, and of
-// folios not more than there are boards that are high enough. Nobody can do better than the best
-// choice of what stays that keeps those two rules, because every arrangement keeps them.
+// What stays at once has to fit on the boards: not more centimetres than the fullest boards would
+// have, nor more folios, nor more of anything else that can be counted, when each board is filled
+// as well as it can be. Nobody can do better than the best choice of what stays that keeps those
+// rules, because every arrangement keeps them.
 //
 // That best choice is bounded from below by prices: see the source. A policy that lets requests
 // wait for their like serves them in another order, and may do with less.

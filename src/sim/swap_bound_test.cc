@@ -93,7 +93,7 @@ TEST(SwapBound, IsNeverMoreThanTheBestOfAllSchedules) {
     bounds += bound;
     optima += best;
   }
-  EXPECT_GT(bounds, 0.9 * optima);  // and it is worth something
+  EXPECT_GT(bounds, 0.98 * optima);  // and it is worth something
 }
 
 TEST(SwapBound, CountsEachTurnOfTwoModelsThatOnlyOneGpuCanHold) {
@@ -101,6 +101,12 @@ TEST(SwapBound, CountsEachTurnOfTwoModelsThatOnlyOneGpuCanHold) {
   SwapProblem problem{.memory_gb = {76, 23, 23}, .models = {{50, 40}, {50, 40}}, .uses = {}};
   for (ModelIndex i = 0; i < 10; ++i) problem.uses.push_back(i % 2);
   EXPECT_NEAR(least_read_gb(problem), 400, 1);
+}
+
+TEST(SwapBound, KeepsNoPartOfAModelThatDoesNotFitBesideTheOther) {
+  SwapProblem problem{.memory_gb = {10}, .models = {{7, 7}, {6, 6}}, .uses = {}};
+  for (ModelIndex i = 0; i < 10; ++i) problem.uses.push_back(i % 2);
+  EXPECT_NEAR(least_read_gb(problem), 65, 0.1);
 }
 
 TEST(SwapBound, IsTheFirstReadsWhereEverythingFits) {
