@@ -37,6 +37,35 @@ TEST(FlatMap, AValueThatLeavesIsDestroyedAtOnce) {
   EXPECT_EQ(value.use_count(), 1);
 }
 
+TEST(FlatMap, TheLastEntryTakesTheGapAndIsFoundThere) {
+  FlatMap<LeaseId, std::shared_ptr<int>> map;
+  auto gone = std::make_shared<int>(1);
+  auto last = std::make_shared<int>(3);
+  map.put(LeaseId{1}, gone);
+  map.put(LeaseId{2}, std::make_shared<int>(2));
+  map.put(LeaseId{3}, last);
+  map.erase(LeaseId{1});
+  EXPECT_EQ(gone.use_count(), 1);
+  EXPECT_EQ(last.use_count(), 2);
+  ASSERT_NE(map.find(LeaseId{3}), nullptr);
+  EXPECT_EQ(*map.find(LeaseId{3}), last);
+  map.erase(LeaseId{3});
+  EXPECT_EQ(last.use_count(), 1);
+  ASSERT_NE(map.find(LeaseId{2}), nullptr);
+  EXPECT_EQ(**map.find(LeaseId{2}), 2);
+}
+
+TEST(FlatMap, IsOfUseAfterItWasCleared) {
+  FlatMap<LeaseId, int> map;
+  for (std::uint64_t i = 1; i <= 100; ++i) map.put(LeaseId{i}, 1);
+  map.clear();
+  EXPECT_FALSE(map.contains(LeaseId{7}));
+  map.put(LeaseId{7}, 70);
+  ASSERT_NE(map.find(LeaseId{7}), nullptr);
+  EXPECT_EQ(*map.find(LeaseId{7}), 70);
+  EXPECT_EQ(map.size(), 1u);
+}
+
 // Few keys, so that places are fought for, and wrap around the end.
 TEST(FlatMap, BehavesAsAnyMapThroughALongLife) {
   for (const std::uint64_t keys : {10U, 100U, 1000U}) {

@@ -70,7 +70,7 @@ struct Bounds {
   double ttft_p50 = 0;  // everybody alone on the fastest GPU, model loaded, cache perfect
   double ttft_p99 = 0;
   double reusable_tokens = 0;  // of prompts, with caches that forget nothing
-  // Gigabytes to read, when requests are served in order of arrival: swap_bound.h.
+  // Gigabytes to read, when requests are served in their planned order: swap_bound.h.
   double swapped_gb = 0;
 };
 Bounds bounds_of(const Fleet& fleet, const Workload& workload);

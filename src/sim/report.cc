@@ -96,11 +96,11 @@ std::string comparison_text(const Comparison& comparison) {
   const Bounds& bounds = comparison.bounds;
   text += fmt::format(
       "\nMedian of the seeds [95 % interval]{}.\n"
-      "Without any queue, with perfect caches: first token p50 {:.2f} s, p99 {:.2f} s. Reading at\n"
-      "least {:.0f} GB of models, if requests are served in order.\n",
+      "Without any queue, with perfect caches, seed {}: first token p50 {:.2f} s, p99 {:.2f} s.\n"
+      "Reading at least {:.0f} GB of models, if requests are served in order.\n",
       comparison.columns.size() > 1 ? fmt::format(", and times {}", comparison.columns.front())
                                     : "",
-      bounds.ttft_p50, bounds.ttft_p99, bounds.swapped_gb);
+      plan.first_seed, bounds.ttft_p50, bounds.ttft_p99, bounds.swapped_gb);
   return text;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 // SwapBound: how many gigabytes of models have to be read, whoever decides who sits where, when
-// requests are served in the order of their arrival.
+// requests are served in their planned order: that of their arrival if answers took no time.
 //
 // Picture a bookshelf of several boards and a list of the books that will be wanted, one after the
 // other. Between two times that a book is wanted it either stays on the shelf or is fetched again.
@@ -10,7 +10,8 @@
 // rules, because every arrangement keeps them.
 //
 // That best choice is bounded from below by prices: see the source. A policy that lets requests
-// wait for their like serves them in another order, and may do with less.
+// wait for their like serves them in another order, and may do with less; so it does above the
+// capacity.
 
 #include <vector>
 
@@ -32,7 +33,7 @@ struct SwapProblem {
 // All GPUs are empty before the first use.
 SwapProblem swap_problem(const Fleet& fleet, const Workload& workload);
 
-// Gigabytes: not more than the best of all schedules reads.
+// Gigabytes: not more than the best of all schedules in that order reads.
 double least_read_gb(const SwapProblem& problem);
 
 }  // namespace drover::sim
