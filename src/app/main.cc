@@ -1,3 +1,5 @@
+#include <sys/prctl.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -59,6 +61,8 @@ struct Runner {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // What drover starts by /proc/self/exe would be "exe" in top.
+  ::prctl(PR_SET_NAME, "drover");
   // Those that drover or systemd starts by itself have no place in the help.
   const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   if (!arguments.empty() && arguments.front() == keeper::kMinderVerb) {

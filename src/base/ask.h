@@ -1,13 +1,16 @@
 #pragma once
 // What one request wants, and what it cost: values that both the wire and the decisions speak.
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "base/ids.h"
 #include "base/model_name.h"
@@ -47,17 +50,36 @@ class Beginnings {
   static constexpr std::size_t kMost = 8;
   static constexpr std::size_t kFirst = 2;
 
+  Beginnings() = default;
+  Beginnings(const Beginnings& other)
+      : ends_(other.empty() ? nullptr : std::make_unique<Ends>(*other.ends_)) {}
+  Beginnings(Beginnings&&) noexcept = default;
+  Beginnings& operator=(Beginnings other) noexcept {
+    ends_ = std::move(other.ends_);
+    return *this;
+  }
+  ~Beginnings() = default;
+
   // In the order of the prompt.
   void add(End end) {
-    if (ends_.empty()) ends_.reserve(kMost);
-    if (ends_.size() == kMost) ends_.erase(ends_.begin() + kFirst);
-    ends_.push_back(end);
+    if (ends_ == nullptr) ends_ = std::make_unique<Ends>();
+    if (ends_->count == kMost) {
+      std::shift_left(ends_->all.begin() + kFirst, ends_->all.end(), 1);
+      --ends_->count;
+    }
+    ends_->all[ends_->count++] = end;
   }
-  std::span<const End> all() const { return ends_; }
-  bool empty() const { return ends_.empty(); }
+  std::span<const End> all() const {
+    return empty() ? std::span<const End>() : std::span(ends_->all).first(ends_->count);
+  }
+  bool empty() const { return ends_ == nullptr; }
 
  private:
-  std::vector<End> ends_;  // not in place: most requests pass without any
+  struct Ends {
+    std::array<End, kMost> all;
+    std::size_t count = 0;
+  };
+  std::unique_ptr<Ends> ends_;  // not in place: most requests pass without any
 };
 
 // One inference or lookup that some instance has to carry out.

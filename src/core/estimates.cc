@@ -195,7 +195,7 @@ void Estimates::learn(Pair pair, const Sample& sample) {
     data.mean_output = data.lengths.mean(fleet_lengths_);
   }
   if (sample.prompt_tokens > 0 && sample.prompt_bytes > 0) {
-    const double each = static_cast<double>(sample.prompt_bytes) / sample.prompt_tokens;
+    const double each = sample.prompt_bytes / sample.prompt_tokens;
     data.bytes_per_token += 0.1 * (std::clamp(each, 0.5, 64.0) - data.bytes_per_token);
   }
   learn_slots(known, pair, sample);

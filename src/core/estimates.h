@@ -77,7 +77,7 @@ class Lengths {
 struct Sample {
   double prompt_tokens = 0;
   double cached_tokens = 0;  // of these, that did not have to be read
-  std::uint64_t prompt_bytes = 0;
+  double prompt_bytes = 0;
   double output_tokens = 0;
   double prefill_s = 0;      // by the instance's own account, else what it took to the first byte
   double decode_s = 0;       // from the first token to the last

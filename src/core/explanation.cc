@@ -46,9 +46,8 @@ void describe(std::string& text, const Candidate& candidate) {
 }  // namespace
 
 std::string Explanation::to_string(const FleetView& names) const {
-  constexpr std::size_t kUsual = 48;  // for each instance
-  std::string text;
-  text.reserve(kUsual * (candidates.size() + 1));
+  // It is kept as long as the answer takes, perhaps for minutes: so in memory of its exact size.
+  thread_local std::string text;
   text = policy.empty() ? "not picked" : policy;
   if (last_resort) text += " as a last resort";
   if (chosen) {
@@ -74,9 +73,7 @@ std::string Explanation::to_string(const FleetView& names) const {
     if (passed_over && chosen == candidate.backend) text += ", ";
     if (!passed_over || chosen == candidate.backend) describe(text, candidate);
   }
-  // It is kept as long as the answer takes, perhaps for minutes.
-  if (text.capacity() > text.size() + 2 * kUsual) text.shrink_to_fit();
-  return text;
+  return std::string(text);
 }
 
 std::string_view to_string(Filtered reason) {

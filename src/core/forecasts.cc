@@ -102,16 +102,15 @@ double Forecasts::rate(ModelIndex model, Instant now) const {
 void Forecasts::granted(const Instance& instance, ModelIndex model, LeaseId lease, const Ask& ask,
                         const Predicted& predicted, Instant now) {
   Ledger::Open open;
-  open.lease = lease;
   open.model = model;
-  open.prompt_bytes = ask.body_bytes;
+  open.prompt_bytes = static_cast<float>(ask.body_bytes);
   open.cached_tokens = estimates_.prompt_tokens(model, predicted.cached_bytes);
   open.fresh_tokens = estimates_.prompt_tokens(model, ask.body_bytes) - open.cached_tokens;
   open.beginnings = ask.beginnings;
-  open.first_in_s = predicted.first_s;
+  open.first_in_s = static_cast<float>(predicted.first_s);
   open.ready = seating_.ready(instance.spec.id, model);
   models_.hold(model);
-  ledger_.granted(instance.spec.id, std::move(open), now);
+  ledger_.granted(instance.spec.id, lease, std::move(open), now);
 }
 
 std::optional<ModelIndex> Forecasts::first_byte(BackendId backend, LeaseId lease, Instant now) {
@@ -159,7 +158,7 @@ void Forecasts::learn(BackendId backend, const Ledger::Ended& ended, const Usage
     double& usual = demand_[open.model].fresh_tokens;
     usual += 0.05 * (sample.prompt_tokens - sample.cached_tokens - usual);
   }
-  sample.prompt_bytes = open.prompt_bytes;
+  sample.prompt_bytes = static_cast<double>(open.prompt_bytes);
   sample.output_tokens = static_cast<double>(usage.output_tokens);
   sample.rank = open.rank;
   const Instant first = open.writes() ? open.first : now;
@@ -169,7 +168,7 @@ void Forecasts::learn(BackendId backend, const Ledger::Ended& ended, const Usage
     sample.neighbours = std::max(0.0, (ended.at_end.writing - open.at_first.writing) / wrote - 1);
     sample.models = (ended.at_end.models - open.at_first.models) / wrote;
   }
-  if (waited > 0) sample.prefill_models = (open.at_first.models - open.at_grant.models) / waited;
+  if (waited > 0 && open.writes()) sample.prefill_models = open.models_of_reading / waited;
   // By the instance's own account where it gives one; else by drover's clock, unless the client
   // held the stream up, or the model had to be loaded first.
   if (usage.eval > Duration::zero()) {

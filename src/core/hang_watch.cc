@@ -1,6 +1,7 @@
 #include "core/hang_watch.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -84,7 +85,10 @@ void HangWatch::granted(LeaseId lease, const Ask& ask, Instant now) {
   }
   const Duration limit =
       ask.streaming ? prefill_.deadline(ask.body_bytes, rules_, foreign_) : rules_.document;
-  leases_.put(lease, Lease{ask.model, ask.num_ctx, limit, ask.streaming, false});
+  // What no runner can have does not match what one has, however it is cut.
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  const auto num_ctx = static_cast<std::uint32_t>(std::min(ask.num_ctx.value_or(0), kMost));
+  leases_.put(lease, Lease{limit, names_.take(ask.model), num_ctx, ask.streaming, false});
 }
 
 void HangWatch::first_byte(LeaseId lease, Instant now) {
@@ -103,7 +107,10 @@ void HangWatch::held_up(LeaseId lease, bool by_client, Instant now) {
 }
 
 void HangWatch::ended(LeaseId lease, bool answered, const Usage& usage, Instant now) {
-  leases_.erase(lease);
+  if (const Lease* const found = leases_.find(lease)) {
+    names_.release(found->model);
+    leases_.erase(lease);
+  }
   if (!answered) return;
   quiet_since_ = now;
   prefill_.learn(usage);
@@ -165,20 +172,21 @@ HangWatch::Loaded HangWatch::loaded(const Listed& listed) const {
   Loaded loaded;
   LeaseId newest;
   leases_.for_each([&](LeaseId id, const Lease& lease) {
-    const LoadedModel* found = listed(lease.model);
+    const LoadedModel* found = listed(names_.name(lease.model));
     loaded.all &= found != nullptr;
     loaded.on_gpu &= found != nullptr && found->vram_bytes > 0 && found->vram_bytes >= found->bytes;
     if (found == nullptr || id < newest) return;
     newest = id;
-    loaded.canary = lease.model;
+    loaded.canary = names_.name(lease.model);
     // Named by the client, and what the runner was loaded with: then it was this client's wish.
-    loaded.num_ctx = lease.num_ctx == found->context_length ? lease.num_ctx : std::nullopt;
+    loaded.num_ctx.reset();
+    if (lease.num_ctx > 0 && lease.num_ctx == found->context_length) loaded.num_ctx = lease.num_ctx;
   });
   if (newest != LeaseId{}) return loaded;
   leases_.for_each([&](LeaseId id, const Lease& lease) {
     if (newest != LeaseId{} && newest < id) return;
     newest = id;
-    loaded.canary = lease.model;
+    loaded.canary = names_.name(lease.model);
   });
   return loaded;
 }

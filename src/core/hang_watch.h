@@ -33,6 +33,7 @@
 #include "base/process.h"
 #include "base/time.h"
 #include "core/fleet.h"
+#include "core/names_in_use.h"
 #include "core/settings.h"
 
 namespace drover::core {
@@ -89,9 +90,9 @@ class HangWatch {
 
  private:
   struct Lease {
-    ModelName model;
-    std::optional<std::uint64_t> num_ctx;
     Duration limit{};  // of silence
+    NameIndex model = 0;
+    std::uint32_t num_ctx = 0;  // tokens; 0: not named
     bool streaming = false;
     bool held_up = false;
   };
@@ -111,6 +112,7 @@ class HangWatch {
   bool foreign_;
 
   FlatMap<LeaseId, Lease> leases_;
+  NamesInUse names_;  // of their models
   PrefillRate prefill_;
   Instant quiet_since_{};  // the last sign of life, or the moment from which one was due
 

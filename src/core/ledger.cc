@@ -36,15 +36,15 @@ Ledger::Active& Ledger::of(Site& site, ModelIndex model) {
   return site.active.emplace_back(Active{.model = model});
 }
 
-void Ledger::granted(BackendId backend, Open open, Instant now) {
+void Ledger::granted(BackendId backend, LeaseId lease, Open open, Instant now) {
   Site& site = sites_[backend.value];
   count(site, now);
   Active& active = of(site, open.model);
   open.granted = open.told_at = now;
   open.rank = ++active.running;
   open.behind = active.reading++;
-  open.at_grant = mark(site, active);
-  site.leases.push_back(open.lease);
+  open.at_first.models = site.models_s;
+  site.leases.push_back(lease);
   site.open.push_back(std::move(open));
 }
 
@@ -56,6 +56,7 @@ const Ledger::Open* Ledger::first_byte(BackendId backend, LeaseId lease, Instant
   Active& active = of(site, open->model);
   --active.reading;
   open->first = open->told_at = now;
+  open->models_of_reading = site.models_s - open->at_first.models;
   open->at_first = mark(site, active);
   return open;
 }
@@ -63,7 +64,7 @@ const Ledger::Open* Ledger::first_byte(BackendId backend, LeaseId lease, Instant
 void Ledger::progressed(BackendId backend, LeaseId lease, double tokens, Instant now) {
   Open* open = find(sites_[backend.value], lease);
   if (open == nullptr) return;
-  open->told = tokens;
+  open->told = static_cast<float>(tokens);
   open->told_at = now;
 }
 

@@ -27,24 +27,24 @@ class Ledger {
     double writing = 0;
     double models = 0;
   };
+  // Thousands are kept at once, so what need not be exact to the last digit is a float.
   struct Open {
-    LeaseId lease;
-    ModelIndex model = 0;
     double fresh_tokens = 0;   // of its prompt, that have to be read: estimated
     double cached_tokens = 0;  // the others
-    std::uint64_t prompt_bytes = 0;
-    double first_in_s = 0;  // predicted, until the first byte
     Instant granted{};
-    Instant first = kNever;    // byte
-    Instant told_at{};         // of its progress
-    double told = 0;           // tokens
+    Instant first = kNever;  // byte
+    Instant told_at{};       // of its progress
+    Beginnings beginnings;
+    Mark at_first;                 // byte; before it only at_first.models is set: as it was granted
+    double models_of_reading = 0;  // Mark::models from its grant to its first byte
+    float told = 0;                // tokens
+    float prompt_bytes = 0;
+    float first_in_s = 0;  // predicted, until the first byte
+    ModelIndex model = 0;
     std::uint32_t rank = 1;    // requests of the model when it came, itself included
     std::uint32_t behind = 0;  // of these, whose prompts had to be read first
     bool ready = true;         // the model was loaded when it came
     bool held_up = false;      // its client was slow at some time: its own clock lies
-    Beginnings beginnings;
-    Mark at_grant;
-    Mark at_first;
     bool writes() const { return first != kNever; }
   };
   struct Active {  // a model with requests at an instance
@@ -56,7 +56,7 @@ class Ledger {
   struct Site {
     std::vector<Open> open;  // in no order
     // Of these, in the same order: what is looked for is found eight to a line of the processor's
-    // cache, where an Open takes four lines.
+    // cache, where an Open takes two lines.
     std::vector<LeaseId> leases;
     std::vector<Active> active;
     double models_s = 0;
@@ -67,7 +67,7 @@ class Ledger {
     double models = 0;
   };
 
-  void granted(BackendId backend, Open open, Instant now);
+  void granted(BackendId backend, LeaseId lease, Open open, Instant now);
   // Null: it has begun to write before, or is not known.
   const Open* first_byte(BackendId backend, LeaseId lease, Instant now);
   void progressed(BackendId backend, LeaseId lease, double tokens, Instant now);

@@ -122,11 +122,15 @@ void Scheduler::State::grant(const RequestArrived& request, Attempt attempt, Pic
   const LeaseId lease{++last_lease};
   const ModelName& model = request.ask.model;
   const LoadedModel* loaded = instance.loaded_entry(model);
-  const bool renamed = loaded != nullptr && loaded->name != model;
-  auto listed_as = renamed ? std::make_unique<ModelName>(loaded->name) : nullptr;
-  OpenLease open{instance.spec.id, model, std::move(listed_as), attempt, instance.health.term()};
-  const VariantOrder variant = choose_variant(instance, lease, request, open.held_as(), pick.why);
-  room.memory().granted(instance.spec.id, open.held_as(), room.need(instance, model));
+  const ModelName& held_as = loaded == nullptr ? model : loaded->name;
+  OpenLease open;
+  open.backend = instance.spec.id;
+  open.model = names.take(model);
+  open.held_as = held_as == model ? open.model : names.take(held_as);
+  open.term = instance.health.term();
+  open.attempt = attempt;
+  const VariantOrder variant = choose_variant(instance, lease, request, held_as, pick.why);
+  room.memory().granted(instance.spec.id, held_as, room.need(instance, model));
   told_of_grant(instance, lease, request, pick, open);
   leases.put(lease, std::move(open));
   out->push_back(Grant{request.request, lease, instance.spec.id, pick.model_loaded, variant,
@@ -191,7 +195,7 @@ void Scheduler::State::on(const LeaseHeldUp& held) {
 void Scheduler::State::on(const LeaseSettled& settled) {
   OpenLease* const found = leases.find(settled.lease);
   DROVER_ASSERT(found != nullptr);
-  const OpenLease lease = std::move(*found);
+  const OpenLease lease = *found;
   leases.erase(settled.lease);
 
   Instance& instance = instance_of(lease.backend);
@@ -200,13 +204,13 @@ void Scheduler::State::on(const LeaseSettled& settled) {
   if (lease.awaiting_first) --instance.awaiting_first;
   if (lease.term == instance.health.term()) --instance.in_flight_of_term;
   budget.ended(lease.attempt);
-  room_changed |= room.memory().ended(lease.backend, lease.held_as());
+  room_changed |= room.memory().ended(lease.backend, names.name(lease.held_as));
   const bool served = settled.result == AttemptResult::kServed;
   const bool answered =
       served || settled.result == AttemptResult::kBusy || settled.result == AttemptResult::kNoModel;
   // A load that failed or was left: nobody knows what is loaded now, and what one client asked for
   // must not be asked for again by all others.
-  if (!answered) variants.loaded_without_options(lease.backend, lease.held_as());
+  if (!answered) variants.loaded_without_options(lease.backend, names.name(lease.held_as));
   instance.hang.ended(settled.lease, answered, settled.usage, now);
   // Where nothing more was taken, of whatever model, something may be taken now.
   const bool was_shut = instance.in_flight + 1 >= instance.spec.max_in_flight ||
@@ -215,8 +219,13 @@ void Scheduler::State::on(const LeaseSettled& settled) {
   if (brain && was_shut) brain->all_changed = true;
   told_of_end(lease, settled);
   change_health(instance, [&] { judge(instance, lease, settled); });
-  if (served) fell_back(instance, instance.fallback.answered(lease.held_as(), settled.usage, now));
+  if (served) {
+    const ModelName& model = names.name(lease.held_as);
+    fell_back(instance, instance.fallback.answered(model, settled.usage, now));
+  }
   advance_restart(instance);
+  if (lease.held_as != lease.model) names.release(lease.held_as);
+  names.release(lease.model);
 }
 
 // What the end of a request says about its instance.
@@ -239,8 +248,8 @@ void Scheduler::State::judge(Instance& instance, const OpenLease& lease,
       return;
     case AttemptResult::kNoModel:
       // Its catalogue is wrong in this entry. Until it is read anew, the entry does not exist.
-      if (instance.lists(lease.model)) {
-        instance.catalogue = without(*instance.catalogue, lease.model);
+      if (const ModelName& model = names.name(lease.model); instance.lists(model)) {
+        instance.catalogue = without(*instance.catalogue, model);
         misses.want_refresh();
       }
       instance.health.request_answered(lease.term);
@@ -327,7 +336,8 @@ void Scheduler::State::take_back_leases(const Instance& instance, Stay stay) {
   leases.for_each([&](LeaseId id, const OpenLease& lease) {
     if (lease.backend != instance.spec.id || !lease.awaiting_first || lease.revoked) return;
     // Only a first try is sure of its retry: the budget may be short of another one.
-    const bool sure = lease.attempt == Attempt::kFirst && others_serve(lease.model, lease.backend);
+    const bool sure =
+        lease.attempt == Attempt::kFirst && others_serve(names.name(lease.model), lease.backend);
     if (stay == Stay::kWhereNobodyElseServes && !sure) return;
     revoked.push_back(id);
   });

@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "core/instance.h"
 #include "core/miss_queue.h"
+#include "core/names_in_use.h"
 #include "core/picker.h"
 #include "core/placer.h"
 #include "core/refusal.h"
@@ -27,19 +28,16 @@ namespace drover::core {
 
 struct OpenLease {
   BackendId backend;
-  ModelName model;
-  std::unique_ptr<ModelName> listed_as;  // where the instance lists it under another name
-  Attempt attempt = Attempt::kFirst;
+  NameIndex model = 0;
+  NameIndex held_as = 0;   // in the ledger of memory: another one where the instance lists another
   std::uint32_t term = 0;  // of the instance's health, when granted
-  bool awaiting_first = true;
-  bool revoked = false;
   TenantId tenant;
-  Priority priority = Priority::kNormal;
   float prompt_tokens = 0;   // estimated
   float charged_tokens = 0;  // to the tenant, so far
-
-  // Its name in the ledger of memory.
-  const ModelName& held_as() const { return listed_as == nullptr ? model : *listed_as; }
+  Attempt attempt = Attempt::kFirst;
+  Priority priority = Priority::kNormal;
+  bool awaiting_first = true;
+  bool revoked = false;
 };
 
 // What expected_completion needs beside the rest; other policies do without.
@@ -164,6 +162,7 @@ struct Scheduler::State {
   bool room_changed = false;     // something that those who wait for memory may have waited for
   std::unique_ptr<Brain> brain;  // of expected_completion; else null
   FlatMap<LeaseId, OpenLease> leases;
+  NamesInUse names;  // of their models
   std::uint64_t last_lease = 0;
   std::uint64_t generation = 0;
   Instant now{};

@@ -77,13 +77,13 @@ net::Task<void> Gateway::accept_clients(std::unique_ptr<net::Listener> listener)
 // The longest idle connection gives way: its client can open another, a new client can not wait.
 // False: nobody is idle.
 bool Gateway::make_room() {
-  for (Link* link : idle_) {
-    if (link->cancel.triggered()) continue;  // gives way to somebody else
-    link->cancel.trigger(net::CancelReason::kShutdown);
-    port_.engine().metrics().connections_evicted.add();
-    return true;
-  }
-  return false;
+  // One whose cancel is triggered gives way to somebody else.
+  net::Link* const longest = idle_.find(
+      [](const net::Link& each) { return !static_cast<const Link&>(each).cancel.triggered(); });
+  if (longest == nullptr) return false;
+  static_cast<Link*>(longest)->cancel.trigger(net::CancelReason::kShutdown);
+  port_.engine().metrics().connections_evicted.add();
+  return true;
 }
 
 // Every connection is at work: this one would be without a bound. What the kernel takes at once is
@@ -101,21 +101,16 @@ net::Task<void> Gateway::turn_away(std::unique_ptr<net::Stream> stream) {
   --turned_away_;
 }
 
-void Gateway::set_busy(Link& link) {
-  link.busy = true;
-  busy_.splice(busy_.end(), idle_, link.place);
-}
-
-void Gateway::set_idle(Link& link) {
-  link.busy = false;
-  idle_.splice(idle_.end(), busy_, link.place);
+void Gateway::move(Link& link, net::Link& ring) {
+  link.unlink();
+  ring.append(link);
 }
 
 net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream, bool local) {
   Client client(std::move(stream));
   client.set_local(local);
   Link link(client.stream());
-  link.place = idle_.insert(idle_.end(), &link);
+  idle_.append(link);
   port_.engine().metrics().connections_open.add(1);
   bool refused = false;
   // Also one that was accepted in a drain has its one request served.
@@ -126,14 +121,14 @@ net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream, b
     co_await serve_request(client, link);
     if (draining_) client.close_after_answer();
     if (!client.keep_alive()) break;
-    set_idle(link);
+    move(link, idle_);
     link.cancel.reset();
   }
   // A connection that lingers counts as busy: it ends by itself, soon.
   const bool answered = refused || !client.keep_alive();
   if (answered && !client.is_cut_short()) co_await linger(client, settings_.deadlines.linger);
   port_.engine().metrics().connections_open.add(-1);
-  (link.busy ? busy_ : idle_).erase(link.place);
+  link.unlink();
   --open_;
   tell_when_drained();
 }
@@ -146,7 +141,7 @@ net::Task<Gateway::Next> Gateway::next_request(Client& client, Link& link) {
     if (ready != net::WaitResult::kReady) co_return Next::kNone;
   }
   Result<void> arrived = co_await read_head(client, head_, settings_, &link.cancel);
-  set_busy(link);
+  move(link, busy_);
   if (arrived) co_return Next::kRequest;
   if (arrived.error().kind == ErrorKind::kClosed) co_return Next::kNone;
   co_await refuse_head(client, std::move(arrived).error());
@@ -207,21 +202,29 @@ void Gateway::drain(std::function<void()> done) {
   draining_ = true;
   drained_ = std::move(done);
   stop_accepting_.trigger(net::CancelReason::kShutdown);
-  for (Link* link : std::list<Link*>(idle_)) {
-    if (!link->stream.has_input()) link->cancel.trigger(net::CancelReason::kShutdown);
-  }
+  idle_.for_each([](net::Link& each) {
+    auto& link = static_cast<Link&>(each);
+    if (!link.stream.has_input()) link.cancel.trigger(net::CancelReason::kShutdown);
+  });
   loop_.spawn(close_idle_after(kLastHeads));
   tell_when_drained();
 }
 
 net::Task<void> Gateway::close_idle_after(Duration time) {
   co_await loop_.sleep_for(time);
-  for (Link* link : std::list<Link*>(idle_)) link->cancel.trigger(net::CancelReason::kShutdown);
+  call_off_all(idle_);
 }
 
 void Gateway::cut() {
   cut_ = true;
-  for (Link* link : std::list<Link*>(busy_)) link->cancel.trigger(net::CancelReason::kShutdown);
+  call_off_all(busy_);
+}
+
+// Whoever is called off runs later, and only then leaves the ring.
+void Gateway::call_off_all(const net::Link& ring) {
+  ring.for_each([](net::Link& each) {
+    static_cast<Link&>(each).cancel.trigger(net::CancelReason::kShutdown);
+  });
 }
 
 }  // namespace drover::gateway

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <functional>
-#include <list>
 #include <memory>
 #include <vector>
 
@@ -39,12 +38,10 @@ class Gateway {
 
  private:
   // One client connection as the gateway keeps track of it.
-  struct Link {
+  struct Link : net::Link {  // in the ring of the idle or of the busy ones
     explicit Link(net::Stream& on) : stream(on) {}
     net::Stream& stream;
     net::Cancel cancel;  // triggered by hang-up, revocation, eviction, drain, cut
-    std::list<Link*>::iterator place;
-    bool busy = false;  // in which list
   };
 
   // How often a request was tried, and where.
@@ -92,8 +89,8 @@ class Gateway {
   net::Task<void> turn_away(std::unique_ptr<net::Stream> stream);
   net::Task<void> close_idle_after(Duration time);
   void tell_when_drained();
-  void set_busy(Link& link);
-  void set_idle(Link& link);
+  static void move(Link& link, net::Link& ring);
+  static void call_off_all(const net::Link& ring);
 
   net::Loop& loop_;
   engine::Port& port_;
@@ -110,8 +107,8 @@ class Gateway {
   std::size_t open_ = 0;         // accepted and not closed
   std::size_t listeners_ = 0;    // that still accept
   std::size_t turned_away_ = 0;  // that still hear why
-  std::list<Link*> idle_;        // longest idle first
-  std::list<Link*> busy_;
+  net::Link idle_;               // ring of Link, longest idle first
+  net::Link busy_;
   net::Cancel stop_accepting_;
   bool draining_ = false;
   bool cut_ = false;

@@ -117,6 +117,7 @@ net::Task<Result<void>> Relay::connect(Upstream& up) {
   co_return Result<void>();
 }
 
+// Into a buffer of the loop's: with a body behind it, it is larger than what malloc has at hand.
 std::string Relay::request_head() const {
   constexpr std::size_t kFixed = 128;  // the words between
   const KeptRequest& kept = *exchange_.kept;
@@ -125,7 +126,7 @@ std::string Relay::request_head() const {
   const std::uint64_t body = kept.body.sent_bytes();
   const bool joined = body <= net::Stream::kJoinBytes;  // the body is put behind it
   const std::size_t bound = kFixed + kept.target.size() + host.size() + kept.forward_fields.size();
-  std::string head;
+  std::string head = loop().take_buffer();
   head.reserve(bound + (joined ? body : 0));
   head.resize(bound);
   char* at = put(head.data(), get ? std::string_view("GET ") : "POST ");
@@ -163,6 +164,7 @@ net::Task<Result<void>> Relay::send_request(Upstream& up) {
     Result<std::string_view> piece = exchange_.kept->body.read(cursor, space);
     if (!piece) co_return std::move(piece).error();
     if (piece->empty() && before.empty()) {
+      loop().give_buffer(std::move(head));
       up.answered_early = up.stream->has_input();
       co_return Result<void>();
     }

@@ -54,19 +54,20 @@ class Relay {
     void set(std::string_view text) {
       const auto* const found = std::find(kUsual.begin(), kUsual.end(), text);
       usual_ = static_cast<std::uint8_t>(found - kUsual.begin());
-      if (found == kUsual.end()) other_ = text;
+      if (found == kUsual.end()) other_ = std::make_unique<std::string>(text);
     }
     std::string_view text() const {
-      return usual_ < kUsual.size() ? kUsual[usual_] : std::string_view(other_);
+      if (usual_ < kUsual.size()) return kUsual[usual_];
+      return other_ == nullptr ? std::string_view() : *other_;
     }
-    void release() { std::string().swap(other_); }
+    void release() { other_.reset(); }
 
    private:
     static constexpr std::array<std::string_view, 5> kUsual = {
         "application/json; charset=utf-8", "application/json", "application/x-ndjson",
         "text/event-stream", "text/event-stream; charset=utf-8"};
     std::uint8_t usual_ = kUsual.size();
-    std::string other_;
+    std::unique_ptr<std::string> other_;  // null, unless it is another one
   };
   // Of the instance's head only this matters: its other fields are not for the client.
   struct AnswerHead {

@@ -35,6 +35,20 @@ class Link {
     other.next_ = other.prev_ = &other;
   }
 
+  // Of a sentinel: the oldest member that `matches`; null when none does.
+  template <class Match>
+  Link* find(Match matches) const {
+    for (Link* member = next_; member != this; member = member->next_) {
+      if (matches(*member)) return member;
+    }
+    return nullptr;
+  }
+  // Of a sentinel: its members, oldest first. `visit` leaves the ring as it is.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (Link* member = next_; member != this; member = member->next_) visit(*member);
+  }
+
   void unlink() {
     prev_->next_ = next_;
     next_->prev_ = prev_;

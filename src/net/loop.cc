@@ -169,7 +169,7 @@ void Loop::fire_timers() {
     const bool wanted = timer.deadline_ != kNever;
     unqueue_timer(timer);
     timer.disarm();
-    if (wanted && timer.slot_ != nullptr) timer.slot_->fire(WaitResult::kTimedOut);
+    if (wanted && timer.waiter_ != nullptr) timer.waiter_->fire(WaitResult::kTimedOut);
   }
 }
 

@@ -74,19 +74,18 @@ class Loop {
   class SleepAwaiter : public Waiter {
    public:
     SleepAwaiter(Loop& loop, Instant until, Cancel* cancel)
-        : Waiter(loop), timer_(loop, slot_), until_(until), cancel_on_(cancel) {}
+        : Waiter(loop), timer_(loop), until_(until), cancel_on_(cancel) {}
     SleepAwaiter(const SleepAwaiter&) = delete;
     SleepAwaiter& operator=(const SleepAwaiter&) = delete;
     ~SleepAwaiter() { leave(); }
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine) {
-      suspend(coroutine, slot_, timer_, until_, cancel_on_);
+      suspend(coroutine, timer_, until_, cancel_on_);
     }
     // kTimedOut: slept; kCancelled: woken early.
     WaitResult await_resume() const { return result_; }
 
    private:
-    Waiter* slot_ = nullptr;
     Timer timer_;
     Instant until_;
     Cancel* cancel_on_;

@@ -55,7 +55,7 @@ Task<Result<void>> write_rest(Stream& stream, std::span<const std::string_view> 
 
 }  // namespace
 
-Stream::Stream(Loop& loop) : loop_(loop), read_timer_(loop, reader_), write_timer_(loop, writer_) {}
+Stream::Stream(Loop& loop) : loop_(loop), read_timer_(loop), write_timer_(loop) {}
 
 bool Stream::ReadyAwaiter::await_ready() {
   if (cancel_on_ != nullptr && cancel_on_->triggered()) {
@@ -67,9 +67,9 @@ bool Stream::ReadyAwaiter::await_ready() {
 
 void Stream::ReadyAwaiter::await_suspend(std::coroutine_handle<> coroutine) {
   if (side_ == Side::kRead) {
-    suspend(coroutine, stream_.reader_, stream_.read_timer_, deadline_, cancel_on_);
+    suspend(coroutine, stream_.read_timer_, deadline_, cancel_on_);
   } else {
-    suspend(coroutine, stream_.writer_, stream_.write_timer_, deadline_, cancel_on_);
+    suspend(coroutine, stream_.write_timer_, deadline_, cancel_on_);
   }
 }
 
@@ -80,12 +80,12 @@ void Stream::watch_hangup(Cancel* gone) {
 
 void Stream::mark_readable() {
   readable_ = true;
-  if (reader_ != nullptr) reader_->fire(WaitResult::kReady);
+  if (read_timer_.waiter() != nullptr) read_timer_.waiter()->fire(WaitResult::kReady);
 }
 
 void Stream::mark_writable() {
   writable_ = true;
-  if (writer_ != nullptr) writer_->fire(WaitResult::kReady);
+  if (write_timer_.waiter() != nullptr) write_timer_.waiter()->fire(WaitResult::kReady);
 }
 
 void Stream::mark_hung_up() {

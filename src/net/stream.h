@@ -102,8 +102,6 @@ class Stream {
  private:
   friend class ReadyAwaiter;
   Loop& loop_;
-  Waiter* reader_ = nullptr;  // slots stand before their timers, which look into them when dying
-  Waiter* writer_ = nullptr;
   Timer read_timer_;
   Timer write_timer_;
   Cancel* gone_ = nullptr;

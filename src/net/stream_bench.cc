@@ -74,9 +74,8 @@ BENCHMARK(BM_PingPong)->Unit(benchmark::kMillisecond);
 // state.range(0) deadlines stand in the heap, each moved to later again and again.
 void BM_RearmDeadline(benchmark::State& state) {
   EpollLoop loop;
-  Waiter* slot = nullptr;
   std::vector<std::unique_ptr<Timer>> timers;
-  for (int i = 0; i < state.range(0); ++i) timers.push_back(std::make_unique<Timer>(loop, slot));
+  for (int i = 0; i < state.range(0); ++i) timers.push_back(std::make_unique<Timer>(loop));
   Instant deadline = loop.now() + std::chrono::hours(1);
   for ([[maybe_unused]] auto _ : state) {
     deadline += Duration(1);

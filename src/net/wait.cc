@@ -12,14 +12,13 @@ void Waiter::fire(WaitResult result) {
   loop_.make_ready(*this);
 }
 
-void Waiter::suspend(std::coroutine_handle<> coroutine, Waiter*& slot, Timer& timer,
-                     Instant deadline, Cancel* cancel) {
-  DROVER_ASSERT(slot == nullptr);
+void Waiter::suspend(std::coroutine_handle<> coroutine, Timer& timer, Instant deadline,
+                     Cancel* cancel) {
+  DROVER_ASSERT(timer.waiter_ == nullptr);
   DROVER_ASSERT(cancel == nullptr || !cancel->triggered());
   coroutine_ = coroutine;
-  slot_ = &slot;
-  slot = this;
   timer_ = &timer;
+  timer.waiter_ = this;
   timer.arm(deadline);
   if (cancel != nullptr) cancel->waiters_.append(*this);
 }
@@ -30,8 +29,8 @@ void Waiter::start_late(std::coroutine_handle<> coroutine) {
 }
 
 void Waiter::leave() {
-  if (slot_ != nullptr) {
-    *slot_ = nullptr;
+  if (timer_ != nullptr) {
+    timer_->waiter_ = nullptr;
     timer_->disarm();
     forget();
   }
@@ -42,7 +41,7 @@ Timer::~Timer() {
   loop_.unqueue_timer(*this);
   // Only when frames are torn down in bulk does somebody still wait here: another frame, which
   // dies later and must not reach back into this object.
-  if (slot_ != nullptr) slot_->forget();
+  if (waiter_ != nullptr) waiter_->forget();
 }
 
 void Timer::arm(Instant deadline) {
@@ -64,7 +63,7 @@ void Cancel::reset() {
 
 void Event::set() {
   set_ = true;
-  if (waiter_ != nullptr) waiter_->fire(WaitResult::kReady);
+  if (timer_.waiter() != nullptr) timer_.waiter()->fire(WaitResult::kReady);
 }
 
 bool Event::Awaiter::await_ready() {

@@ -37,15 +37,14 @@ class Waiter : private Link {
   void fire(WaitResult result);
 
  protected:
-  // Suspends `coroutine`: `slot` is where the one who makes it ready finds it, `timer` fires it at
-  // `deadline`, `cancel` (may be null) lets somebody else end it. Precondition: `slot` is empty and
-  // `cancel` has not been triggered.
-  void suspend(std::coroutine_handle<> coroutine, Waiter*& slot, Timer& timer, Instant deadline,
-               Cancel* cancel);
+  // Suspends `coroutine`: in `timer` the one who makes it ready finds it, and so does the loop at
+  // `deadline`; `cancel` (may be null) lets somebody else end it. Precondition: nobody waits in
+  // `timer`, and `cancel` has not been triggered.
+  void suspend(std::coroutine_handle<> coroutine, Timer& timer, Instant deadline, Cancel* cancel);
   // Queues `coroutine` behind all that are ready.
   void start_late(std::coroutine_handle<> coroutine);
-  // Leaves slot, timer and cancel. For awaiters that own the slot and the timer themselves and so
-  // must leave before those die.
+  // Leaves timer and cancel. For awaiters that own the timer themselves and so must leave before it
+  // dies.
   void leave();
 
   WaitResult result_ = WaitResult::kReady;
@@ -55,37 +54,36 @@ class Waiter : private Link {
   friend class Loop;
   friend class Timer;
   // What it waited on is gone: only its cancel can still end it.
-  void forget() {
-    slot_ = nullptr;
-    timer_ = nullptr;
-  }
+  void forget() { timer_ = nullptr; }
 
   Loop& loop_;
   std::coroutine_handle<> coroutine_;
-  Waiter** slot_ = nullptr;
   Timer* timer_ = nullptr;
   // The Link: in its cancel's ring while it waits, in the loop's ready ring once fired.
 };
 
-// A deadline that fires the waiter in `slot`. Re-arming to a later instant, and disarming, only
-// write a field: the heap is corrected when the old entry comes up. So a deadline per token costs
-// nothing.
+// Where one coroutine at a time waits, with a deadline that fires it. Re-arming to a later instant,
+// and disarming, only write a field: the heap is corrected when the old entry comes up. So a
+// deadline per token costs nothing.
 class Timer {
  public:
-  Timer(Loop& loop, Waiter*& slot) : loop_(loop), slot_(slot) {}
+  explicit Timer(Loop& loop) : loop_(loop) {}
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
   ~Timer();
 
   void arm(Instant deadline);
   void disarm() { deadline_ = kNever; }
+  // Null: nobody waits.
+  Waiter* waiter() const { return waiter_; }
 
  private:
   friend class Loop;
+  friend class Waiter;
   static constexpr std::uint32_t kNotQueued = UINT32_MAX;
 
   Loop& loop_;
-  Waiter*& slot_;
+  Waiter* waiter_ = nullptr;
   Instant deadline_ = kNever;  // what the owner wants; its place in the heap is never later
   std::uint32_t index_ = kNotQueued;
 };
@@ -122,7 +120,7 @@ class Cancel {
 // A signal between two coroutines of one loop: once set it stays set until it is cleared.
 class Event {
  public:
-  explicit Event(Loop& loop) : loop_(loop), timer_(loop, waiter_) {}
+  explicit Event(Loop& loop) : loop_(loop), timer_(loop) {}
 
   void set();
   void clear() { set_ = false; }
@@ -134,7 +132,7 @@ class Event {
         : Waiter(event.loop_), event_(event), deadline_(deadline), cancel_on_(cancel) {}
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine) {
-      suspend(coroutine, event_.waiter_, event_.timer_, deadline_, cancel_on_);
+      suspend(coroutine, event_.timer_, deadline_, cancel_on_);
     }
     WaitResult await_resume() const { return result_; }
 
@@ -148,7 +146,6 @@ class Event {
 
  private:
   Loop& loop_;
-  Waiter* waiter_ = nullptr;
   Timer timer_;
   bool set_ = false;
 };

@@ -219,17 +219,16 @@ TEST(Timer, RearmedToLaterFiresOnlyAtTheLatestDeadline) {
 // Drives one Timer directly.
 class TimedWait : public Waiter {
  public:
-  explicit TimedWait(Loop& loop) : Waiter(loop), timer(loop, slot), loop_(loop) {}
+  explicit TimedWait(Loop& loop) : Waiter(loop), timer(loop), loop_(loop) {}
   TimedWait(const TimedWait&) = delete;
   TimedWait& operator=(const TimedWait&) = delete;
   ~TimedWait() { leave(); }
   bool await_ready() const { return false; }
   void await_suspend(std::coroutine_handle<> coroutine) {
-    suspend(coroutine, slot, timer, first_deadline, nullptr);
+    suspend(coroutine, timer, first_deadline, nullptr);
   }
   void await_resume() const {}
 
-  Waiter* slot = nullptr;
   Timer timer;
   Instant first_deadline = kNever;
 

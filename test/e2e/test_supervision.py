@@ -236,6 +236,7 @@ def test_the_gateway_cannot_run_programs_and_has_no_device() -> None:
     with Machine() as machine:
         drover = machine.serve()
         gateway = Path(f"/proc/{drover.gateway_pid()}")
+        assert gateway.joinpath("comm").read_text() == "drover\n", "what top shows"
         status = gateway.joinpath("status").read_text()
         sandbox = drover.wait_line('"event":"sandbox".*')[0]
         if "built with a sanitizer" not in sandbox:
