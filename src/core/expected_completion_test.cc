@@ -464,6 +464,48 @@ TEST(ExpectedCompletion, ABusyModelIsCopiedToAnIdleGpu) {
   EXPECT_EQ(hall.loads()[0].reason, LoadReason::kCopy);
 }
 
+// Three are always under way, so another GPU would be faster; but a load takes 5 s of the disk and
+// of that GPU.
+TEST(ExpectedCompletion, ACopyHasToWinBackItsLoadWithinSeconds) {
+  const auto is_copied = [](Duration between) {
+    Hall hall(2);
+    hall.shows(0, {"a"});
+    std::deque<Asked> running;
+    for (int i = 0; i < 200 && hall.loads().empty(); ++i) {
+      running.push_back(hall.ask("a"));
+      hall.first_byte(running.back());
+      hall.pass(between);
+      if (running.size() < 3) continue;
+      hall.served(running.front());
+      running.pop_front();
+    }
+    return !hall.loads().empty();
+  };
+  EXPECT_TRUE(is_copied(2s));
+  EXPECT_FALSE(is_copied(4s)) << "of so few it would take a minute";
+}
+
+// "b" is asked for rarely, and takes a minute to come back: whoever asks for it meanwhile stands in
+// line behind the one who had it loaded.
+TEST(ExpectedCompletion, WhoTakesLongToComeBackStaysThoughItIsUsedLess) {
+  Hall hall(1);
+  auto all = std::make_shared<Catalogue>(*testing::catalogue({"a", "b", "c"}));
+  for (InstalledModel& model : *all) model.bytes = 8'000'000'000;
+  (*all)[1].bytes = 90'000'000'000;
+  hall.send(Observed{BackendId{0}, testing::Kind::kCatalogue, all, nullptr, {}, {}});
+  hall.shows(0, {"a", "b"});
+  for (int i = 0; i < 100; ++i) {
+    if (i % 10 == 5) hall.served(hall.ask("b"));
+    hall.served(hall.ask("a"));
+    hall.pass(20s);
+  }
+  hall.forget();
+  hall.ask("c");
+  hall.pass(1s);
+  ASSERT_EQ(hall.unloads().size(), 1U);
+  EXPECT_EQ(hall.unloads()[0].model, named("a"));
+}
+
 TEST(ExpectedCompletion, WhatIsConfiguredIsLoadedWhereMemoryIsFree) {
   Hall hall(1);
   hall.shows(0, {"a"});

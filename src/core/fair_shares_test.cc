@@ -242,37 +242,28 @@ TEST(FairQueueing, TheKeptSlotIsGivenAwayWhenItsShareGrewByOneWhoHadWaited) {
   EXPECT_TRUE(fleet.script.outcome(fleet.ann).granted) << "three of six are an equal part";
 }
 
-// Ann's retry may not go where it failed, and is passed over. Her next one begins, which puts Bob
-// before her retry: he is not the one to be passed over then.
-TEST(FairQueueing, WhoMovesToTheFrontOfALineIsNotPassedOverForSomebodyElse) {
-  testing::Script script(2, by_cost());
-  script.all_have({"a"});
-  script.has_loaded(0, {"a"});
-  script.has_loaded(1, {});
+// Ann is passed over. Bob, who would be next, has had more elsewhere since he was put in line: that
+// puts him behind Cid, and Ann is still the one who is passed over.
+TEST(FairQueueing, WhoIsPassedOverStaysSoWhenAnotherMovesToTheBack) {
+  constexpr TenantId kCid{3};
+  FairShares shares;
+  WaitQueue queue;
   std::uint64_t number = 0;
-  const auto arrives = [&](TenantId tenant) {
+  for (const TenantId tenant : {kAnn, kBob, kCid}) {
     RequestArrived arrived{RequestId{++number}, testing::ask_for("a"), {}, 0, {}};
     arrived.ask.tenant = tenant;
-    arrived.ask.body_bytes = 4000;
-    return arrived;
+    shares.queued(tenant, kNormal);
+    queue.add({arrived, Attempt::kFirst, 0, kStart, kStart + 60s}, shares);
+  }
+  shares.began(kBob, kNormal, 1000);
+  std::vector<WaitQueue::HeldBack> held;
+  const auto behind = [&](std::size_t passed_over) {
+    const auto who = WaitQueue::Line::Who::kAll;
+    return queue.line(0)->next(shares, who, passed_over, held)->request.ask.tenant;
   };
-  RequestArrived again = arrives(kAnn);
-  const testing::Asked fails = script.ask(again);
-  ASSERT_EQ(fails.at(), 0);
-  script.drain(0, true);
-  script.failed(fails);
-  again.cause = RetryCause::kInstanceFailed;
-  again.attempt = 1;
-  again.tried = {BackendId{0}};
-  ASSERT_TRUE(script.ask(again).waits());
-  const testing::Asked ann = script.ask(arrives(kAnn));
-  const testing::Asked bob = script.ask(arrives(kBob));
-  ASSERT_TRUE(ann.waits());
-  ASSERT_TRUE(bob.waits());
-  script.drain(0, false);
-  script.has(0, {"a"});
-  EXPECT_EQ(script.outcome(ann).at(), 0);
-  EXPECT_EQ(script.outcome(bob).at(), 0);
+  EXPECT_EQ(behind(1), kCid);
+  EXPECT_EQ(behind(0), kAnn);
+  EXPECT_EQ(behind(2), kBob);
 }
 
 TEST(FairQueueing, OfWhoHasMoreThanItsShareNothingCountsWhereOthersWouldHaveToLeave) {

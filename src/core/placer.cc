@@ -31,7 +31,7 @@ constexpr double kWorthIt = 1.5;
 // Whoever is loaded where it does not belong is soon sent away again, and who made room comes back.
 constexpr double kNotItsPlace = 2;
 // On free memory: those of so many seconds have to win more than the load takes.
-// By the simulator: with 60 there is 1 to 4 % more to read where memory is short.
+// By the simulator: with 60 there is 1 to 5 % more to read where memory is short.
 constexpr double kCopyHorizon = 20;
 
 // Models are looked at in turn, few at a time: one decision must not take longer than 0.1 ms.

@@ -27,6 +27,7 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
     {"reused", "prompt tokens reused, %", 1, true},
     {"reused_of_all", "of what never forgets, %", 1, true},
     {"jain_service", "fairness of service (Jain)", 3, true},
+    {"jain_minute", "the same of a minute, median", 3, true},
     {"jain_slowdown", "fairness of slowdown (Jain)", 3, true},
     {"victims_p99_s", "others than tenant 0, p99, s", 2, false},
     {"victims_times_alone", "the same, times without tenant 0", 2, false},
@@ -120,10 +121,32 @@ class Measuring {
     wanted_[what.tenant] += tokens;
     if (record.outcome != Outcome::kServed) return;
     if (record.ended <= work_.last_arrival) got_[what.tenant] += tokens;
+    count_minutes(what.tenant, what, record);
     const Pace pace = world_.fleet().pace(record.instance, what.model);
     const double alone = pace.prefill(what.prompt, record.cached) + what.output * pace.step(1, 0);
     slow_[what.tenant] += span(record.arrived, record.ended) / std::max(alone, 1e-6);
     answered_[what.tenant] += 1;
+  }
+  // What it computed in each minute: the prompt when its first token came, the answer evenly.
+  void count_minutes(std::uint32_t tenant, const Job& what, const Record& record) {
+    add_to_minutes(tenant, record.first, record.first, what.prompt);
+    add_to_minutes(tenant, record.first, record.ended, 2.0 * what.output);
+  }
+  void add_to_minutes(std::uint32_t tenant, Instant from, Instant to, double tokens) {
+    const auto minute = [](Instant at) { return static_cast<std::size_t>(span({}, at) / 60); };
+    if (minutes_.size() <= minute(to)) {
+      minutes_.resize(minute(to) + 1, std::vector<double>(work_.tenants));
+    }
+    if (minute(from) == minute(to)) {
+      minutes_[minute(to)][tenant] += tokens;
+      return;
+    }
+    const double all = span(from, to);
+    for (std::size_t i = minute(from); i <= minute(to); ++i) {
+      const double begin = std::max(span({}, from), 60.0 * static_cast<double>(i));
+      const double end = std::min(span({}, to), 60.0 * static_cast<double>(i + 1));
+      minutes_[i][tenant] += tokens * (end - begin) / all;
+    }
   }
   void waiting() {
     at(metrics_, Metric::kTtftP50) = quantile(ttft_, 0.5);
@@ -154,6 +177,13 @@ class Measuring {
     }
     at(metrics_, Metric::kJainService) = jain(service);
     at(metrics_, Metric::kJainSlowdown) = jain(slowdown);
+    // Whole minutes while requests come, without those in which the queues fill.
+    const double last = span({}, work_.last_arrival) / 60;
+    std::vector<double> minutes;
+    for (auto i = static_cast<std::size_t>(last * kWarmUp) + 1; i + 1 < last; ++i) {
+      if (i < minutes_.size()) minutes.push_back(jain(minutes_[i]));
+    }
+    at(metrics_, Metric::kJainMinute) = minutes.empty() ? 1 : quantile(minutes, 0.5);
   }
   void machines() {
     double busy = 0;
@@ -180,6 +210,7 @@ class Measuring {
   Metrics metrics_{};
   std::vector<double> ttft_, end_, gaps_, victims_;
   std::vector<double> wanted_, got_, slow_, answered_;  // by tenant
+  std::vector<std::vector<double>> minutes_;            // tokens, by minute, then by tenant
   double answers_ = 0;
   Instant last_answer_{};
   double offered_ = 0, good_ = 0, shed_ = 0, failed_ = 0;

@@ -30,13 +30,15 @@ enum class Metric : std::uint8_t {
   kReused,
   kReusedOfAll,
   kJainService,
+  kJainMinute,  // the median one; over the whole run even who is served in turns by the hour is
+                // equal
   kJainSlowdown,
   kVictimsP99,
   kVictimsTimes,
   kBusy,
   kLost,
 };
-inline constexpr std::size_t kMetrics = 22;
+inline constexpr std::size_t kMetrics = 23;
 using Metrics = std::array<double, kMetrics>;
 
 struct MetricText {

@@ -85,6 +85,28 @@ Workload asking(std::initializer_list<ModelIndex> models) {
   return workload;
 }
 
+// Ann has the first ten minutes for herself and Bob the others: each gets all that they want, and
+// in no minute both get anything.
+TEST(Metrics, WhoIsServedInTurnsByTheMinuteIsEqualOverTheWholeRunOnly) {
+  Workload workload;
+  workload.tenants = 2;
+  for (std::uint32_t i = 0; i < 240; ++i) {
+    workload.jobs.push_back({.tenant = i / 120,
+                             .session = i,
+                             .prompt = 100,
+                             .output = 10,
+                             .planned = Instant(std::chrono::seconds(5 * i))});
+    workload.arrivals.push_back(i);
+  }
+  workload.last_arrival = workload.jobs.back().planned;
+  const Fleet fleet = find_scenario("fits-poisson-single-one")->fleet;
+  World world(fleet, workload);
+  world.run(*find_policy("affinity")->make(world, 1));
+  const Metrics turns = measure(world);
+  EXPECT_GT(at(turns, Metric::kJainService), 0.99);
+  EXPECT_NEAR(at(turns, Metric::kJainMinute), 0.5, 0.01);
+}
+
 TEST(Bounds, EveryModelIsReadOnceWhenAllFit) {
   EXPECT_NEAR(bounds_of(narrow(), asking({0, 1, 0, 1, 0})).swapped_gb, 20, 1e-9);
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "sim/experiment.h"
 
 namespace drover::sim {
@@ -135,6 +137,16 @@ TEST(Trace, OneMoreGpuHelpsWhereOneIsTooFew) {
   EXPECT_EQ(both.columns, (std::vector<std::string>{"affinity", "affinity + rtx4090"}));
   EXPECT_LT(both.value(1, Metric::kTtftP50).median, both.value(0, Metric::kTtftP50).median);
   EXPECT_EQ(both.capacity, 0);
+  // What has to be read depends on the memory that there is, so each fleet has a bound of its own.
+  const std::array fleets = {fleet, larger};
+  for (std::size_t column = 0; column < 2; ++column) {
+    for (std::uint32_t i = 0; i < plan.seeds; ++i) {
+      const Workload workload = workload_from(*trace, fleets[column], plan.first_seed + i);
+      const double least = bounds_of(fleets[column], workload).swapped_gb;
+      const Metrics& run = both.runs[column][i];
+      EXPECT_DOUBLE_EQ(at(run, Metric::kTimesLeast), at(run, Metric::kLoadedGb) / least);
+    }
+  }
 }
 
 }  // namespace
