@@ -8,6 +8,8 @@ set(DROVER_PROFILED_OF_app log_sink.cc escape.cc)
 
 if(DROVER_PROFILE STREQUAL "generate")
   add_link_options(-fprofile-generate)
+  # Programs that count are nobody's: those of the release stay where they are.
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/counting)
 endif()
 
 # To be called for each library.

@@ -7,9 +7,10 @@ if(DROVER_SANITIZE)
   add_compile_options(-fsanitize=${DROVER_SANITIZE} -fno-sanitize-recover=all
                       -fno-omit-frame-pointer -DDROVER_SANITIZED)
   if(DROVER_SANITIZE MATCHES "undefined")
-    # A check at each use of a pointer makes compiling a fifth longer, and finds what
-    # AddressSanitizer, or the address 0 itself, reports as well.
-    add_compile_options(-fno-sanitize=null,alignment,object-size)
+    # A check at each use of a pointer makes compiling a sixth longer. Nearly all that these two find
+    # AddressSanitizer reports as well; not a call on a null pointer that touches no member, nor a
+    # step beyond one member of an object into the next.
+    add_compile_options(-fno-sanitize=null,object-size)
   endif()
   add_link_options(-fsanitize=${DROVER_SANITIZE})
 endif()

@@ -46,8 +46,9 @@ void describe(std::string& text, const Candidate& candidate) {
 }  // namespace
 
 std::string Explanation::to_string(const FleetView& names) const {
-  // It is kept as long as the answer takes, perhaps for minutes: so in memory of its exact size.
-  thread_local std::string text;
+  constexpr std::size_t kUsual = 48;  // for each instance
+  std::string text;
+  text.reserve(kUsual * (candidates.size() + 1));
   text = policy.empty() ? "not picked" : policy;
   if (last_resort) text += " as a last resort";
   if (chosen) {
@@ -73,7 +74,8 @@ std::string Explanation::to_string(const FleetView& names) const {
     if (passed_over && chosen == candidate.backend) text += ", ";
     if (!passed_over || chosen == candidate.backend) describe(text, candidate);
   }
-  return std::string(text);
+  // It is kept as long as the answer takes, perhaps for minutes: so in memory of its exact size.
+  return std::string(text.data(), text.size());
 }
 
 std::string_view to_string(Filtered reason) {

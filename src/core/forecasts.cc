@@ -168,7 +168,7 @@ void Forecasts::learn(BackendId backend, const Ledger::Ended& ended, const Usage
     sample.neighbours = std::max(0.0, (ended.at_end.writing - open.at_first.writing) / wrote - 1);
     sample.models = (ended.at_end.models - open.at_first.models) / wrote;
   }
-  if (waited > 0 && open.writes()) sample.prefill_models = open.models_of_reading / waited;
+  if (waited > 0 && open.writes()) sample.prefill_models = open.reading_models / waited;
   // By the instance's own account where it gives one; else by drover's clock, unless the client
   // held the stream up, or the model had to be loaded first.
   if (usage.eval > Duration::zero()) {

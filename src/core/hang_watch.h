@@ -87,6 +87,7 @@ class HangWatch {
   std::optional<std::string> canary_done(bool answered, const std::string& detail, Instant now);
 
   const PrefillRate& prefill() const { return prefill_; }
+  bool nothing_under_way() const { return leases_.empty() && names_.empty(); }
 
  private:
   struct Lease {

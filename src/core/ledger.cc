@@ -43,7 +43,7 @@ void Ledger::granted(BackendId backend, LeaseId lease, Open open, Instant now) {
   open.granted = open.told_at = now;
   open.rank = ++active.running;
   open.behind = active.reading++;
-  open.at_first.models = site.models_s;
+  open.reading_models = -site.models_s;
   site.leases.push_back(lease);
   site.open.push_back(std::move(open));
 }
@@ -56,7 +56,7 @@ const Ledger::Open* Ledger::first_byte(BackendId backend, LeaseId lease, Instant
   Active& active = of(site, open->model);
   --active.reading;
   open->first = open->told_at = now;
-  open->models_of_reading = site.models_s - open->at_first.models;
+  open->reading_models += site.models_s;
   open->at_first = mark(site, active);
   return open;
 }

@@ -35,9 +35,9 @@ class Ledger {
     Instant first = kNever;  // byte
     Instant told_at{};       // of its progress
     Beginnings beginnings;
-    Mark at_first;                 // byte; before it only at_first.models is set: as it was granted
-    double models_of_reading = 0;  // Mark::models from its grant to its first byte
-    float told = 0;                // tokens
+    Mark at_first;              // byte
+    double reading_models = 0;  // Mark::models at its first byte less that at its grant
+    float told = 0;             // tokens
     float prompt_bytes = 0;
     float first_in_s = 0;  // predicted, until the first byte
     ModelIndex model = 0;
@@ -47,6 +47,7 @@ class Ledger {
     bool held_up = false;      // its client was slow at some time: its own clock lies
     bool writes() const { return first != kNever; }
   };
+  static_assert(sizeof(Open) <= 104, "as many of these as streams");
   struct Active {  // a model with requests at an instance
     ModelIndex model = 0;
     std::uint32_t running = 0;

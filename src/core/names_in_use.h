@@ -40,8 +40,12 @@ class NamesInUse {
     while (!rows_.empty() && rows_.back().users == 0) rows_.pop_back();
   }
 
-  // Valid until the next take() or release().
-  const ModelName& name(NameIndex index) const { return rows_[index].name; }
+  // Valid until the next take() or release(). Precondition: it is in use.
+  const ModelName& name(NameIndex index) const {
+    DROVER_ASSERT(index < rows_.size() && rows_[index].users > 0);
+    return rows_[index].name;
+  }
+  bool empty() const { return rows_.empty(); }
 
  private:
   struct Row {

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -60,6 +63,8 @@ TEST(NamesInUse, AgreesWithANaiveModelOverRandomUse) {
     }
   }
   EXPECT_LT(most, 10U) << "as many numbers as names are in use at once";
+  for (const auto& [number, which] : uses) names.release(number);
+  EXPECT_TRUE(names.empty());
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ constexpr double kStrayLoss = 0.02;  // if it does not belong there anyway
 // Where memory is full, who has to come back sends somebody else away, who has to come back.
 constexpr double kCascade = 3;
 // Times what those who come while it is loaded again wait for the load itself, half of it in the
-// mean: then they stand behind one another. By the simulator; 8 and 16 move its results by less
-// than seeds.
+// mean: then they stand behind one another. Of the order of what is right: 1, 8 and 16 move the
+// simulator's results by less than seeds (200 of them, where memory is short).
 constexpr double kBehind = 4;
 // Requests a second below which a model is not in use: one in five minutes.
 constexpr double kUnused = 1.0 / 300;

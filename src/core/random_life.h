@@ -498,6 +498,7 @@ class Life {
     const std::size_t inside = state.brain->queue.size() + state.misses.size() + state.room.size();
     if (inside != waiting_.size()) broken(Promise::kI5, "somebody waits nowhere, or twice");
     if (state.leases.size() != open_.size()) broken(Promise::kI5, "a lease too many or too few");
+    if (open_.empty() && !state.names.empty()) broken(Promise::kI5, "a name outlives its requests");
     const std::uint64_t ended = done_ + refused_ + gone_;
     if (arrived_ != waiting_.size() + open_.size() + ended) {
       broken(Promise::kI5, "who arrived is not who is there and who left");
@@ -506,6 +507,9 @@ class Life {
     for (const auto& [lease, open] : open_) ++in_flight[open.backend.value];
     for (std::uint32_t i = 0; i < ollamas_.size(); ++i) {
       const std::size_t known = state.brain->forecasts.ledger().site(BackendId{i}).open.size();
+      if (in_flight[i] == 0 && !state.instances[i].hang.nothing_under_way()) {
+        broken(Promise::kI5, "a watch waits for requests that have ended");
+      }
       if (state.instances[i].in_flight != in_flight[i] || known > in_flight[i]) {
         broken(Promise::kI5, "counts of instance " + std::to_string(i) + " are wrong");
       }

@@ -101,7 +101,7 @@ net::Task<void> Gateway::turn_away(std::unique_ptr<net::Stream> stream) {
   --turned_away_;
 }
 
-void Gateway::move(Link& link, net::Link& ring) {
+void Gateway::move_to(net::Link& ring, Link& link) {
   link.unlink();
   ring.append(link);
 }
@@ -121,7 +121,7 @@ net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream, b
     co_await serve_request(client, link);
     if (draining_) client.close_after_answer();
     if (!client.keep_alive()) break;
-    move(link, idle_);
+    move_to(idle_, link);
     link.cancel.reset();
   }
   // A connection that lingers counts as busy: it ends by itself, soon.
@@ -141,7 +141,7 @@ net::Task<Gateway::Next> Gateway::next_request(Client& client, Link& link) {
     if (ready != net::WaitResult::kReady) co_return Next::kNone;
   }
   Result<void> arrived = co_await read_head(client, head_, settings_, &link.cancel);
-  move(link, busy_);
+  move_to(busy_, link);
   if (arrived) co_return Next::kRequest;
   if (arrived.error().kind == ErrorKind::kClosed) co_return Next::kNone;
   co_await refuse_head(client, std::move(arrived).error());

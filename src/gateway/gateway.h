@@ -89,7 +89,7 @@ class Gateway {
   net::Task<void> turn_away(std::unique_ptr<net::Stream> stream);
   net::Task<void> close_idle_after(Duration time);
   void tell_when_drained();
-  static void move(Link& link, net::Link& ring);
+  static void move_to(net::Link& ring, Link& link);
   static void call_off_all(const net::Link& ring);
 
   net::Loop& loop_;

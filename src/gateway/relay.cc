@@ -117,7 +117,7 @@ net::Task<Result<void>> Relay::connect(Upstream& up) {
   co_return Result<void>();
 }
 
-// Into a buffer of the loop's: with a body behind it, it is larger than what malloc has at hand.
+// Into a buffer of the loop's: with a body behind it, it is of a size of which malloc keeps none.
 std::string Relay::request_head() const {
   constexpr std::size_t kFixed = 128;  // the words between
   const KeptRequest& kept = *exchange_.kept;

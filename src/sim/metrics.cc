@@ -27,7 +27,7 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
     {"reused", "prompt tokens reused, %", 1, true},
     {"reused_of_all", "of what never forgets, %", 1, true},
     {"jain_service", "fairness of service (Jain)", 3, true},
-    {"jain_minute", "the same of a minute, median", 3, true},
+    {"jain_minute", "service in a minute (Jain), median", 3, true},
     {"jain_slowdown", "fairness of slowdown (Jain)", 3, true},
     {"victims_p99_s", "others than tenant 0, p99, s", 2, false},
     {"victims_times_alone", "the same, times without tenant 0", 2, false},
@@ -127,7 +127,7 @@ class Measuring {
     slow_[what.tenant] += span(record.arrived, record.ended) / std::max(alone, 1e-6);
     answered_[what.tenant] += 1;
   }
-  // What it computed in each minute: the prompt when its first token came, the answer evenly.
+  // What it got in each minute: the prompt when its first token came, the answer evenly.
   void count_minutes(std::uint32_t tenant, const Job& what, const Record& record) {
     add_to_minutes(tenant, record.first, record.first, what.prompt);
     add_to_minutes(tenant, record.first, record.ended, 2.0 * what.output);
@@ -181,7 +181,10 @@ class Measuring {
     const double last = span({}, work_.last_arrival) / 60;
     std::vector<double> minutes;
     for (auto i = static_cast<std::size_t>(last * kWarmUp) + 1; i + 1 < last; ++i) {
-      if (i < minutes_.size()) minutes.push_back(jain(minutes_[i]));
+      const bool served =
+          i < minutes_.size() &&
+          std::ranges::any_of(minutes_[i], [](double tokens) { return tokens > 0; });
+      if (served) minutes.push_back(jain(minutes_[i]));
     }
     at(metrics_, Metric::kJainMinute) = minutes.empty() ? 1 : quantile(minutes, 0.5);
   }
