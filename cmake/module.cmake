@@ -64,6 +64,7 @@ if(DROVER_TESTS)
   find_package(GTest REQUIRED)
   drover_precompiled(drover_test_pch LINKS GTest::gmock fmt::fmt
                      HEADERS <gtest/gtest.h> ${DROVER_COMMON_HEADERS})
+  drover_only_tests(drover_test_pch)
 endif()
 if(DROVER_BENCH)
   find_package(benchmark REQUIRED)
@@ -120,6 +121,7 @@ function(drover_gtest name sources)
   target_link_libraries(${name} PRIVATE ${ARGN} fmt::fmt GTest::gmock GTest::gtest_main
                                         drover_warnings)
   drover_uses_precompiled(${name} drover_test_pch)
+  drover_only_tests(${name})
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300)
