@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <vector>
 
 #include "core/testing.h"
 
@@ -504,6 +505,29 @@ TEST(ExpectedCompletion, WhoTakesLongToComeBackStaysThoughItIsUsedLess) {
   hall.pass(1s);
   ASSERT_EQ(hall.unloads().size(), 1U);
   EXPECT_EQ(hall.unloads()[0].model, named("a"));
+}
+
+// A change that concerns every line: what one event does is bounded, and the next follows.
+TEST(ExpectedCompletion, InALargeFleetAFewOfManyLinesAreServedAtATime) {
+  constexpr std::uint32_t kInstances = 64;
+  Script script(kInstances, by_cost());
+  script.all_have({"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"});
+  script.has_loaded(0, {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"});
+  for (std::uint32_t i = 1; i < kInstances; ++i) script.has_loaded(i, {});
+  script.drain(0, true);
+  std::vector<Asked> asked;
+  for (const char* model : {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}) {
+    asked.push_back(script.ask(model));
+    ASSERT_TRUE(asked.back().waits());
+  }
+  const auto granted = [&] {
+    return std::ranges::count_if(asked,
+                                 [&](const Asked& each) { return !script.outcome(each).waits(); });
+  };
+  script.drain(0, false);
+  EXPECT_EQ(granted(), 1);
+  script.pass(10ms);
+  EXPECT_EQ(granted(), 10);
 }
 
 TEST(ExpectedCompletion, WhatIsConfiguredIsLoadedWhereMemoryIsFree) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,9 +50,15 @@ struct Brain {
   FairShares shares;
   Placer placer;
   std::vector<ModelIndex> changed;  // models whose line may have something to hope for
+  // The same where something has changed for many: these are looked at few at a time, in turn, so
+  // that no event takes long.
+  std::set<ModelIndex> others;
+  ModelIndex looked_at_last = 0;  // of these
   // Lines where somebody left the last slot to others when they were looked at last, and who.
   std::map<ModelIndex, std::vector<WaitQueue::HeldBack>> keeping;
-  std::uint64_t shares_seen = 0;      // FairShares::changes() when those were looked over last
+  std::uint64_t shares_seen = 0;      // FairShares::changes() when those were looked over last,
+  std::size_t to_look_over = 0;       // or how many still are to be,
+  ModelIndex looked_over_last = 0;    // behind this one, in turn
   std::vector<ModelIndex> looked_at;  // what was `changed` while it is served; keeps its room
   bool all_changed = false;
 };
@@ -126,6 +133,7 @@ struct Scheduler::State {
   void told_of_residency(const Instance& instance);
   void forget_residency(BackendId backend);
   void serve_queue();
+  void serve_some_others();
   void look_over_held_back();
   void serve_line(ModelIndex model);
   std::vector<WaitQueue::HeldBack> serve_all_possible(ModelIndex model);
