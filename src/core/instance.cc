@@ -35,8 +35,14 @@ std::string Instance::shown_reason() const {
 
 bool Instance::lists(const ModelName& model) const { return installed(model) != nullptr; }
 
+// One choice asks for the same name several times at each instance.
 const InstalledModel* Instance::installed(const ModelName& model) const {
-  return find(catalogue.get(), model);
+  const bool known = found_last_ != nullptr && found_in_ == catalogue && found_last_->name == model;
+  if (known) return found_last_;
+  const InstalledModel* const found = find(catalogue.get(), model);
+  if (found == nullptr) return nullptr;
+  if (found_in_ != catalogue) found_in_ = catalogue;
+  return found_last_ = found;
 }
 
 const LoadedModel* Instance::loaded_entry(const ModelName& model) const {
@@ -44,7 +50,7 @@ const LoadedModel* Instance::loaded_entry(const ModelName& model) const {
   const auto named = std::ranges::find(*residency, model, &LoadedModel::name);
   if (named != residency->end()) return &*named;
   // Another name may stand for the same weights.
-  const InstalledModel* entry = find(catalogue.get(), model);
+  const InstalledModel* entry = installed(model);
   if (entry == nullptr || entry->digest.empty()) return nullptr;
   const auto same = std::ranges::find(*residency, entry->digest, &LoadedModel::digest);
   return same == residency->end() ? nullptr : &*same;

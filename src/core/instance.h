@@ -54,6 +54,11 @@ struct Instance {
   // By name, or under another name of the same digest; null: not loaded, or not known.
   const LoadedModel* loaded_entry(const ModelName& model) const;
   bool has_loaded(const ModelName& model) const { return loaded_entry(model) != nullptr; }
+
+ private:
+  // What installed() found last, and in which catalogue.
+  mutable std::shared_ptr<const Catalogue> found_in_;
+  mutable const InstalledModel* found_last_ = nullptr;
 };
 
 }  // namespace drover::core

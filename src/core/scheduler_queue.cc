@@ -86,7 +86,7 @@ void Scheduler::State::told_of_end(const OpenLease& lease, const LeaseSettled& s
   for (const auto& [other, held] : brain->keeping) {
     const Seating::Seat& seat = seating.seat(lease.backend, other);
     const bool absent = seat.state == Seating::State::kAbsent && seat.failures == 0;
-    if (!known || !absent) brain->changed.push_back(other);
+    if (!known || !absent) brain->others.insert(other);
   }
 }
 
