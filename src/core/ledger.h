@@ -35,9 +35,10 @@ class Ledger {
     Instant first = kNever;  // byte
     Instant told_at{};       // of its progress
     Beginnings beginnings;
-    Mark at_first;              // byte
-    double reading_models = 0;  // Mark::models at its first byte less that at its grant
-    float told = 0;             // tokens
+    Mark at_first;  // byte
+    // Mark::models at its first byte, until then zero, less that at its grant.
+    double reading_models = 0;
+    float told = 0;  // tokens
     float prompt_bytes = 0;
     float first_in_s = 0;  // predicted, until the first byte
     ModelIndex model = 0;
