@@ -136,13 +136,13 @@ net::Task<Generated> generate(net::Loop& loop, GenerateAsk ask, Instant deadline
       got.error = ready == net::WaitResult::kTimedOut ? "no whole answer in time" : "called off";
       break;
     }
-    const net::Io io = stream.read(loop.scratch());
-    if (io.state == net::Io::State::kWouldBlock) continue;
-    if (io.state != net::Io::State::kMoved) {
+    const net::Arrived arrived = stream.receive();
+    if (arrived.state == net::Io::State::kWouldBlock) continue;
+    if (arrived.state != net::Io::State::kMoved) {
       if (!got.complete) got.error = "the connection was closed within the answer";
       break;
     }
-    if (!answer.feed({loop.scratch().data(), io.bytes}, loop.now() - asked)) break;
+    if (!answer.feed(arrived.bytes, loop.now() - asked)) break;
   }
   if (!got.complete && got.error.empty()) {
     got.error = fmt::format("the answer ended without its final record (status {})", got.status);

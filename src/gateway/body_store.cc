@@ -52,21 +52,22 @@ void BodyStore::expect(std::uint64_t bytes) {
   const bool large = bytes > spill_bytes_;
   if (large && (room_ == nullptr || !room_->take(bytes))) return;
   if (large) taken_ = bytes;
-  memory_.reserve(bytes);
+  memory_.reserve(kFront + bytes);
 }
 
 Result<void> BodyStore::append(std::string_view piece) {
   received_ += piece.size();
   if (file_ >= 0) return write_file(piece);
+  if (memory_.empty()) memory_.resize(kFront);
   memory_.append(piece);
-  if (memory_.size() > std::max(spill_bytes_, taken_)) return spill();
+  if (stored().size() > std::max(spill_bytes_, taken_)) return spill();
   return {};
 }
 
 Result<void> BodyStore::spill() {
   file_ = open_unlinked(spill_dir_);
   if (file_ < 0) return disk_error(spill_dir_, errno);
-  Result<void> written = write_file(memory_);
+  Result<void> written = write_file(stored());
   leave_memory();
   return written;
 }
@@ -79,6 +80,11 @@ Result<void> BodyStore::write_file(std::string_view piece) {
     piece.remove_prefix(static_cast<std::size_t>(n));
   }
   return {};
+}
+
+std::span<char> BodyStore::behind(std::size_t head_bytes) {
+  if (memory_.empty() || !edits_.empty() || head_bytes > kFront) return {};
+  return std::span(memory_).subspan(kFront - head_bytes);
 }
 
 std::uint64_t BodyStore::sent_bytes() const {
@@ -126,7 +132,7 @@ Result<std::string_view> BodyStore::read(Cursor& cursor, std::span<char> room) c
   const std::uint64_t left = std::min<std::uint64_t>(stop - cursor.offset, room.size());
   if (left == 0) return std::string_view();
   if (file_ < 0) {
-    const std::string_view piece = std::string_view(memory_).substr(cursor.offset, left);
+    const std::string_view piece = stored().substr(cursor.offset, left);
     cursor.offset += piece.size();
     return piece;
   }

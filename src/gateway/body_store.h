@@ -68,6 +68,11 @@ class BodyStore {
   // On top of these, until the next call: of stored bytes that no other edit touches, sorted.
   void overlay(std::vector<wire::Edit> edits);
 
+  // Room for `head_bytes`, the head of the request, and behind it the whole body as it is to be
+  // sent: one piece for the kernel, and nobody copies the body once more. Empty when the body does
+  // not lie like that: it is edited, in a file or empty, or the head is longer than usual.
+  std::span<char> behind(std::size_t head_bytes);
+
   std::uint64_t received_bytes() const { return received_; }
   std::uint64_t sent_bytes() const;  // with the edits applied: the Content-Length to announce
   bool spilled() const { return file_ >= 0; }
@@ -84,6 +89,10 @@ class BodyStore {
   Result<std::string_view> read(Cursor& cursor, std::span<char> room) const;
 
  private:
+  static constexpr std::size_t kFront = 512;  // in memory, before the body
+  std::string_view stored() const {
+    return memory_.empty() ? std::string_view() : std::string_view(memory_).substr(kFront);
+  }
   Result<void> spill();
   void leave_memory();
   Result<void> write_file(std::string_view piece);
@@ -92,7 +101,7 @@ class BodyStore {
   const std::string& spill_dir_;
   BodyRoom* room_;
   std::uint64_t taken_ = 0;  // of the room
-  std::string memory_;
+  std::string memory_;       // empty, or kFront bytes and then the body
   int file_ = -1;
   std::uint64_t received_ = 0;
   std::vector<wire::Edit> edits_;

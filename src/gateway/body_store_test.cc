@@ -92,6 +92,29 @@ TEST(BodyStore, EditsAreAppliedWhileReadingFromMemoryAndFromTheFile) {
   }
 }
 
+TEST(BodyStore, AHeadIsPutRightBeforeAWholeBody) {
+  BodyStore store(100, ::testing::TempDir());
+  EXPECT_TRUE(store.behind(4).empty()) << "there is no body";
+  ASSERT_TRUE(store.append("01234").ok());
+  ASSERT_TRUE(store.append("56789").ok());
+  for (const std::string_view head : {"POST", "a longer head of another attempt"}) {
+    const std::span<char> message = store.behind(head.size());
+    head.copy(message.data(), head.size());
+    EXPECT_EQ(std::string_view(message.data(), message.size()), std::string(head) + "0123456789");
+  }
+  EXPECT_EQ(read_all(store, 100), "0123456789") << "the body is as it was";
+  EXPECT_TRUE(store.behind(10'000).empty()) << "no room for such a head";
+  store.replace({5, 1, "five"});
+  EXPECT_TRUE(store.behind(4).empty()) << "an edited body is not stored as it is sent";
+}
+
+TEST(BodyStore, OfASpilledBodyNothingLiesBehindAHead) {
+  BodyStore store(5, ::testing::TempDir());
+  ASSERT_TRUE(store.append("0123456789").ok());
+  ASSERT_TRUE(store.spilled());
+  EXPECT_TRUE(store.behind(4).empty());
+}
+
 TEST(BodyStore, SpillsAboveTheLimitAndNotAtIt) {
   const std::string directory = ::testing::TempDir();
   for (const std::size_t piece : {std::size_t{1}, std::size_t{13}, std::size_t{1000}}) {

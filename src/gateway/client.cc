@@ -45,14 +45,13 @@ void Client::release_buffer() {
 
 Result<void> Client::take_more(net::WaitResult ready) {
   if (ready != net::WaitResult::kReady) return waited(ready);
-  const std::span<char> room = loop().scratch();
-  const net::Io io = stream_->read(room);
-  if (io.state == net::Io::State::kWouldBlock) return {};
-  if (io.state != net::Io::State::kMoved) return gone();
+  const net::Arrived got = stream_->receive();
+  if (got.state == net::Io::State::kWouldBlock) return {};
+  if (got.state != net::Io::State::kMoved) return gone();
   if (input_.empty()) input_ = loop().take_buffer();
   // What is done with goes first: a client that never stops pipelining must not grow the buffer.
   input_.erase(0, std::exchange(consumed_, 0));
-  input_.append(room.data(), io.bytes);
+  input_.append(got.bytes);
   return {};
 }
 
@@ -60,11 +59,10 @@ net::Task<Result<std::string_view>> Client::receive(Instant deadline, net::Cance
   for (;;) {
     const net::WaitResult ready = co_await stream_->readable(deadline, cancel);
     if (ready != net::WaitResult::kReady) co_return waited(ready);
-    const std::span<char> room = loop().scratch();
-    const net::Io io = stream_->read(room);
-    if (io.state == net::Io::State::kWouldBlock) continue;
-    if (io.state != net::Io::State::kMoved) co_return gone();
-    co_return std::string_view(room.data(), io.bytes);
+    const net::Arrived got = stream_->receive();
+    if (got.state == net::Io::State::kWouldBlock) continue;
+    if (got.state != net::Io::State::kMoved) co_return gone();
+    co_return got.bytes;
   }
 }
 
@@ -150,6 +148,8 @@ net::Task<Result<void>> Client::send_whole(Answer answer, std::string_view body,
     if (!sent) co_return sent;
   }
   bytes_sent_ += total;
+  // What is left to do with this request goes behind the sends that are still to be made.
+  co_await loop().late();
   co_return Result<void>();
 }
 
@@ -237,10 +237,10 @@ net::Task<void> linger(Client& client, Duration time) {
     const Instant deadline = std::min(end, client.loop().now() + time);
     const net::WaitResult ready = co_await client.stream().readable(deadline);
     if (ready != net::WaitResult::kReady) co_return;
-    const net::Io io = client.stream().read(client.loop().scratch());
-    if (io.state == net::Io::State::kWouldBlock) continue;
-    if (io.state != net::Io::State::kMoved) co_return;
-    dropped += io.bytes;
+    const net::Arrived got = client.stream().receive();
+    if (got.state == net::Io::State::kWouldBlock) continue;
+    if (got.state != net::Io::State::kMoved) co_return;
+    dropped += got.bytes.size();
   }
 }
 

@@ -49,7 +49,7 @@ class Client {
   }
   Result<void> take_more(net::WaitResult ready);
 
-  // The same without keeping: the view is the loop's scratch, valid until the next co_await. What
+  // The same without keeping: the view is the loop's memory, valid until the next co_await. What
   // is not used goes back with unread(). Precondition: nothing buffered.
   net::Task<Result<std::string_view>> receive(Instant deadline, net::Cancel* cancel);
   void unread(std::string_view rest) { input_.append(rest); }

@@ -49,10 +49,10 @@ net::Task<void> Link::read() {
       continue;
     }
     co_await stream_->readable(kNever);
-    const net::Io io = stream_->read(loop_.scratch());
-    if (io.state == net::Io::State::kWouldBlock) continue;
-    if (io.state != net::Io::State::kMoved) co_return end(kPeerGone);
-    reader_.feed({loop_.scratch().data(), io.bytes});
+    const net::Arrived got = stream_->receive();
+    if (got.state == net::Io::State::kWouldBlock) continue;
+    if (got.state != net::Io::State::kMoved) co_return end(kPeerGone);
+    reader_.feed(got.bytes);
   }
 }
 

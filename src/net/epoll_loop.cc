@@ -227,6 +227,7 @@ void EpollLoop::poll(Instant until) {
   std::array<epoll_event, kEventsPerPoll> events;
   const int count = wait_for_events(events.data(), std::min(until, next_timer()));
   set_now(monotonic_now());
+  ahead_.begin_turn();
   for (int i = 0; i < count; ++i) {
     const std::uint64_t data = events[static_cast<std::size_t>(i)].data.u64;
     const auto index = static_cast<std::size_t>(data & UINT32_MAX);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net/loop.h"
+#include "net/read_ahead.h"
 #include "net/stream.h"
 
 namespace drover::net {
@@ -57,12 +58,16 @@ class EpollLoop final : public Loop {
   // forget() for a descriptor that stays open.
   void unwatch(int fd);
 
+  ReadAhead& ahead() { return ahead_; }
+
  protected:
   void poll(Instant until) override;
   void wake() override;
 
  private:
-  static constexpr int kEventsPerPoll = 256;
+  // So many requests go through each step side by side: enough that the step's code is worth
+  // fetching, few enough that what they keep stays in the caches. Measured with 8 to 256.
+  static constexpr int kEventsPerPoll = 32;
 
   // By descriptor. The generation tells a late event of a closed descriptor from one of its
   // successor with the same number, even if a forked child still holds the old one open.
@@ -77,6 +82,7 @@ class EpollLoop final : public Loop {
   int wake_fd_;
   bool has_pwait2_ = true;
   std::vector<Watched> watched_;
+  ReadAhead ahead_;
 };
 
 }  // namespace drover::net

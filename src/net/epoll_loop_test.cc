@@ -74,9 +74,9 @@ Task<void> read_exactly(Stream& stream, std::size_t bytes, std::string& into) {
     const Instant deadline = stream.loop().now() + kPatience;
     const WaitResult waited = co_await stream.readable(deadline);
     if (waited != WaitResult::kReady) co_return;
-    const Io io = stream.read(stream.loop().scratch());
-    if (io.state == Io::State::kMoved) into.append(stream.loop().scratch().data(), io.bytes);
-    if (io.state == Io::State::kEnd || io.state == Io::State::kFailed) co_return;
+    const Arrived got = stream.receive();
+    into.append(got.bytes);
+    if (got.state == Io::State::kEnd || got.state == Io::State::kFailed) co_return;
   }
 }
 
@@ -463,10 +463,10 @@ Task<void> echo(StreamPtr stream) {
   for (;;) {
     const WaitResult waited = co_await stream->readable(stream->loop().now() + kPatience);
     if (waited != WaitResult::kReady) co_return;
-    const Io io = stream->read(stream->loop().scratch());
-    if (io.state == Io::State::kWouldBlock) continue;
-    if (io.state != Io::State::kMoved) co_return;
-    const std::string copy(stream->loop().scratch().data(), io.bytes);
+    const Arrived got = stream->receive();
+    if (got.state == Io::State::kWouldBlock) continue;
+    if (got.state != Io::State::kMoved) co_return;
+    const std::string copy(got.bytes);
     const std::array<std::string_view, 1> parts = {copy};
     const Result<void> written = co_await write_all(*stream, parts, kPatience, nullptr);
     if (!written.ok()) co_return;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <system_error>
+#include <utility>
 
 #include "base/check.h"
 
@@ -73,6 +74,7 @@ EpollStream::EpollStream(EpollLoop& loop, int fd, const Endpoint& peer, Handshak
 }
 
 EpollStream::~EpollStream() {
+  if (ahead_ != ReadAhead::kNone) epoll_loop().ahead().drop(ahead_);
   epoll_loop().forget(fd_);
   ::close(fd_);
 }
@@ -93,25 +95,52 @@ bool EpollStream::is_self_connected() const {
   return Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&local)) == peer_;
 }
 
-Io EpollStream::read(std::span<char> into) {
-  DROVER_ASSERT(!into.empty());
+Io EpollStream::read_socket(std::span<char> into) const {
   ssize_t got = 0;
   do {
     got = ::recv(fd_, into.data(), into.size(), 0);
   } while (got < 0 && errno == EINTR);
-  if (got > 0) {
-    const auto bytes = static_cast<std::size_t>(got);
-    // A short read has drained the socket: more will raise a new edge. After a hang-up there is no
-    // new edge, so the end has to be read.
-    if (bytes < into.size() && !hung_up()) clear_readable();
-    return {Io::State::kMoved, bytes};
-  }
+  if (got > 0) return {Io::State::kMoved, static_cast<std::size_t>(got)};
   if (got == 0) return {Io::State::kEnd, 0};
-  if (errno == EAGAIN || errno == EWOULDBLOCK) {
-    clear_readable();
-    return {Io::State::kWouldBlock, 0};
+  const bool blocks = errno == EAGAIN || errno == EWOULDBLOCK;
+  return {blocks ? Io::State::kWouldBlock : Io::State::kFailed, 0};
+}
+
+// For whoever waits: he will run in this turn, and ask for it.
+void EpollStream::read_ahead() {
+  ReadAhead& ahead = epoll_loop().ahead();
+  if (ahead_ != ReadAhead::kNone) return ahead.note_more(ahead_);
+  const std::span<char> room = is_awaited() ? ahead.room() : std::span<char>();
+  if (room.empty()) return;
+  const Io io = read_socket(room);
+  if (io.state != Io::State::kWouldBlock) ahead_ = ahead.keep(io);
+}
+
+Arrived EpollStream::receive() {
+  if (ahead_ == ReadAhead::kNone) return Stream::receive();
+  ReadAhead& ahead = epoll_loop().ahead();
+  if (!ahead.has_more(ahead_) && !hung_up()) clear_readable();
+  return ahead.take(std::exchange(ahead_, ReadAhead::kNone));
+}
+
+Io EpollStream::read(std::span<char> into) {
+  DROVER_ASSERT(!into.empty());
+  if (ahead_ != ReadAhead::kNone) {
+    ReadAhead& ahead = epoll_loop().ahead();
+    const bool drained = !ahead.has_more(ahead_) && !hung_up();
+    Io io;
+    if (!ahead.take_some(ahead_, into, io)) return io;
+    ahead_ = ReadAhead::kNone;
+    if (drained) clear_readable();
+    return io;
   }
-  return {Io::State::kFailed, 0};
+  const Io io = read_socket(into);
+  // A short read has drained the socket: more will raise a new edge. After a hang-up there is no
+  // new edge, so the end has to be read.
+  const bool drained = io.state == Io::State::kWouldBlock ||
+                       (io.state == Io::State::kMoved && io.bytes < into.size() && !hung_up());
+  if (drained) clear_readable();
+  return io;
 }
 
 // A single piece goes without the kernel's handling of a vector: most records of a stream do.
@@ -162,6 +191,7 @@ void EpollStream::on_events(std::uint32_t events) {
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
     mark_hung_up();
   } else if ((events & EPOLLIN) != 0) {
+    read_ahead();
     mark_readable();
   }
   // A dead connection is writable too: the write then tells that it is dead.

@@ -28,6 +28,7 @@ class EpollStream final : public Stream, private EpollLoop::Watch {
   // Connected to itself: a connect to an unused port of the ephemeral range may meet its own SYN.
   bool is_self_connected() const;
 
+  Arrived receive() override;
   Io read(std::span<char> into) override;
   Io write(std::span<const std::string_view> parts) override;
   void finish_writing() override;
@@ -37,10 +38,13 @@ class EpollStream final : public Stream, private EpollLoop::Watch {
 
  private:
   void on_events(std::uint32_t events) override;
+  Io read_socket(std::span<char> into) const;
+  void read_ahead();
   ssize_t send_pieces(std::span<iovec> pieces) const;
   EpollLoop& epoll_loop() { return static_cast<EpollLoop&>(loop()); }
 
   int fd_;
+  ReadAhead::Key ahead_ = ReadAhead::kNone;  // what was read and not taken
   Endpoint peer_;
 };
 

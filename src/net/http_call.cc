@@ -45,13 +45,13 @@ Task<Result<bool>> HttpCall::receive(Instant deadline) {
     const WaitResult ready = co_await stream_->readable(deadline, cancel_);
     if (ready == WaitResult::kTimedOut) co_return bad(ErrorKind::kTimeout, "no answer in time");
     if (ready == WaitResult::kCancelled) co_return bad(ErrorKind::kCancelled, "called off");
-    const Io io = stream_->read(loop_.scratch());
-    if (io.state == Io::State::kWouldBlock) continue;
-    if (io.state == Io::State::kEnd) co_return false;
-    if (io.state == Io::State::kFailed) {
+    const Arrived got = stream_->receive();
+    if (got.state == Io::State::kWouldBlock) continue;
+    if (got.state == Io::State::kEnd) co_return false;
+    if (got.state == Io::State::kFailed) {
       co_return bad(ErrorKind::kClosed, "the connection was reset");
     }
-    input_.append(loop_.scratch().data(), io.bytes);
+    input_.append(got.bytes);
     co_return true;
   }
 }

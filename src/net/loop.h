@@ -103,8 +103,9 @@ class Loop {
     void await_suspend(std::coroutine_handle<> coroutine) { start_late(coroutine); }
     void await_resume() const noexcept {}
   };
-  // Behind everybody who is ready, in the same turn. For sends that others are about to make too:
-  // one behind the other they wake the receiver's core once, apart each of them does, and a wake-up
+  // Behind everybody who is ready, in the same turn: each step of the requests that take turns is
+  // done for all of them, then the next. Its code is fetched into the caches once; and sends one
+  // behind the other wake the receiver's core once, where apart each of them would, and a wake-up
   // across cores costs as much as the send.
   LateAwaiter late() { return LateAwaiter(*this); }
 

@@ -57,6 +57,12 @@ Task<Result<void>> write_rest(Stream& stream, std::span<const std::string_view> 
 
 Stream::Stream(Loop& loop) : loop_(loop), read_timer_(loop), write_timer_(loop) {}
 
+Arrived Stream::receive() {
+  const std::span<char> room = loop_.scratch();
+  const Io io = read(room);
+  return {io.state, {room.data(), io.bytes}};
+}
+
 bool Stream::ReadyAwaiter::await_ready() {
   if (cancel_on_ != nullptr && cancel_on_->triggered()) {
     result_ = WaitResult::kCancelled;

@@ -3,7 +3,7 @@
 // holds no buffer. Two kinds: EpollStream and the virtual one of test/simnet.
 //
 // Usage:   WaitResult w = co_await stream.readable(deadline, cancel);
-//          if (w == WaitResult::kReady) Io io = stream.read(loop.scratch());
+//          if (w == WaitResult::kReady) Arrived got = stream.receive();
 
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +30,12 @@ struct Io {
   std::size_t bytes = 0;
 };
 
+// The same for a reading whose bytes the loop has: valid until the next co_await.
+struct Arrived {
+  Io::State state = Io::State::kWouldBlock;
+  std::string_view bytes;
+};
+
 class Stream {
  public:
   explicit Stream(Loop& loop);
@@ -37,7 +43,9 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
   virtual ~Stream() = default;  // closes; a coroutine that waits on it would never wake
 
-  // Precondition: `into` is not empty.
+  // What has arrived, at most Loop::kScratchBytes of it.
+  virtual Arrived receive();
+  // The same into memory of the caller's. Precondition: `into` is not empty.
   virtual Io read(std::span<char> into) = 0;
   // Gathers the parts into one send; empty ones are allowed. At most kMaxParts. Sends what fits:
   // fewer bytes than given means that the rest has to wait for writable(). Nothing but empty parts
@@ -91,6 +99,8 @@ class Stream {
   Loop& loop() { return loop_; }
 
  protected:
+  // Somebody waits for readable().
+  bool is_awaited() const { return read_timer_.waiter() != nullptr; }
   // The implementation calls these when it learns something; they queue the waiter.
   void mark_readable();
   void mark_writable();

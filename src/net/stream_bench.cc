@@ -30,10 +30,10 @@ Task<void> echo(Stream& stream) {
     const Instant deadline = stream.loop().now() + kPatience;
     const WaitResult waited = co_await stream.readable(deadline);
     if (waited != WaitResult::kReady) co_return;
-    const Io io = stream.read(stream.loop().scratch());
-    if (io.state == Io::State::kWouldBlock) continue;
-    if (io.state != Io::State::kMoved) co_return;
-    const std::array<std::string_view, 1> parts = {{{stream.loop().scratch().data(), io.bytes}}};
+    const Arrived got = stream.receive();
+    if (got.state == Io::State::kWouldBlock) continue;
+    if (got.state != Io::State::kMoved) co_return;
+    const std::array<std::string_view, 1> parts = {got.bytes};
     co_await write_all(stream, parts, kPatience, nullptr);
   }
 }
@@ -47,7 +47,7 @@ Task<void> ask(Stream& stream, int times) {
       const Instant deadline = stream.loop().now() + kPatience;
       const WaitResult waited = co_await stream.readable(deadline);
       if (waited != WaitResult::kReady) co_return;
-      got += stream.read(stream.loop().scratch()).bytes;
+      got += stream.receive().bytes.size();
     }
   }
   stream.loop().stop();

@@ -32,15 +32,14 @@ struct Scripted {
   std::vector<std::string> requests;  // as they came
 };
 
-net::Task<void> answer_one(net::Loop& loop, std::unique_ptr<net::Stream> stream,
-                           Scripted& scripted) {
+net::Task<void> answer_one(std::unique_ptr<net::Stream> stream, Scripted& scripted) {
   std::string request;
   while (request.find("\r\n\r\n") == std::string::npos) {
     (void)co_await stream->readable(kNever);
-    const net::Io io = stream->read(loop.scratch());
-    if (io.state == net::Io::State::kWouldBlock) continue;
-    if (io.state != net::Io::State::kMoved) co_return;
-    request.append(loop.scratch().data(), io.bytes);
+    const net::Arrived got = stream->receive();
+    if (got.state == net::Io::State::kWouldBlock) continue;
+    if (got.state != net::Io::State::kMoved) co_return;
+    request.append(got.bytes);
   }
   ++scripted.asked;
   scripted.requests.push_back(request);
@@ -55,8 +54,8 @@ net::Task<void> answer_one(net::Loop& loop, std::unique_ptr<net::Stream> stream,
   }
   while (!stream->hung_up()) {
     (void)co_await stream->readable(kNever);
-    const net::Io io = stream->read(loop.scratch());
-    if (io.state == net::Io::State::kEnd || io.state == net::Io::State::kFailed) co_return;
+    const net::Io::State state = stream->receive().state;
+    if (state == net::Io::State::kEnd || state == net::Io::State::kFailed) co_return;
   }
 }
 
@@ -65,7 +64,7 @@ net::Task<void> accept_all(net::Loop& loop, std::unique_ptr<net::Listener> liste
   for (;;) {
     auto stream = co_await listener->accept(nullptr);
     if (!stream.ok()) co_return;
-    loop.spawn(answer_one(loop, std::move(*stream), scripted));
+    loop.spawn(answer_one(std::move(*stream), scripted));
   }
 }
 

@@ -45,10 +45,10 @@ Task<void> read_all(Stream& stream, Duration patience, std::string& into, Io::St
     const WaitResult waited = co_await stream.readable(stream.loop().now() + patience);
     last = Io::State::kWouldBlock;
     if (waited != WaitResult::kReady) co_return;
-    const Io io = stream.read(stream.loop().scratch());
-    last = io.state;
-    if (io.state == Io::State::kMoved) into.append(stream.loop().scratch().data(), io.bytes);
-    if (io.state == Io::State::kEnd || io.state == Io::State::kFailed) co_return;
+    const net::Arrived got = stream.receive();
+    last = got.state;
+    into.append(got.bytes);
+    if (got.state == Io::State::kEnd || got.state == Io::State::kFailed) co_return;
   }
 }
 
