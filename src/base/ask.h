@@ -91,13 +91,13 @@ struct Ask {
   // Load-time options, which are a loaded model's rather than a request's. Only native routes take
   // any: others leave these as they are.
   bool takes_runner_options = false;
+  Priority priority = Priority::kNormal;
   std::uint32_t other_runner_options = 0;  // a hash of those but num_ctx; 0: none is named
   std::optional<std::uint64_t> num_ctx;    // tokens; absent: the instance's default
   std::uint64_t body_bytes = 0;            // size of the request body as received
   TenantId tenant;                         // zero: all alike
   Beginnings beginnings;                   // none: nothing is known of the prompt
   std::optional<BackendId> only;           // it may go nowhere else
-  Priority priority = Priority::kNormal;
   // Later than this the first token, or the whole document, is of no use to the client.
   Instant deadline = kNever;
 };

@@ -277,6 +277,13 @@ Forecasts::Price Forecasts::price(const Instance& instance, ModelIndex model,
   return price;
 }
 
+bool Forecasts::has_free_slot(BackendId backend, ModelIndex model) const {
+  const Seating::Seat& seat = seating_.seat(backend, model);
+  const bool possible = seat.state != Seating::State::kAbsent || seat.failures > 0 ||
+                        !seating_.site(backend).known;
+  return possible && ledger_.running(backend, model) < estimates_.slots({backend, model});
+}
+
 double Forecasts::away_s(BackendId backend, ModelIndex model, const Beginnings& prompt) const {
   std::uint64_t here = 0;
   std::uint64_t most = 0;

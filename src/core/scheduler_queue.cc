@@ -177,7 +177,8 @@ void Scheduler::State::wait_for_slot(const RequestArrived& request, Attempt atte
     return refuse(refuse_queued(situation(request), std::move(pick.why), *end, wait), attempt);
   }
   brain->forecasts.hold(model);
-  if (brain->shares.leaves_last_slot(ask.tenant, ask.priority)) {
+  if (brain->shares.leaves_last_slot(ask.tenant, ask.priority) &&
+      others_may_begin(request, model, pick)) {
     std::vector<WaitQueue::HeldBack>& held = brain->keeping[model];
     const WaitQueue::HeldBack who{ask.tenant, ask.priority};
     if (std::ranges::find(held, who) == held.end()) held.push_back(who);
@@ -317,6 +318,7 @@ std::vector<WaitQueue::HeldBack> Scheduler::State::serve_all_possible(ModelIndex
     Pick pick = picker.pick(instances, next->request, room, now,
                             {&brain->forecasts, model, above, &brain->queue});
     if (pick.waits) {
+      if (!others_may_begin(next->request, model, pick)) return {};
       if (above) held.push_back({next->request.ask.tenant, next->band});
       if (above && who == WaitQueue::Line::Who::kAll && next->request.tried.empty()) {
         who = WaitQueue::Line::Who::kWithinShare;  // a slot may be kept for these
@@ -354,6 +356,18 @@ std::vector<WaitQueue::HeldBack> Scheduler::State::serve_all_possible(ModelIndex
     held.clear();
   }
   return held;
+}
+
+// Whether a slot may be free for somebody else of the line, where none was for this one. Who may
+// not go everywhere, or asks under another name, says nothing of others: then it may.
+bool Scheduler::State::others_may_begin(const RequestArrived& request, ModelIndex model,
+                                        const Pick& pick) const {
+  if (!request.tried.empty() || request.ask.only) return true;
+  return std::ranges::any_of(pick.why.candidates, [&](const Candidate& candidate) {
+    return candidate.filtered != Filtered::kNot
+               ? candidate.filtered == Filtered::kNoModel
+               : brain->forecasts.has_free_slot(candidate.backend, model);
+  });
 }
 
 // Of the first few of a tenant and a priority the one whose prompt is best read there. Reading what

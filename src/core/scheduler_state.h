@@ -137,6 +137,7 @@ struct Scheduler::State {
   void look_over_held_back();
   void serve_line(ModelIndex model);
   std::vector<WaitQueue::HeldBack> serve_all_possible(ModelIndex model);
+  bool others_may_begin(const RequestArrived& request, ModelIndex model, const Pick& pick) const;
   const WaitQueue::Waiting* who_suits(WaitQueue::Line& line, const WaitQueue::Waiting& next,
                                       BackendId backend);
   void carry_out_plans();

@@ -38,13 +38,13 @@ struct Exchange {
   std::string id_text;  // the client's own X-Request-ID when it is safe, else ours
 
   // From the head. Views into the client's buffer do not survive the body, so what is needed later
-  // is copied here.
-  wire::Method method = wire::Method::kOther;
+  // is copied here. Small ones side by side: thousands of these wait at once.
   const Route* route = nullptr;
-  Dialect dialect = Dialect::kNative;
   std::string answer_fields;  // complete lines for every answer to this request (id, CORS)
-  wire::Framing framing = wire::Framing::kNone;
   std::uint64_t content_length = 0;
+  wire::Method method = wire::Method::kOther;
+  Dialect dialect = Dialect::kNative;
+  wire::Framing framing = wire::Framing::kNone;
   bool expect_continue = false;
   bool zstd = false;          // its body is compressed
   bool explain = false;       // the client asked for the decision in a header
@@ -54,16 +54,16 @@ struct Exchange {
   bool for_jobs = false;      // an order for the whole fleet, not for one instance
   bool malformed = false;     // its head or its framing is broken: it was no request at all
 
+  std::uint32_t queue_position = 0;  // when it came; 0: it has not waited
+
   std::unique_ptr<KeptRequest> kept;  // null once the answer has begun: nobody needs it any more
   Ask ask;
 
-  std::uint32_t queue_position = 0;  // when it came; 0: it has not waited
-
   // What is counted and logged at the end.
   engine::RequestTally record;
-  const Instance* instance = nullptr;  // the last one that it was given to
-  std::string why;                     // the last decision
-  std::string failure;                 // the last failure of an instance, one sentence
+  const Instance* instance = nullptr;    // the last one that it was given to
+  std::string why;                       // the last decision
+  std::unique_ptr<std::string> failure;  // the last of an instance, one sentence; null: none
 };
 
 }  // namespace drover::gateway

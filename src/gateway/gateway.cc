@@ -176,6 +176,8 @@ void Gateway::finish(const Client& client, Exchange& exchange) {
   // A client's address is there already.
   const bool named = !settings_.tenant_header.empty();
   const std::string tenant = named ? fmt::format("{:016x}", exchange.ask.tenant.value) : "";
+  const std::string_view failure =
+      exchange.failure == nullptr ? std::string_view() : *exchange.failure;
   const LogField fields[] = {{"id", std::string_view(exchange.id_text)},
                              {"client", std::string_view(client.peer())},
                              {"route", record.route},
@@ -189,7 +191,7 @@ void Gateway::finish(const Client& client, Exchange& exchange) {
                              {"total_ms", log_millis(record.total)},
                              {"prompt_tokens", record.usage.prompt_tokens},
                              {"output_tokens", record.usage.output_tokens},
-                             {"failure", std::string_view(exchange.failure)},
+                             {"failure", failure},
                              {"why", std::string_view(exchange.why)},
                              {"tenant", std::string_view(tenant)}};
   if (exchange.malformed) port_.count_malformed(record.reason);

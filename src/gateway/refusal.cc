@@ -100,7 +100,7 @@ net::Task<void> refuse(Client& client, Exchange& exchange, Error error,
   const bool instances_failed =
       error.kind == ErrorKind::kUpstream || error.kind == ErrorKind::kTimeout;
   exchange.record.outcome = instances_failed ? engine::Outcome::kFailed : engine::Outcome::kRefused;
-  if (exchange.failure.empty()) exchange.failure = error.message;
+  if (exchange.failure == nullptr) exchange.failure = std::make_unique<std::string>(error.message);
   const std::string body =
       wire::error_body(exchange.dialect, status, error.message, exchange.id_text);
   Answer answer{status, "application/json; charset=utf-8", fields, exchange.id_text};

@@ -188,7 +188,7 @@ bool Gateway::is_over(const Link& link) const {
 // What became of one attempt, for the fleet and for the log.
 void Gateway::note_attempt(Exchange& exchange, engine::Lease& lease, const Relayed& last) {
   lease.settle(last.result, last.detail, exchange.record.usage);
-  if (!last.detail.empty()) exchange.failure = last.detail;
+  if (!last.detail.empty()) exchange.failure = std::make_unique<std::string>(last.detail);
 }
 
 // The fleet let it in nowhere. `last` is the attempt before, null when there was none.

@@ -28,6 +28,7 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
     {"reused_of_all", "of what never forgets, %", 1, true},
     {"jain_service", "fairness of service (Jain)", 3, true},
     {"jain_minute", "service in a minute (Jain), median", 3, true},
+    {"jain_minute_p10", "the same, p10", 3, true},
     {"jain_slowdown", "fairness of slowdown (Jain)", 3, true},
     {"victims_p99_s", "others than tenant 0, p99, s", 2, false},
     {"victims_times_alone", "the same, times without tenant 0", 2, false},
@@ -115,6 +116,12 @@ class Measuring {
       got_.resize(work_.tenants);
       slow_.resize(work_.tenants);
       answered_.resize(work_.tenants);
+      waits_.resize(work_.tenants);
+    }
+    // Who is refused in the end, or fails, has waited until then.
+    const Instant waited_until = std::min(record.first, record.ended);
+    if (waited_until != kNever) {
+      waits_[what.tenant].emplace_back(span({}, record.arrived), span({}, waited_until));
     }
     const double tokens = what.prompt + 2.0 * what.output;
     if (record.arrived > work_.last_arrival) return;
@@ -177,16 +184,43 @@ class Measuring {
     }
     at(metrics_, Metric::kJainService) = jain(service);
     at(metrics_, Metric::kJainSlowdown) = jain(slowdown);
-    // Whole minutes while requests come, without those in which the queues fill.
+    const std::vector<double> each = minutes();
+    at(metrics_, Metric::kJainMinute) = each.empty() ? 1 : quantile(each, 0.5);
+    at(metrics_, Metric::kJainMinuteP10) = each.empty() ? 1 : quantile(each, 0.1);
+  }
+  // Of each minute in which several had a backlog from end to end the index of what these got.
+  // Whole minutes while requests come, without those in which the queues fill.
+  std::vector<double> minutes() {
+    for (Waits& waits : waits_) join(waits);
     const double last = span({}, work_.last_arrival) / 60;
-    std::vector<double> minutes;
+    std::vector<double> each;
     for (auto i = static_cast<std::size_t>(last * kWarmUp) + 1; i + 1 < last; ++i) {
-      const bool served =
-          i < minutes_.size() &&
-          std::ranges::any_of(minutes_[i], [](double tokens) { return tokens > 0; });
-      if (served) minutes.push_back(jain(minutes_[i]));
+      std::vector<double> shares;
+      for (std::size_t tenant = 0; tenant < waits_.size() && i < minutes_.size(); ++tenant) {
+        if (had_backlog(waits_[tenant], i)) shares.push_back(minutes_[i][tenant]);
+      }
+      if (shares.size() > 1) each.push_back(jain(shares));
     }
-    at(metrics_, Metric::kJainMinute) = minutes.empty() ? 1 : quantile(minutes, 0.5);
+    return each;
+  }
+  // Seconds from which and until which somebody of a tenant waited for a first token.
+  using Waits = std::vector<std::pair<double, double>>;
+  static void join(Waits& waits) {
+    std::ranges::sort(waits);
+    Waits joined;
+    for (const auto& [from, to] : waits) {
+      if (joined.empty() || from > joined.back().second) {
+        joined.emplace_back(from, to);
+      } else {
+        joined.back().second = std::max(joined.back().second, to);
+      }
+    }
+    waits.swap(joined);
+  }
+  static bool had_backlog(const Waits& joined, std::size_t minute) {
+    const double from = 60.0 * static_cast<double>(minute);
+    return std::ranges::any_of(
+        joined, [&](const auto& wait) { return wait.first <= from && wait.second >= from + 60; });
   }
   void machines() {
     double busy = 0;
@@ -214,6 +248,7 @@ class Measuring {
   std::vector<double> ttft_, end_, gaps_, victims_;
   std::vector<double> wanted_, got_, slow_, answered_;  // by tenant
   std::vector<std::vector<double>> minutes_;            // tokens, by minute, then by tenant
+  std::vector<Waits> waits_;                            // by tenant
   double answers_ = 0;
   Instant last_answer_{};
   double offered_ = 0, good_ = 0, shed_ = 0, failed_ = 0;

@@ -30,15 +30,16 @@ enum class Metric : std::uint8_t {
   kReused,
   kReusedOfAll,
   kJainService,
-  kJainMinute,  // the median one; over the whole run even who is served in turns by the hour is
-                // equal
+  kJainMinute,  // the median one, of those with a backlog; over the whole run even who is served in
+                // turns by the hour is equal
+  kJainMinuteP10,
   kJainSlowdown,
   kVictimsP99,
   kVictimsTimes,
   kBusy,
   kLost,
 };
-inline constexpr std::size_t kMetrics = 23;
+inline constexpr std::size_t kMetrics = 24;
 using Metrics = std::array<double, kMetrics>;
 
 struct MetricText {

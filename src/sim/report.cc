@@ -24,8 +24,8 @@ std::vector<Metric> shown(const Comparison& comparison) {
   for (std::size_t i = 0; i < kMetrics; ++i) {
     const auto metric = static_cast<Metric>(i);
     const bool of_tenants = metric == Metric::kJainService || metric == Metric::kJainMinute ||
-                            metric == Metric::kJainSlowdown || metric == Metric::kVictimsP99 ||
-                            metric == Metric::kVictimsTimes;
+                            metric == Metric::kJainMinuteP10 || metric == Metric::kJainSlowdown ||
+                            metric == Metric::kVictimsP99 || metric == Metric::kVictimsTimes;
     if (!of_tenants || !alike) metrics.push_back(metric);
   }
   return metrics;
