@@ -71,6 +71,11 @@ core::Settings core_settings(const config::Config& config, std::uint64_t seed) {
   settings.hang.token_gap = config.timeouts.token_gap;
   settings.hang.document = config.timeouts.document;
   settings.hang.prefill_max = config.timeouts.first_token;
+  for (const jobs::Wanted& wanted : wanted_models(config)) {
+    if (wanted.loaded == 0 && wanted.pinned.empty()) continue;
+    settings.stays.push_back(
+        {wanted.model, static_cast<std::uint32_t>(wanted.loaded), wanted.pinned});
+  }
   settings.seed = seed;
   return settings;
 }

@@ -243,12 +243,14 @@ constexpr std::array kKeys = std::to_array<Key>({
      .fallback = "0",
      .least = "0",
      .most = "256",
-     .meaning = "On how many instances it shall be loaded before anybody asks, and stay loaded."},
+     .meaning =
+         "On how many instances it shall be loaded before anybody asks, and stay; it gives way only "
+         "where nothing else can make room."},
     {.path = "models[].pin",
      .kind = Kind::kNames,
      .meaning =
-         "Names of instances on which it shall be loaded and stay loaded; others may load it "
-         "too."},
+         "Names of instances on which it shall be loaded and stay, whoever waits for another "
+         "model; others may load it too."},
     {.path = "trust",
      .kind = Kind::kNetworks,
      .meaning = "Networks such as 172.17.0.0/16 whose clients may also pull, create and delete "

@@ -50,6 +50,11 @@ bool Surroundings::serves(const Instance& instance) const {
   return !instance.taken_out() && (health == HealthState::kUp || health == HealthState::kProbation);
 }
 
+bool Surroundings::suits(const Instance& instance, const ModelName& model) const {
+  return instance.spec.placement != Placement::kSpanning ||
+         room.verdict(instances, instance, model) != Filtered::kReserved;
+}
+
 void Assignment::begin() {
   stage_ = Stage::kGuests;
   next_ = 0;
@@ -97,7 +102,8 @@ double Assignment::find_guest(const Surroundings& around) {
   guest.work.reserve(around.instances.size());
   for (const Instance& instance : around.instances) {
     const BackendId id = instance.spec.id;
-    const bool able = around.serves(instance) && instance.lists(name);
+    const bool able =
+        around.serves(instance) && instance.lists(name) && around.suits(instance, name);
     if (able && guest.bytes == 0) {
       guest.bytes = std::max(1.0, around.need(instance, model));
       const double load_s = around.forecasts.estimates().load_s({id, model});
@@ -114,7 +120,9 @@ double Assignment::find_guest(const Surroundings& around) {
 double Assignment::choose(const Surroundings& around) {
   double memory = 0;
   for (const Instance& instance : around.instances) {
-    memory += around.serves(instance) ? around.usable(instance) : 0;
+    // What spans them has no memory beside theirs.
+    const bool own = instance.spec.placement != Placement::kSpanning;
+    memory += own && around.serves(instance) ? around.usable(instance) : 0;
   }
   std::vector<Guest>& guests = draft_.guests;
   std::ranges::stable_sort(guests, std::greater(), &Guest::worth);

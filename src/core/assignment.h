@@ -21,6 +21,7 @@
 #include "core/forecasts.h"
 #include "core/instance.h"
 #include "core/room.h"
+#include "core/settings.h"
 #include "core/wait_queue.h"
 
 namespace drover::core {
@@ -33,6 +34,7 @@ struct Surroundings {
   const WaitQueue& queue;
   Instant now;
   const FairShares& shares;
+  std::span<const Stay> stays = {};
 
   // As far as it is counted: see WaitQueue::Line.
   double waiting(ModelIndex model) const {
@@ -41,6 +43,8 @@ struct Surroundings {
   // Of an instance's memory, for models, in bytes; infinite where it is not known.
   double usable(const Instance& instance) const;
   double need(const Instance& instance, ModelIndex model) const;
+  // Models that fit a single GPU are not for the instance that spans them: its memory is theirs.
+  bool suits(const Instance& instance, const ModelName& model) const;
   // May be given a model to load at all.
   bool serves(const Instance& instance) const;
 };

@@ -18,8 +18,9 @@ std::string model_name(std::uint32_t number) { return "model-" + std::to_string(
 // Instances with a GPU of 24 GB each; models of 8 GB that all instances list, all in use.
 class Town {
  public:
-  Town(std::uint32_t gpus, std::uint32_t models)
-      : specs_(pinned(gpus)), room_(specs_), forecasts_(specs_) {
+  Town(std::uint32_t gpus, std::uint32_t models) : Town(pinned(gpus), models) {}
+  Town(std::vector<BackendSpec> specs, std::uint32_t models)
+      : specs_(std::move(specs)), room_(specs_), forecasts_(specs_) {
     GpuReport report;
     auto catalogue = std::make_shared<Catalogue>();
     for (std::uint32_t m = 0; m < models; ++m) {
@@ -31,10 +32,12 @@ class Town {
     }
     std::ranges::sort(*catalogue, {}, &InstalledModel::name);
     for (const BackendSpec& spec : specs_) {
-      Gpu gpu;
-      gpu.uuid = spec.gpus.front();
-      gpu.memory_total_bytes = 24'000'000'000;
-      report.gpus.push_back(gpu);
+      if (spec.placement == Placement::kPinned) {
+        Gpu gpu;
+        gpu.uuid = spec.gpus.front();
+        gpu.memory_total_bytes = 24'000'000'000;
+        report.gpus.push_back(gpu);
+      }
       Instance& instance = instances_.emplace_back(spec, Settings());
       instance.catalogue = catalogue;
       instance.health.heard(now_);
@@ -44,6 +47,15 @@ class Town {
       const auto index = forecasts_.model_of(instances_, ModelName::canonical(model_name(m)));
       for (std::uint32_t i = 0; i <= m % 3; ++i) forecasts_.arrived(*index, now_);
     }
+  }
+  // One more, over all GPUs.
+  static std::vector<BackendSpec> with_spanning(std::uint32_t gpus) {
+    std::vector<BackendSpec> specs = pinned(gpus);
+    BackendSpec all = testing::specs(gpus + 1).back();
+    all.placement = Placement::kSpanning;
+    for (const BackendSpec& spec : specs) all.gpus.push_back(spec.gpus.front());
+    specs.push_back(std::move(all));
+    return specs;
   }
   Surroundings around() { return {instances_, room_, forecasts_, queue_, now_, shares_}; }
   // Calls until it is done.
@@ -83,6 +95,16 @@ TEST(Assignment, EverybodyInUseHasAPlaceWhereThereIsRoomForAll) {
     for (std::uint32_t i = 0; i < 4; ++i) at[i] += assignment.has(model, BackendId{i});
   }
   EXPECT_EQ(at, std::vector<int>(4, 2));
+}
+
+TEST(Assignment, WhatFitsOneGpuHasNoPlaceAtTheInstanceThatSpansThem) {
+  Town town(Town::with_spanning(2), 3);
+  Assignment assignment;
+  town.make(assignment);
+  for (ModelIndex model = 0; model < 3; ++model) {
+    EXPECT_TRUE(assignment.placed(model)) << model;
+    EXPECT_FALSE(assignment.has(model, BackendId{2})) << model;
+  }
 }
 
 TEST(Assignment, OfALargeFleetIsMadeInManyShortPartsAndTheOldOneHoldsMeanwhile) {

@@ -35,7 +35,7 @@ ModelName named(std::string_view text) { return ModelName::canonical(text); }
 // Instances with 24 GB each, models of 10 GB on disk, nothing loaded.
 struct Hall : Script {
   explicit Hall(std::uint32_t count, Settings settings = by_cost())
-      : Script(gpus(count), settings), count_(count) {
+      : Script(gpus(count), std::move(settings)), count_(count) {
     auto report = std::make_shared<GpuReport>();
     for (std::uint32_t i = 0; i < count; ++i) {
       Gpu gpu;
@@ -561,6 +561,71 @@ TEST(ExpectedCompletion, WhatIsConfiguredSendsNobodyAwayWhoIsInUse) {
   hall.pass(30s);
   ASSERT_EQ(hall.loads().size(), 1U);
   EXPECT_EQ(hall.loads()[0].reason, LoadReason::kWanted);
+}
+
+Settings with_stay(Stay stay) {
+  Settings settings = by_cost();
+  settings.stays.push_back(std::move(stay));
+  return settings;
+}
+
+TEST(ExpectedCompletion, WhatIsPinnedStaysWhoeverWaitsAndHoweverLongItIsUnused) {
+  Hall hall(1, with_stay({named("a"), 0, {BackendId{0}}}));
+  hall.shows(0, {"a", "b"});
+  hall.pass(1h);
+  hall.served(hall.ask("b"));
+  EXPECT_TRUE(hall.ask("c").waits());
+  hall.pass(30s);
+  ASSERT_FALSE(hall.unloads().empty());
+  for (const Unload& unload : hall.unloads()) EXPECT_EQ(unload.model, named("b"));
+}
+
+TEST(ExpectedCompletion, APreloadGivesWayOnlyWhereNobodyElseCan) {
+  Hall hall(1, with_stay({named("a"), 1, {}}));
+  hall.shows(0, {"a", "b"});
+  hall.pass(1h);
+  hall.served(hall.ask("b"));
+  hall.ask("c");
+  hall.pass(10s);
+  ASSERT_FALSE(hall.unloads().empty());
+  EXPECT_EQ(hall.unloads()[0].model, named("b"));
+  Hall full(1, with_stay({named("a"), 1, {}}));
+  full.shows(0, {"a"});
+  full.pass(1h);
+  full.ask("b");
+  full.loaded(full.loads().at(0));
+  full.shows(0, {"a", "b"});
+  EXPECT_TRUE(full.unloads().empty()) << "there was room for both";
+}
+
+TEST(ExpectedCompletion, OfAPreloadWhatIsMoreThanConfiguredIsSpare) {
+  Hall hall(2, with_stay({named("a"), 1, {}}));
+  hall.shows(0, {"a", "b"});
+  hall.shows(1, {"a", "b"});
+  hall.pass(1h);
+  for (int i = 0; i < 3; ++i) hall.served(hall.ask("b"));
+  hall.ask("c");
+  hall.pass(10s);
+  ASSERT_FALSE(hall.unloads().empty());
+  for (const Unload& unload : hall.unloads()) EXPECT_EQ(unload.model, named("a"));
+}
+
+TEST(ExpectedCompletion, WhoHasMoreThanAPartIsLoadedForAfterHalfOfItsPatience) {
+  Settings settings = with_stay({named("a"), 0, {BackendId{0}}});
+  settings.queue_wait = 2min;
+  Hall hall(1, settings);
+  hall.shows(0, {"a", "b"});
+  hall.served(hall.ask(of_tenant(1001, 2, "b")));
+  for (std::uint64_t i = 0; i < 3; ++i) hall.ask(of_tenant(1010 + i, 1, "a"));
+  EXPECT_TRUE(hall.ask(of_tenant(1020, 1, "c")).waits());
+  for (std::uint64_t i = 0; i < 11; ++i) {
+    hall.served(hall.ask(of_tenant(2000 + i, 2, "b")));
+    hall.pass(5s);
+  }
+  EXPECT_TRUE(hall.unloads().empty()) << "others use it";
+  hall.pass(10s);
+  ASSERT_FALSE(hall.unloads().empty());
+  EXPECT_EQ(hall.unloads()[0].model, named("b"));
 }
 
 TEST(ExpectedCompletion, ALoadThatFailsLetsTheRequestMeetTheErrorItself) {

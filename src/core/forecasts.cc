@@ -279,8 +279,8 @@ Forecasts::Price Forecasts::price(const Instance& instance, ModelIndex model,
 
 bool Forecasts::has_free_slot(BackendId backend, ModelIndex model) const {
   const Seating::Seat& seat = seating_.seat(backend, model);
-  const bool possible = seat.state != Seating::State::kAbsent || seat.failures > 0 ||
-                        !seating_.site(backend).known;
+  const bool possible =
+      seat.state != Seating::State::kAbsent || seat.failures > 0 || !seating_.site(backend).known;
   return possible && ledger_.running(backend, model) < estimates_.slots({backend, model});
 }
 

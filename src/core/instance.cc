@@ -33,6 +33,15 @@ std::string Instance::shown_reason() const {
   return "drained by an operator; " + health.reason();
 }
 
+bool Instance::are_one(const ModelName& model, const ModelName& other) const {
+  if (model == other) return true;
+  const InstalledModel* const one = installed(model);
+  if (one == nullptr || one->digest.empty()) return false;
+  const std::string digest = one->digest;
+  const InstalledModel* const two = installed(other);
+  return two != nullptr && two->digest == digest;
+}
+
 bool Instance::lists(const ModelName& model) const { return installed(model) != nullptr; }
 
 // One choice asks for the same name several times at each instance.

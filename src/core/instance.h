@@ -51,6 +51,8 @@ struct Instance {
   bool taken_out() const { return draining || restart.under_way(); }
   bool lists(const ModelName& model) const;  // false while the catalogue is unknown
   const InstalledModel* installed(const ModelName& model) const;  // null: not listed
+  // One name, or two names of the same weights.
+  bool are_one(const ModelName& model, const ModelName& other) const;
   // By name, or under another name of the same digest; null: not loaded, or not known.
   const LoadedModel* loaded_entry(const ModelName& model) const;
   bool has_loaded(const ModelName& model) const { return loaded_entry(model) != nullptr; }

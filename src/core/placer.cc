@@ -18,6 +18,8 @@ constexpr double kCascade = 3;
 // mean: then they stand behind one another. Of the order of what is right: 1, 8 and 16 move the
 // simulator's results by less than seeds (200 of them, where memory is short).
 constexpr double kBehind = 4;
+// Of a model that is configured to stay loaded, but is not pinned: everybody else leaves first.
+constexpr double kStayLoss = 1000;
 // Requests a second below which a model is not in use: one in five minutes.
 constexpr double kUnused = 1.0 / 300;
 // Loaded more recently than this, or than twice its load: leave it alone, if it can be helped.
@@ -142,10 +144,13 @@ void Placer::consider(const Surroundings& around, ModelIndex model) {
   const Forecasts& forecasts = around.forecasts;
   const Seating& seating = forecasts.seating();
   if (seating.coming_at(model) > 0 && !stands_still(around, model)) return;
-  // Who has more than an equal part already sends nobody away whom others use.
+  // Who has more than an equal part already sends nobody away whom others use, but for who has
+  // waited for half of its patience.
   const double waiting = around.waiting(model);
-  const Evict evict = waiting > 0 ? Evict::kAnybody : Evict::kSpare;
   const WaitQueue::Line& line = around.queue.lines().at(model);
+  const WaitQueue::Waiting& oldest = line.oldest();
+  const bool starved = around.now - oldest.since > (oldest.until - oldest.since) / 2;
+  const Evict evict = waiting > 0 || starved ? Evict::kAnybody : Evict::kSpare;
   const std::vector<BackendId>& tried = line.oldest().request.tried;
   const bool anywhere = seating.ready_at(model) > 0 && is_of_use(around, model, line.oldest());
   const Instance* best = nullptr;
@@ -261,18 +266,21 @@ bool Placer::make_room(const Surroundings& around, const Instance& instance, std
     const std::uint64_t bytes =
         seat.bytes > 0 ? seat.bytes : around.room.need(instance, forecasts.name(model));
     free -= static_cast<double>(bytes);
-    if (evict == Evict::kNobody) continue;
+    const Stays stay = stays(around, instance, model);
+    if (evict == Evict::kNobody || stay == Stays::kAlways) continue;
     const bool spare =
-        forecasts.seating().ready_at(model) > 1 ||
-        (around.queue.size(model) == 0 && forecasts.rate(model, around.now) < kUnused);
+        stay == Stays::kNo &&
+        (forecasts.seating().ready_at(model) > 1 ||
+         (around.queue.size(model) == 0 && forecasts.rate(model, around.now) < kUnused));
     if (evict == Evict::kSpare && !spare) continue;
     // A load has to be worth it: those who wait for it are served first, for a while.
     const double served_s = to_seconds(around.now - seat.since);
     const bool batch = served_s < kBatch * forecasts.estimates().load_s({id, model});
     if (batch && around.queue.size(model) > 0) continue;
-    if (evict == Evict::kStrays && !spare && assignment_.has(model, id)) continue;
-    victims.push_back(
-        {model, bytes, loss_s(around, model, id), forecasts.drain_s(id, model, around.now)});
+    const bool stray = stay == Stays::kNo && (spare || !assignment_.has(model, id));
+    if (evict == Evict::kStrays && !stray) continue;
+    const double loss = loss_s(around, model, id) + (stay == Stays::kRather ? kStayLoss : 0);
+    victims.push_back({model, bytes, loss, forecasts.drain_s(id, model, around.now)});
   }
   const auto missing = [&] { return static_cast<double>(need) - free; };
   if (missing() <= 0) return true;
@@ -299,6 +307,19 @@ bool Placer::make_room(const Surroundings& around, const Instance& instance, std
   }
   move.delay_s += drain + kUnload;
   return true;
+}
+
+// Whether it is configured to stay there: pinned, or one of no more than shall be loaded.
+Placer::Stays Placer::stays(const Surroundings& around, const Instance& instance,
+                            ModelIndex model) {
+  const ModelName& name = around.forecasts.name(model);
+  for (const Stay& stay : around.stays) {
+    if (!instance.are_one(stay.model, name)) continue;
+    const bool pinned = std::ranges::find(stay.pinned, instance.spec.id) != stay.pinned.end();
+    if (pinned) return Stays::kAlways;
+    if (around.forecasts.seating().ready_at(model) <= stay.instances) return Stays::kRather;
+  }
+  return Stays::kNo;
 }
 
 double Placer::loss_s(const Surroundings& around, ModelIndex model, BackendId backend) const {

@@ -8,7 +8,8 @@
 // anything.
 //
 //   demand  somebody waits and nobody has the model: at once, at the cheapest place; and once more
-//           elsewhere when that load stands still
+//           elsewhere when that load stands still. Who has more than an equal part already sends
+//           nobody away whom others use, until somebody has waited for half of its patience
 //   copy    those who have it are so busy that a load pays: for those who wait already, or, where
 //           memory is free, for those who will come within the next 20 s
 //
@@ -56,6 +57,8 @@ class Placer {
   };
   Move move_to(const Surroundings& around, ModelIndex model, const Instance& instance,
                Evict evict) const;
+  enum class Stays : std::uint8_t { kNo, kRather, kAlways };
+  static Stays stays(const Surroundings& around, const Instance& instance, ModelIndex model);
   bool make_room(const Surroundings& around, const Instance& instance, std::uint64_t need,
                  Evict evict, Move& move) const;
   double loss_s(const Surroundings& around, ModelIndex model, BackendId backend) const;

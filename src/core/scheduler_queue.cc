@@ -20,7 +20,7 @@ Prices Scheduler::State::prices_for(const RequestArrived& request) {
 }
 
 Surroundings Scheduler::State::fleet_for_placer() {
-  return {instances, room, brain->forecasts, brain->queue, now, brain->shares};
+  return {instances, room, brain->forecasts, brain->queue, now, brain->shares, settings.stays};
 }
 
 // --- what happens ---

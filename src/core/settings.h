@@ -5,7 +5,10 @@
 #include <chrono>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
+#include "base/ids.h"
+#include "base/model_name.h"
 #include "base/time.h"
 #include "core/variants.h"
 
@@ -35,6 +38,13 @@ struct HangRules {
   // A load: neither GPU memory nor CPU time move. Ollama's own stall timer is as long.
   Duration load_stall = std::chrono::minutes(5);
   Duration canary_interval = std::chrono::minutes(1);  // a canary may stand in users' way
+};
+
+// A model that is configured to stay loaded.
+struct Stay {
+  ModelName model;
+  std::uint32_t instances = 0;    // on so many; gives way where nobody else can
+  std::vector<BackendId> pinned;  // on these, whoever waits for another one
 };
 
 struct Settings {
@@ -72,6 +82,7 @@ struct Settings {
   std::uint32_t max_queued = 10'000;
   std::uint64_t max_queued_bytes = 1ULL << 30;  // of bodies
   Duration queue_wait = std::chrono::minutes(10);
+  std::vector<Stay> stays;
 
   HangRules hang;
   VariantRules variants;
