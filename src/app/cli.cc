@@ -26,6 +26,7 @@ constexpr char kIntro[] =
     "  drover backends list         the instances, and what can be done to them\n"
     "  drover models list           the models of the fleet, and where they are loaded\n"
     "  drover logs -f               what do the instances write?\n"
+    "  drover explain REQUEST_ID    why did that request go where it went?\n"
     "  drover prove                 how much faster are all of them than one?\n"
     "  drover sim --list            how would a policy do elsewhere? In a simulated fleet";
 
@@ -91,6 +92,14 @@ constexpr char kLogsExamples[] =
     "\n"
     "What the instances wrote that drover runs: NAME.log in its state directory, with those that\n"
     "were full and put aside. drover's own lines go where it was started.";
+
+constexpr char kExplainExamples[] =
+    "Examples:\n"
+    "  drover explain 00000000000002f\n"
+    "  drover explain my-request-7 --json | jq -r .why\n"
+    "\n"
+    "The ID is the X-Request-ID of the answer, and 'id' in drover's log. The latest requests are\n"
+    "remembered, once they are over; older ones are in the log. Exit code 1: this one is not.";
 
 constexpr char kProveExamples[] =
     "Examples:\n"
@@ -353,6 +362,21 @@ void add_logs(CLI::App& app, Inputs& inputs) {
   });
 }
 
+void add_explain(CLI::App& app, Inputs& inputs) {
+  CLI::App* explain = app.add_subcommand("explain", "Tell why a request went where it went");
+  add_config_file(*explain, inputs.config);
+  add_admin(*explain, inputs.config);
+  add_json(*explain, inputs);
+  explain->add_option("REQUEST_ID", inputs.word, "The X-Request-ID of its answer")
+      ->required()
+      ->type_name("");
+  explain->footer(kExplainExamples);
+  explain->callback([&] {
+    if (inputs.word.empty()) throw CLI::ValidationError("the request's ID is empty");
+    inputs.chosen = ExplainCommand{inputs.config, inputs.output(), inputs.word};
+  });
+}
+
 void add_prove(CLI::App& app, Inputs& inputs) {
   CLI::App* prove = app.add_subcommand("prove", "Measure what all instances give beside one");
   add_config_file(*prove, inputs.config);
@@ -485,6 +509,7 @@ void add_verbs(CLI::App& app, Inputs& inputs) {
   gpus->callback([&] { inputs.chosen = GpusCommand{inputs.config, inputs.output()}; });
 
   add_logs(app, inputs);
+  add_explain(app, inputs);
   add_prove(app, inputs);
   add_sim(app, inputs);
 

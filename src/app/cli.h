@@ -77,6 +77,12 @@ struct LogsCommand {
   bool follow = false;
 };
 
+struct ExplainCommand {
+  ConfigOptions config;  // only `file` and `admin` can be given
+  Output output = Output::kText;
+  std::string id;  // an X-Request-ID; not empty
+};
+
 struct ProveCommand {
   ConfigOptions config;              // only `file` and `admin` can be given
   std::optional<std::string> model;  // none: one that the instances have loaded, or hold
@@ -127,9 +133,10 @@ struct CompletionCommand {
   Shell shell = Shell::kBash;
 };
 
-using Command = std::variant<ServeCommand, CheckCommand, StatusCommand, BackendsCommand,
-                             ModelsCommand, GpusCommand, LogsCommand, ProveCommand, SimCommand,
-                             VersionCommand, DemoCommand, SystemdCommand, CompletionCommand>;
+using Command =
+    std::variant<ServeCommand, CheckCommand, StatusCommand, BackendsCommand, ModelsCommand,
+                 GpusCommand, LogsCommand, ExplainCommand, ProveCommand, SimCommand, VersionCommand,
+                 DemoCommand, SystemdCommand, CompletionCommand>;
 
 // What a verb (or a refusal, or --help) has to say. print() writes both texts and returns the code.
 struct Printed {

@@ -54,6 +54,11 @@ TEST(Cli, CheckStatusVersionAndDemoTakeTheirOptions) {
   const auto gpus = command<GpusCommand>({"gpus", "--admin", "h:1", "--json"});
   EXPECT_EQ(gpus.config.admin, "h:1");
   EXPECT_EQ(gpus.output, Output::kJson);
+  const auto explain =
+      command<ExplainCommand>({"explain", "00000000000002f", "--admin", "h:1", "--json"});
+  EXPECT_EQ(explain.id, "00000000000002f");
+  EXPECT_EQ(explain.config.admin, "h:1");
+  EXPECT_EQ(explain.output, Output::kJson);
   const auto logs = command<LogsCommand>({"logs", "gpu0", "gpu1", "-f", "--lines", "7"});
   EXPECT_EQ(logs.names, (std::vector<std::string>{"gpu0", "gpu1"}));
   EXPECT_EQ(logs.lines, 7U);
@@ -192,6 +197,9 @@ TEST(Cli, BackendsTakesAnActionWithItsNames) {
 
 TEST(Cli, BackendsWithoutEnoughIsWrongUse) {
   const std::vector<std::vector<std::string>> wrong = {
+      {"explain"},
+      {"explain", ""},
+      {"explain", "a", "b"},
       {"backends"},
       {"backends", "explode"},
       {"backends", "drain"},
@@ -205,8 +213,8 @@ TEST(Cli, BackendsWithoutEnoughIsWrongUse) {
 }
 
 TEST(Cli, EveryVerbTeachesByExample) {
-  for (const char* verb : {"serve", "check", "status", "backends", "gpus", "version", "demo",
-                           "systemd", "completion"}) {
+  for (const char* verb : {"serve", "check", "status", "backends", "gpus", "explain", "version",
+                           "demo", "systemd", "completion"}) {
     const Printed said = printed({verb, "--help"});
     EXPECT_EQ(said.exit_code, kDone) << verb;
     EXPECT_NE(said.out.find("Usage: drover " + std::string(verb)), std::string::npos) << said.out;

@@ -41,6 +41,9 @@ struct Runner {
     return cli::print(app::run_gpus(gpus, environment));
   }
   int operator()(const cli::LogsCommand& logs) const { return app::run_logs(logs, environment); }
+  int operator()(const cli::ExplainCommand& explain) const {
+    return cli::print(app::run_explain(explain, environment));
+  }
   int operator()(const cli::ProveCommand& prove) const {
     return cli::print(app::run_prove(prove, environment));
   }

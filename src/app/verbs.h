@@ -25,6 +25,10 @@ cli::Printed run_models(const cli::ModelsCommand& command, const config::Environ
 // The GPUs as a running drover knows them, else as they are read here. Without a GPU it says so.
 cli::Printed run_gpus(const cli::GpusCommand& command, const config::Environment& environment);
 
+// What became of one request, and why it went where it did, as a running drover remembers it.
+cli::Printed run_explain(const cli::ExplainCommand& command,
+                         const config::Environment& environment);
+
 // Loads a running drover and one of its instances for the given time and compares. Says on standard
 // error what it does meanwhile, unless the output is for a program.
 cli::Printed run_prove(const cli::ProveCommand& command, const config::Environment& environment);

@@ -112,6 +112,7 @@ net::Task<void> Engine::show() {
 }
 
 Metrics& Engine::metrics() { return state_->metrics; }
+const FinishedRequests& Engine::finished() const { return state_->finished; }
 net::Loop& Engine::home() { return state_->home; }
 
 // --- Engine::State: from ports ---
@@ -166,6 +167,11 @@ void Engine::State::held_up(core::LeaseHeldUp held) {
 
 void Engine::State::settle(core::LeaseSettled settled) {
   if (leases.erase(settled.lease)) dispatch(std::move(settled));
+}
+
+void Engine::State::record(RequestRecord&& record) {
+  metrics.record(record);
+  finished.keep(std::move(record));
 }
 
 // What the port still held was in messages that nobody will read. Sorted, because the order of a

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "core/scheduler.h"
+#include "engine/finished.h"
 #include "engine/metrics.h"
 #include "net/loop.h"
 #include "net/task.h"
@@ -97,7 +98,7 @@ class Port {
   // instance goes down before the first byte: it must live until the lease is settled.
   net::Task<Grant> acquire(core::RequestArrived request, net::Cancel& cancel);
 
-  // Counts a finished request.
+  // Counts a finished request and keeps it for a while.
   void record(RequestRecord record);
   // Counts bytes that did not become a request; `reason` is a literal.
   void count_malformed(std::string_view reason);
@@ -170,6 +171,7 @@ class Engine {
   net::Task<void> show();
   // The cells that it marks "any loop" may be touched from there.
   Metrics& metrics();
+  const FinishedRequests& finished() const;
   net::Loop& home();
 
  private:

@@ -51,6 +51,13 @@ struct RequestRecord : RequestTally {
   std::string model;    // canonical, or empty
   std::string backend;  // name of the last instance, or empty
   Duration total{};
+
+  // Not counted, only kept for a while (finished.h).
+  Instant arrived{};
+  std::string id;       // the X-Request-ID that the client was told
+  std::string client;   // its address
+  std::string failure;  // the last one, as a sentence
+  std::string why;      // the last decision, as one line
 };
 
 class Metrics {

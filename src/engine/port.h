@@ -89,6 +89,7 @@ struct Engine::State {
   void progress(core::LeaseProgress progress);
   void held_up(core::LeaseHeldUp held);
   void settle(core::LeaseSettled settled);
+  void record(RequestRecord&& record);
   void close(const Port::State& port);
 
   // Feeds one event, and those that its effects cause, to the scheduler; performs the effects.
@@ -118,6 +119,7 @@ struct Engine::State {
   Log& log;
   core::Scheduler scheduler;
   Metrics metrics;
+  FinishedRequests finished;
   std::function<void()> refresh;
   std::function<void(const core::HealthChanged&)> health_changed;
   std::function<void(const core::RestartInstance&)> restart;

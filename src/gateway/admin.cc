@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "gateway/access.h"
+#include "gateway/admin_requests.h"
 #include "gateway/read_request.h"
 #include "gateway/refusal.h"
 
@@ -90,6 +91,9 @@ AdminPage Admin::render(const wire::RequestHead& head) const {
   Result<void> host = check_host(head.authority, settings_.access);
   if (!host) return problem_page(421, host.error().message);
   if (std::optional<AdminPage> page = answer_instances(engine_, head)) return *std::move(page);
+  if (std::optional<AdminPage> page = answer_requests(engine_.finished(), head, loop_.now())) {
+    return *std::move(page);
+  }
   const bool reads = head.method == wire::Method::kGet || head.method == wire::Method::kHead;
   if (!reads) return problem_page(405, "this address answers GET and HEAD", "GET, HEAD");
   if (head.path == "/livez") return {200, kText, "alive\n"};
@@ -100,7 +104,7 @@ AdminPage Admin::render(const wire::RequestHead& head) const {
   if (head.path == "/") return {200, kHtml, views_.page()};
   return problem_page(404,
                       "known here: /, /livez, /readyz, /metrics, /api/v1/status, "
-                      "/api/v1/instances, /api/v1/models");
+                      "/api/v1/instances, /api/v1/models, /api/v1/requests/ID");
 }
 
 }  // namespace drover::gateway

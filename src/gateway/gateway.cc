@@ -166,9 +166,10 @@ net::Task<void> Gateway::refuse_head(Client& client, Error error) {
   finish(client, exchange);
 }
 
-// One line in the log, one count in the metrics.
+// One line in the log, one record for the metrics and for who asks later. Nobody reads the
+// exchange after this.
 void Gateway::finish(const Client& client, Exchange& exchange) {
-  engine::RequestRecord record{exchange.record, exchange.ask.model.text(), {}, {}};
+  engine::RequestRecord record{exchange.record, exchange.ask.model.text()};
   if (exchange.instance != nullptr) record.backend = exchange.instance->name;
   record.total = loop_.now() - exchange.arrived;
   const bool ill =
@@ -197,6 +198,11 @@ void Gateway::finish(const Client& client, Exchange& exchange) {
   if (exchange.malformed) port_.count_malformed(record.reason);
   log_.write(ill ? LogLevel::kWarn : LogLevel::kInfo, "request",
              std::span(fields).first(std::size(fields) - (named ? 0 : 1)));
+  record.arrived = exchange.arrived;
+  record.id = std::move(exchange.id_text);
+  record.client = client.peer();
+  if (exchange.failure != nullptr) record.failure = std::move(*exchange.failure);
+  record.why = std::move(exchange.why);
   port_.record(std::move(record));
 }
 

@@ -54,14 +54,6 @@ bool is_forwarded(const wire::Field& field, std::string_view connection) {
   return !wire::list_has_token(connection, lower);
 }
 
-bool is_safe_id(std::string_view id) {
-  constexpr std::size_t kMaxId = 128;
-  return !id.empty() && id.size() <= kMaxId &&
-         std::all_of(id.begin(), id.end(), [](unsigned char c) {
-           return std::isalnum(c) || c == '-' || c == '_' || c == '.' || c == ':';
-         });
-}
-
 void add_line(std::string& lines, std::string_view name, std::string_view value) {
   lines += name;
   lines += ": ";
@@ -439,6 +431,14 @@ std::string own_id_text(RequestId id) {
   for (std::size_t i = kDigits; i > 0 && value != 0; value >>= 4U)
     out[--i] = "0123456789abcdef"[value & 15];
   return out;
+}
+
+bool is_safe_id(std::string_view id) {
+  constexpr std::size_t kMaxId = 128;
+  return !id.empty() && id.size() <= kMaxId &&
+         std::all_of(id.begin(), id.end(), [](unsigned char c) {
+           return std::isalnum(c) || c == '-' || c == '_' || c == '.' || c == ':';
+         });
 }
 
 net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const Settings& settings,

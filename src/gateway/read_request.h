@@ -11,6 +11,8 @@ namespace drover::gateway {
 // The X-Request-ID of a request that brings none. Fifteen digits: as many as a std::string holds
 // without an allocation.
 std::string own_id_text(RequestId id);
+// Whether an X-Request-ID of a client is taken over: 1 to 128 of A-Z a-z 0-9 - _ . :
+bool is_safe_id(std::string_view id);
 
 // Waits for and reads one head into `head` (its views live until the next read from the client).
 // Errors: kClosed when the client closed before a head began; kSlow, kMalformed and the like after.

@@ -1,0 +1,87 @@
+#include "engine/finished.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace drover::engine {
+namespace {
+
+RequestRecord finished(std::string id, std::string why = "round_robin chose gpu0") {
+  RequestRecord record;
+  record.id = std::move(id);
+  record.backend = "gpu0";
+  record.why = std::move(why);
+  return record;
+}
+
+TEST(FinishedRequests, OneIsFoundByItsIdWithAllThatBecameOfIt) {
+  FinishedRequests requests;
+  EXPECT_EQ(requests.find("a"), nullptr);
+  requests.keep(finished("a", "one"));
+  requests.keep(finished("b", "two"));
+  ASSERT_NE(requests.find("a"), nullptr);
+  EXPECT_EQ(requests.find("a")->why, "one");
+  EXPECT_EQ(requests.find("b")->why, "two");
+  EXPECT_EQ(requests.find("c"), nullptr);
+  EXPECT_EQ(requests.find(""), nullptr);
+}
+
+TEST(FinishedRequests, TheNewestTakesThePlaceOfTheOldest) {
+  FinishedRequests requests;
+  for (std::size_t i = 0; i < FinishedRequests::kMost + 2; ++i) {
+    requests.keep(finished(std::to_string(i)));
+  }
+  EXPECT_EQ(requests.size(), FinishedRequests::kMost);
+  EXPECT_EQ(requests.find("0"), nullptr);
+  EXPECT_EQ(requests.find("1"), nullptr);
+  ASSERT_NE(requests.find("2"), nullptr);
+  EXPECT_NE(requests.find(std::to_string(FinishedRequests::kMost + 1)), nullptr);
+}
+
+TEST(FinishedRequests, OfSeveralWithOneIdTheNewestIsFound) {
+  FinishedRequests requests;
+  requests.keep(finished("same", "first"));
+  requests.keep(finished("same", "second"));
+  EXPECT_EQ(requests.find("same")->why, "second");
+}
+
+TEST(FinishedRequests, LongTextsPushOutMoreThanOneAndTheirSumIsBounded) {
+  FinishedRequests requests;
+  const std::string whole(FinishedRequests::kLongestText, 'x');
+  const std::size_t fit = FinishedRequests::kMostBytes / whole.size();
+  for (std::size_t i = 0; i < 4 * fit; ++i) requests.keep(finished(std::to_string(i), whole));
+  EXPECT_LT(requests.size(), fit);
+  EXPECT_GT(requests.size(), fit * 9 / 10);
+  EXPECT_EQ(requests.find(std::to_string(4 * fit - 1))->why, whole);
+  // When the long ones are gone there is room for as many as ever: nothing was counted twice.
+  for (std::size_t i = 0; i < 2 * FinishedRequests::kMost; ++i) requests.keep(finished("short"));
+  EXPECT_EQ(requests.size(), FinishedRequests::kMost);
+}
+
+TEST(FinishedRequests, AnEndlessTextIsCutBetweenTwoCharacters) {
+  FinishedRequests requests;
+  std::string umlauts = "x";
+  while (umlauts.size() < 2 * FinishedRequests::kMostBytes) umlauts += "ä";
+  requests.keep(finished("a", umlauts));
+  ASSERT_NE(requests.find("a"), nullptr);
+  const std::string& why = requests.find("a")->why;
+  EXPECT_LE(why.size(), FinishedRequests::kLongestText + 4);
+  EXPECT_TRUE(why.ends_with("ä…"));
+}
+
+TEST(FinishedRequests, WhatDroverAnsweredWellByItselfIsNotKept) {
+  FinishedRequests requests;
+  RequestRecord own = finished("own");
+  own.backend.clear();
+  requests.keep(std::move(own));
+  EXPECT_EQ(requests.size(), 0U);
+  RequestRecord refused = finished("refused");
+  refused.backend.clear();
+  refused.outcome = Outcome::kRefused;
+  requests.keep(std::move(refused));
+  EXPECT_NE(requests.find("refused"), nullptr);
+}
+
+}  // namespace
+}  // namespace drover::engine
