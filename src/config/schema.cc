@@ -243,9 +243,9 @@ constexpr std::array kKeys = std::to_array<Key>({
      .fallback = "0",
      .least = "0",
      .most = "256",
-     .meaning =
-         "On how many instances it shall be loaded before anybody asks, and stay; it gives way only "
-         "where nothing else can make room."},
+     .meaning = "On how many instances it shall be loaded before anybody asks, and stay; it gives "
+                "way only "
+                "where nothing else can make room."},
     {.path = "models[].pin",
      .kind = Kind::kNames,
      .meaning =
