@@ -106,7 +106,7 @@ Io EpollStream::read_socket(std::span<char> into) const {
   return {blocks ? Io::State::kWouldBlock : Io::State::kFailed, 0};
 }
 
-// For whoever waits: he will run in this turn, and ask for it.
+// For whoever waits: he runs next, and asks for it.
 void EpollStream::read_ahead() {
   ReadAhead& ahead = epoll_loop().ahead();
   if (ahead_ != ReadAhead::kNone) return ahead.note_more(ahead_);

@@ -139,7 +139,9 @@ void Loop::run_ready() {
   for (int round = 0; round < kRoundsPerTurn && has_ready(); ++round) {
     start_tasks();
     Link batch;
-    batch.take(ready_.linked() || !starting_.empty() ? ready_ : late_);
+    // At the latest in the last round, or a pair that never stops would starve who is late, too.
+    const bool last = round + 1 == kRoundsPerTurn && late_.linked();
+    batch.take(!last && (ready_.linked() || !starting_.empty()) ? ready_ : late_);
     while (batch.linked()) {
       auto& waiter = *static_cast<Waiter*>(batch.front());
       waiter.unlink();

@@ -62,7 +62,8 @@ class Loop {
   // One turn; waits for IO at most until `until`. For tests and for the virtual loop.
   void turn(Instant until);
 
-  // 64 KiB that every read of this loop shares: valid until the next co_await.
+  // 64 KiB that all of this loop share, to read into and to write from: valid until the next
+  // co_await.
   std::span<char> scratch() { return {scratch_.get(), kScratchBytes}; }
   static constexpr std::size_t kScratchBytes = 64 * 1024;
 

@@ -171,6 +171,27 @@ TEST(Loop, LateIsBehindAllWhoAreReadyAndInTheSameTurn) {
   EXPECT_EQ(log, "abcAB");
 }
 
+Task<void> toss(Event& mine, Event& other) {
+  for (;;) {
+    (void)co_await mine.wait(kNever);
+    mine.clear();
+    other.set();
+  }
+}
+
+TEST(Loop, APairThatNeverStopsDoesNotStarveWhoIsLate) {
+  ManualLoop loop;
+  std::string log;
+  Event one(loop), other(loop);
+  one.set();
+  loop.spawn(toss(one, other));
+  loop.spawn(toss(other, one));
+  loop.spawn(append_late(loop, log, 'a', 'A'));
+  loop.turn(loop.now());
+  EXPECT_EQ(log, "aA");
+  loop.abandon();
+}
+
 TEST(Loop, AFrameThatWaitsToBeLateCanBeDestroyed) {
   ManualLoop loop;
   std::string log;

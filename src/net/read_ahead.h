@@ -1,9 +1,9 @@
 #pragma once
-// ReadAhead: what sockets brought in one turn of a loop, all taken from the kernel before anybody
-// looks at it. Thirty readings back to back find the kernel's code and a socket's path through it
+// ReadAhead: what one poll of a loop found arrived, all taken from the kernel before anybody looks
+// at it. Thirty readings back to back find the kernel's code and a socket's path through it
 // in the caches; with thirty requests served between them each finds what the last one left there.
 //
-// One shared room, which the next turn uses again: what nobody has taken until then gets memory of
+// One shared room, which the next poll uses again: what nobody has taken until then gets memory of
 // its own. Used by EpollLoop and EpollStream only.
 
 #include <cstddef>
@@ -25,13 +25,13 @@ class ReadAhead {
 
   ReadAhead();
 
-  // Where to read: as much as one reading takes at most, or empty when this turn's room is used up.
+  // Where to read: as much as one reading takes at most, or empty when the room is used up.
   std::span<char> room();
   // Keeps what was just read into room(); an end or a failure is kept as well. Precondition: it did
   // not block.
   Key keep(Io io);
 
-  // All of it, which ends the key. The bytes are valid until the loop turns.
+  // All of it, which ends the key. The bytes are valid until the next poll.
   Arrived take(Key key);
   // A piece of it. Precondition: `into` is not empty. True: that was the last, which ends the key.
   bool take_some(Key key, std::span<char> into, Io& io);
@@ -40,7 +40,7 @@ class ReadAhead {
   bool has_more(Key key) const { return readings_[key].more; }
   void drop(Key key);
 
-  // The room is used anew.
+  // Before a poll: the room is used anew.
   void begin_turn();
   std::size_t held() const { return held_; }
 

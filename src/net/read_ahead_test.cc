@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "base/rng.h"
 #include "net/epoll_loop.h"
 #include "net/epoll_stream.h"
 #include "net/testing.h"
@@ -213,6 +214,63 @@ TEST(ReadingAhead, TheEndBehindItIsRead) {
   loop.turn(loop.now());
   EXPECT_TRUE(connection.stream->has_input());
   EXPECT_EQ(connection.stream->receive().state, Io::State::kEnd);
+}
+
+// Reads to the end in every way that there is, and at times not at once.
+Task<void> read_somehow(EpollLoop& loop, Stream& stream, Rng& rng, std::string& into, bool& ended) {
+  std::array<char, 100> some{};
+  for (;;) {
+    const Instant deadline = rng.below(4) == 0 ? loop.now() : kNever;
+    const WaitResult waited = co_await stream.readable(deadline);
+    if (waited == WaitResult::kTimedOut) continue;
+    while (rng.below(3) == 0) co_await loop.sleep_until(loop.now());
+    Io::State state = Io::State::kMoved;
+    if (rng.below(2) == 0) {
+      const Arrived got = stream.receive();
+      into += got.bytes;
+      state = got.state;
+    } else {
+      const Io io = stream.read(std::span(some).first(1 + rng.below(some.size())));
+      into.append(some.data(), io.bytes);
+      state = io.state;
+    }
+    if (state == Io::State::kEnd) break;
+    EXPECT_NE(state, Io::State::kFailed);
+  }
+  ended = true;
+}
+
+TEST(ReadingAhead, EveryByteArrivesOnceInItsOrderHoweverItIsSentAndRead) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(seed);
+    EpollLoop loop;
+    Connection one(loop), other(loop);
+    std::string sent, got, beside;
+    bool ended = false, other_ended = false;
+    loop.spawn(read_somehow(loop, *one.stream, rng, got, ended));
+    loop.spawn(read_somehow(loop, *other.stream, rng, beside, other_ended));
+    std::string beside_sent;
+    for (int i = 0; i < 60; ++i) {
+      // Now and then more than a reading takes.
+      const std::size_t most = rng.below(8) == 0 ? 100'000 : 300;
+      std::string piece(1 + rng.below(most), static_cast<char>('a' + i % 26));
+      const ssize_t took = ::write(one.peer, piece.data(), piece.size());
+      if (took > 0) sent += piece.substr(0, static_cast<std::size_t>(took));
+      if (rng.below(2) == 0) {
+        other.say("beside");
+        beside_sent += "beside";
+      }
+      for (std::uint64_t turns = rng.below(3); turns > 0; --turns) loop.turn(loop.now());
+    }
+    ::shutdown(one.peer, SHUT_WR);
+    ::shutdown(other.peer, SHUT_WR);
+    for (int i = 0; i < 100'000 && !(ended && other_ended); ++i) loop.turn(loop.now());
+    ASSERT_TRUE(ended && other_ended);
+    EXPECT_TRUE(got == sent) << got.size() << " of " << sent.size();
+    EXPECT_TRUE(beside == beside_sent);
+    EXPECT_EQ(loop.ahead().held(), 0u);
+  }
 }
 
 }  // namespace
