@@ -37,7 +37,6 @@ void Notebook::read() {
 
 void Notebook::start(Duration interval) {
   if (!folder_) return;
-  writer_ = std::make_unique<net::Worker>(engine_.home(), "drover-notes");
   task_.start(write_now_and_then(interval));
 }
 
@@ -53,12 +52,17 @@ Notebook::Page Notebook::write(const store::Folder& folder, const core::Learned&
 net::Task<void> Notebook::write_now_and_then(Duration interval) {
   for (;;) {
     co_await engine_.home().sleep_for(interval);
-    if (writer_->busy()) continue;
+    if (writer_) continue;
     const auto learned = std::make_shared<const core::Learned>(*engine_.learned());
     const auto page = std::make_shared<Page>();
+    // For this one page: with a thread more, each of the loop's calls is dearer (log_sink.cc).
+    writer_ = std::make_unique<net::Worker>(engine_.home(), "drover-notes");
     writer_->run(
         [folder = folder_, learned, page, last = last_] { *page = write(*folder, *learned, last); },
-        [this, page] { written(*page); });
+        [this, page] {
+          written(*page);
+          writer_.reset();
+        });
   }
 }
 

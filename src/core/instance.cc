@@ -37,9 +37,8 @@ bool Instance::are_one(const ModelName& model, const ModelName& other) const {
   if (model == other) return true;
   const InstalledModel* const one = installed(model);
   if (one == nullptr || one->digest.empty()) return false;
-  const std::string digest = one->digest;
   const InstalledModel* const two = installed(other);
-  return two != nullptr && two->digest == digest;
+  return two != nullptr && two->digest == one->digest;
 }
 
 bool Instance::lists(const ModelName& model) const { return installed(model) != nullptr; }

@@ -45,11 +45,6 @@ constexpr Duration kRearrangeAgain = std::chrono::seconds(10);
 constexpr Duration kLookAgain = std::chrono::milliseconds(250);
 constexpr Duration kCopyAgain = std::chrono::seconds(1);
 
-bool takes_requests(const Instance& instance) {
-  const HealthState health = instance.health.state();
-  return !instance.taken_out() && (health == HealthState::kUp || health == HealthState::kProbation);
-}
-
 }  // namespace
 
 void Placer::forget(ModelIndex model) {
@@ -123,7 +118,7 @@ bool Placer::is_of_use(const Surroundings& around, ModelIndex model,
                        const WaitQueue::Waiting& waiting) {
   return std::ranges::any_of(around.instances, [&](const Instance& instance) {
     const BackendId id = instance.spec.id;
-    return around.forecasts.seating().ready(id, model) && takes_requests(instance) &&
+    return around.forecasts.seating().ready(id, model) && around.serves(instance) &&
            std::ranges::find(waiting.request.tried, id) == waiting.request.tried.end();
   });
 }
@@ -151,8 +146,8 @@ void Placer::consider(const Surroundings& around, ModelIndex model) {
   const WaitQueue::Waiting& oldest = line.oldest();
   const bool starved = around.now - oldest.since > (oldest.until - oldest.since) / 2;
   const Evict evict = waiting > 0 || starved ? Evict::kAnybody : Evict::kSpare;
-  const std::vector<BackendId>& tried = line.oldest().request.tried;
-  const bool anywhere = seating.ready_at(model) > 0 && is_of_use(around, model, line.oldest());
+  const std::vector<BackendId>& tried = oldest.request.tried;
+  const bool anywhere = seating.ready_at(model) > 0 && is_of_use(around, model, oldest);
   const Instance* best = nullptr;
   Move cheapest;
   for (const Instance& instance : around.instances) {
@@ -225,7 +220,7 @@ Placer::Move Placer::move_to(const Surroundings& around, ModelIndex model, const
   const Seating::Seat& seat = forecasts.seating().seat(id, model);
   Move move;
   if (site.plan || !site.known || seat.state != Seating::State::kAbsent) return move;
-  if (seat.not_before > around.now || !takes_requests(instance)) return move;
+  if (seat.not_before > around.now || !around.serves(instance)) return move;
   const ModelName& name = forecasts.name(model);
   if (!instance.lists(name)) return move;
   if (around.room.verdict(around.instances, instance, name) != Filtered::kNot) return move;
@@ -266,8 +261,9 @@ bool Placer::make_room(const Surroundings& around, const Instance& instance, std
     const std::uint64_t bytes =
         seat.bytes > 0 ? seat.bytes : around.room.need(instance, forecasts.name(model));
     free -= static_cast<double>(bytes);
+    if (evict == Evict::kNobody) continue;
     const Stays stay = stays(around, instance, model);
-    if (evict == Evict::kNobody || stay == Stays::kAlways) continue;
+    if (stay == Stays::kAlways) continue;
     const bool spare =
         stay == Stays::kNo &&
         (forecasts.seating().ready_at(model) > 1 ||

@@ -318,7 +318,7 @@ std::vector<WaitQueue::HeldBack> Scheduler::State::serve_all_possible(ModelIndex
     Pick pick = picker.pick(instances, next->request, room, now,
                             {&brain->forecasts, model, above, &brain->queue});
     if (pick.waits) {
-      if (!others_may_begin(next->request, model, pick)) return {};
+      if (above && !others_may_begin(next->request, model, pick)) return {};
       if (above) held.push_back({next->request.ask.tenant, next->band});
       if (above && who == WaitQueue::Line::Who::kAll && next->request.tried.empty()) {
         who = WaitQueue::Line::Who::kWithinShare;  // a slot may be kept for these

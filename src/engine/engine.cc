@@ -169,9 +169,9 @@ void Engine::State::settle(core::LeaseSettled settled) {
   if (leases.erase(settled.lease)) dispatch(std::move(settled));
 }
 
-void Engine::State::record(RequestRecord&& record) {
+void Engine::State::record(const RequestRecord& record) {
   metrics.record(record);
-  finished.keep(std::move(record));
+  finished.keep(record);
 }
 
 // What the port still held was in messages that nobody will read. Sorted, because the order of a

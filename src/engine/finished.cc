@@ -1,63 +1,81 @@
 #include "engine/finished.h"
 
-#include <array>
-#include <utility>
+#include <string>
 
 namespace drover::engine {
 namespace {
 
-std::array<std::string*, 6> texts_of(RequestRecord& record) {
-  return {&record.id, &record.client, &record.model, &record.backend, &record.failure, &record.why};
-}
+constexpr std::string_view kCut = "…";
 
-// What they hold, not what they show: a text may have grown in steps.
-std::size_t bytes_of(RequestRecord& record) {
-  std::size_t bytes = 0;
-  for (const std::string* text : texts_of(record)) bytes += text->capacity();
-  return bytes;
-}
-
-// Between two characters.
-void cut(std::string& text) {
-  if (text.size() <= FinishedRequests::kLongestText) return;
+// As much of it as is kept: up to between two characters.
+std::string_view beginning_of(std::string_view text) {
+  if (text.size() <= FinishedRequests::kLongestText) return text;
   std::size_t end = FinishedRequests::kLongestText;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  text = text.substr(0, end) + "…";
+  return text.substr(0, end);
 }
 
 }  // namespace
 
-void FinishedRequests::keep(RequestRecord&& record) {
+void FinishedRequests::keep(const RequestRecord& record) {
   if (record.backend.empty() && record.outcome == Outcome::kServed) return;
-  for (std::string* text : texts_of(record)) cut(*text);
-  if (size_ == kMost) forget_oldest();
-  RequestRecord& slot = ring_[(oldest_ + size_) % kMost];
-  slot = std::move(record);
-  bytes_ += bytes_of(slot);
+  constexpr std::size_t kLongest = kTexts * (kLongestText + kCut.size());
+  static_assert(kLongest <= kTextBytes / 2 && kLongestText + kCut.size() <= UINT16_MAX);
+  if (size_ == kMost) {
+    oldest_ = (oldest_ + 1) % kMost;
+    --size_;
+  }
+  Kept& kept = ring_[(oldest_ + size_) % kMost];
+  static_cast<RequestTally&>(kept) = record;
+  kept.arrived = record.arrived;
+  kept.total = record.total;
+  // What might reach over the end begins at the front.
+  const std::uint64_t left = kTextBytes - written_ % kTextBytes;
+  if (left < kLongest) written_ += left;
+  kept.begin = written_;
+  const std::array<std::string_view, kTexts> texts = {record.id,      record.client,  record.model,
+                                                      record.backend, record.failure, record.why};
+  for (std::size_t i = 0; i < kTexts; ++i) put(texts[i], kept.sizes[i]);
   ++size_;
-  // One alone always fits: its texts are cut.
-  static_assert(6 * (kLongestText + 4) <= kMostBytes);
-  while (bytes_ > kMostBytes) {
-    RequestRecord& oldest = ring_[oldest_];
-    forget_oldest();
-    // An assignment would leave the slot its memory, which nobody counts any more.
-    const RequestRecord freed(std::move(oldest));
+  // Whose texts were written over are gone.
+  while (ring_[oldest_].begin + kTextBytes < written_) {
+    oldest_ = (oldest_ + 1) % kMost;
+    --size_;
   }
 }
 
-// Its slot is the caller's to overwrite or to empty.
-void FinishedRequests::forget_oldest() {
-  bytes_ -= bytes_of(ring_[oldest_]);
-  oldest_ = (oldest_ + 1) % kMost;
-  --size_;
+void FinishedRequests::put(std::string_view text, std::uint16_t& size) {
+  const std::string_view shown = beginning_of(text);
+  const std::string_view behind = shown.size() < text.size() ? kCut : std::string_view();
+  char* const at = texts_.data() + written_ % kTextBytes;
+  shown.copy(at, shown.size());
+  behind.copy(at + shown.size(), behind.size());
+  size = static_cast<std::uint16_t>(shown.size() + behind.size());
+  written_ += size;
 }
 
-const RequestRecord* FinishedRequests::find(std::string_view id) const {
+std::string_view FinishedRequests::text(std::uint64_t begin, std::size_t size) const {
+  return {texts_.data() + begin % kTextBytes, size};
+}
+
+std::optional<RequestRecord> FinishedRequests::find(std::string_view id) const {
   for (std::size_t newer = size_; newer > 0; --newer) {
-    const RequestRecord& each = ring_[(oldest_ + newer - 1) % kMost];
-    if (each.id == id) return &each;
+    const Kept& kept = ring_[(oldest_ + newer - 1) % kMost];
+    if (text(kept.begin, kept.sizes[0]) != id) continue;
+    RequestRecord record;
+    static_cast<RequestTally&>(record) = kept;
+    record.arrived = kept.arrived;
+    record.total = kept.total;
+    std::uint64_t at = kept.begin;
+    std::size_t i = 0;
+    for (std::string* const each : {&record.id, &record.client, &record.model, &record.backend,
+                                    &record.failure, &record.why}) {
+      *each = text(at, kept.sizes[i]);
+      at += kept.sizes[i++];
+    }
+    return record;
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 }  // namespace drover::engine

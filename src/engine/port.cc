@@ -111,10 +111,8 @@ net::Task<Grant> Port::acquire(core::RequestArrived request, net::Cancel& cancel
 void Port::record(RequestRecord record) {
   // Not tell(): on the home loop a record of this size is not put into a message and out again.
   Engine::State& engine = *state_->engine;
-  if (&here_ == &engine.home) return engine.record(std::move(record));
-  engine.home.post([to = state_->engine, record = std::move(record)]() mutable {
-    to->record(std::move(record));
-  });
+  if (&here_ == &engine.home) return engine.record(record);
+  engine.home.post([to = state_->engine, record = std::move(record)] { to->record(record); });
 }
 
 void Port::count_malformed(std::string_view reason) {

@@ -89,7 +89,7 @@ struct Engine::State {
   void progress(core::LeaseProgress progress);
   void held_up(core::LeaseHeldUp held);
   void settle(core::LeaseSettled settled);
-  void record(RequestRecord&& record);
+  void record(const RequestRecord& record);
   void close(const Port::State& port);
 
   // Feeds one event, and those that its effects cause, to the scheduler; performs the effects.

@@ -50,7 +50,7 @@ std::optional<AdminPage> answer_requests(const engine::FinishedRequests& finishe
                         "no request has such an ID: it is the X-Request-ID of an answer, 1 to 128 "
                         "of A-Z a-z 0-9 - _ . :");
   }
-  if (const engine::RequestRecord* found = finished.find(*id)) {
+  if (const std::optional<engine::RequestRecord> found = finished.find(*id)) {
     return AdminPage{200, kJson, request_json(*found, now)};
   }
   return problem_page(

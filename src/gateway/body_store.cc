@@ -52,22 +52,21 @@ void BodyStore::expect(std::uint64_t bytes) {
   const bool large = bytes > spill_bytes_;
   if (large && (room_ == nullptr || !room_->take(bytes))) return;
   if (large) taken_ = bytes;
-  memory_.reserve(kFront + bytes);
+  memory_.reserve(bytes);
 }
 
 Result<void> BodyStore::append(std::string_view piece) {
   received_ += piece.size();
   if (file_ >= 0) return write_file(piece);
-  if (memory_.empty()) memory_.resize(kFront);
   memory_.append(piece);
-  if (stored().size() > std::max(spill_bytes_, taken_)) return spill();
+  if (memory_.size() > std::max(spill_bytes_, taken_)) return spill();
   return {};
 }
 
 Result<void> BodyStore::spill() {
   file_ = open_unlinked(spill_dir_);
   if (file_ < 0) return disk_error(spill_dir_, errno);
-  Result<void> written = write_file(stored());
+  Result<void> written = write_file(memory_);
   leave_memory();
   return written;
 }
@@ -80,11 +79,6 @@ Result<void> BodyStore::write_file(std::string_view piece) {
     piece.remove_prefix(static_cast<std::size_t>(n));
   }
   return {};
-}
-
-std::span<char> BodyStore::behind(std::size_t head_bytes) {
-  if (memory_.empty() || !edits_.empty() || head_bytes > kFront) return {};
-  return std::span(memory_).subspan(kFront - head_bytes);
 }
 
 std::uint64_t BodyStore::sent_bytes() const {
@@ -113,30 +107,25 @@ void BodyStore::overlay(std::vector<wire::Edit> edits) {
 
 Result<std::string_view> BodyStore::read(Cursor& cursor, std::span<char> room) const {
   std::uint64_t stop = received_;
-  if (cursor.edit < edits_.size()) {
+  for (; cursor.edit < edits_.size(); ++cursor.edit) {
     const wire::Edit& edit = edits_[cursor.edit];
     stop = edit.offset;
-    if (cursor.offset == stop) {
-      const std::string_view rest = std::string_view(edit.text).substr(cursor.edit_offset);
-      const std::string_view piece = rest.substr(0, room.size());
-      cursor.edit_offset += piece.size();
-      if (cursor.edit_offset == edit.text.size()) {
-        cursor.offset += edit.length;
-        ++cursor.edit;
-        cursor.edit_offset = 0;
-      }
-      // An edit that only removes yields nothing here; the bytes behind it follow.
-      return piece.empty() ? read(cursor, room) : Result<std::string_view>(piece);
-    }
+    if (cursor.offset < stop) break;
+    stop = received_;
+    cursor.offset += edit.length;
+    if (edit.text.empty()) continue;  // it only removes
+    ++cursor.edit;
+    return std::string_view(edit.text);
   }
-  const std::uint64_t left = std::min<std::uint64_t>(stop - cursor.offset, room.size());
+  const std::uint64_t left = stop - cursor.offset;
   if (left == 0) return std::string_view();
   if (file_ < 0) {
-    const std::string_view piece = stored().substr(cursor.offset, left);
+    const std::string_view piece = std::string_view(memory_).substr(cursor.offset, left);
     cursor.offset += piece.size();
     return piece;
   }
-  const ssize_t n = ::pread(file_, room.data(), left, static_cast<off_t>(cursor.offset));
+  const ssize_t n = ::pread(file_, room.data(), std::min<std::uint64_t>(left, room.size()),
+                            static_cast<off_t>(cursor.offset));
   if (n <= 0) {
     return Error{ErrorKind::kSystem, Origin::kSelf, Retry::kNever,
                  "a kept request body could not be read back"};

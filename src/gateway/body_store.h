@@ -68,11 +68,6 @@ class BodyStore {
   // On top of these, until the next call: of stored bytes that no other edit touches, sorted.
   void overlay(std::vector<wire::Edit> edits);
 
-  // Room for `head_bytes`, the head of the request, and behind it the whole body as it is to be
-  // sent: one piece for the kernel, and nobody copies the body once more. Empty when the body does
-  // not lie like that: it is edited, in a file or empty, or the head is longer than usual.
-  std::span<char> behind(std::size_t head_bytes);
-
   std::uint64_t received_bytes() const { return received_; }
   std::uint64_t sent_bytes() const;  // with the edits applied: the Content-Length to announce
   bool spilled() const { return file_ >= 0; }
@@ -80,19 +75,15 @@ class BodyStore {
 
   // A place in the edited body.
   struct Cursor {
-    std::uint64_t offset = 0;     // in the stored bytes
-    std::size_t edit = 0;         // next edit to apply
-    std::size_t edit_offset = 0;  // bytes of it already given
+    std::uint64_t offset = 0;  // in the stored bytes
+    std::size_t edit = 0;      // next edit to apply
   };
-  // The next piece, at most room.size() bytes; empty at the end. Points into the store, an edit, or
-  // `room` (when read from the file). Errors: kSystem.
+  // The next piece; empty at the end. Points into the store, an edit, or `room`: a spilled body is
+  // read into that, at most room.size() bytes at a time, and nothing else needs it. Errors:
+  // kSystem.
   Result<std::string_view> read(Cursor& cursor, std::span<char> room) const;
 
  private:
-  static constexpr std::size_t kFront = 512;  // in memory, before the body
-  std::string_view stored() const {
-    return memory_.empty() ? std::string_view() : std::string_view(memory_).substr(kFront);
-  }
   Result<void> spill();
   void leave_memory();
   Result<void> write_file(std::string_view piece);
@@ -101,7 +92,7 @@ class BodyStore {
   const std::string& spill_dir_;
   BodyRoom* room_;
   std::uint64_t taken_ = 0;  // of the room
-  std::string memory_;       // empty, or kFront bytes and then the body
+  std::string memory_;
   int file_ = -1;
   std::uint64_t received_ = 0;
   std::vector<wire::Edit> edits_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/put.h"
 #include "gateway/verdict.h"
 #include "wire/dialect.h"
 
@@ -116,76 +117,55 @@ net::Task<Result<void>> Relay::connect(Upstream& up) {
   co_return Result<void>();
 }
 
-// The head of the request, in pieces; `digits` is where its number is written.
-Relay::HeadPieces Relay::head_pieces(Digits& digits) const {
+// Into a buffer of the loop's: with a body behind it, it is of a size of which malloc keeps none.
+std::string Relay::request_head() const {
+  constexpr std::size_t kFixed = 128;  // the words between
   const KeptRequest& kept = *exchange_.kept;
-  // A GET is sent without a body: its store is empty (read_body).
+  const std::string& host = instance().host_field;
   const bool get = exchange_.method == wire::Method::kGet;
-  const char* const end = put_number(digits.data(), kept.body.sent_bytes());
-  const std::string_view length(digits.data(), static_cast<std::size_t>(end - digits.data()));
-  return {get ? "GET " : "POST ",
-          kept.target,
-          " HTTP/1.1\r\nHost: ",
-          instance().host_field,
-          "\r\n",
-          kept.forward_fields,
-          get ? std::string_view() : "Content-Length: ",
-          get ? std::string_view() : length,
-          get ? "\r\n" : "\r\n\r\n"};
-}
-
-// Puts the head right before the body, where that is possible: then the message is returned. Else
-// it is empty, and the head is in `head`.
-std::string_view Relay::put_head(std::string& head) {
-  Digits digits;
-  const HeadPieces pieces = head_pieces(digits);
-  std::size_t size = 0;
-  for (const std::string_view piece : pieces) size += piece.size();
-  const std::span<char> message = exchange_.kept->body.behind(size);
-  if (message.empty()) {
-    head = loop().take_buffer();
-    head.resize(size);
+  const std::uint64_t body = kept.body.sent_bytes();
+  const bool joined = body <= net::Stream::kJoinBytes;  // the body is put behind it
+  const std::size_t bound = kFixed + kept.target.size() + host.size() + kept.forward_fields.size();
+  std::string head = loop().take_buffer();
+  head.reserve(bound + (joined ? body : 0));
+  head.resize(bound);
+  char* at = put(head.data(), get ? std::string_view("GET ") : "POST ");
+  at = put(at, kept.target);
+  at = put(at, " HTTP/1.1\r\nHost: ");
+  at = put(at, host);
+  at = put(at, "\r\n");
+  at = put(at, kept.forward_fields);
+  // A GET is sent without a body: its store is empty (read_body).
+  if (!get) {
+    at = put(at, "Content-Length: ");
+    at = put_number(at, body);
+    at = put(at, "\r\n");
   }
-  char* at = message.empty() ? head.data() : message.data();
-  for (const std::string_view piece : pieces) at = put(at, piece);
-  return {message.data(), message.size()};
+  at = put(at, "\r\n");
+  head.resize(static_cast<std::size_t>(at - head.data()));
+  return head;
 }
 
 net::Task<Result<void>> Relay::send_request(Upstream& up) {
-  std::string head;
-  const std::string_view message = put_head(head);
-  co_await loop().late();
-  Result<void> sent = Done{};
-  if (message.empty()) {
-    sent = co_await send_in_pieces(up, head);
-    loop().give_buffer(std::move(head));
-  } else {
-    const std::array<std::string_view, 1> whole = {message};
-    sent = co_await net::write_all(*up.stream, whole, settings().deadlines.write_stall, &cancel_);
-  }
-  up.answered_early = up.stream->has_input();
-  if (sent) co_return sent;
-  Error error = std::move(sent).error();
-  if (error.kind == ErrorKind::kSystem) co_return error;  // of our own disk
-  error.origin = Origin::kInstance;
-  co_return unreachable(std::move(error));
-}
-
-// Of a head, and of a body that does not lie in one piece or must not be joined to it.
-net::Task<Result<void>> Relay::send_in_pieces(Upstream& up, std::string& head) {
+  std::string head = request_head();
   // A spilled body needs room of its own: the loop's scratch does not survive a wait.
   std::unique_ptr<char[]> room;
-  std::span<char> space(static_cast<char*>(nullptr), SIZE_MAX / 2);
+  std::span<char> space;
   if (exchange_.kept->body.spilled()) {
     room = std::make_unique<char[]>(kSendPiece);
     space = {room.get(), kSendPiece};
   }
   BodyStore::Cursor cursor;
   std::string_view before = head;
+  co_await loop().late();
   for (;;) {
     Result<std::string_view> piece = exchange_.kept->body.read(cursor, space);
     if (!piece) co_return std::move(piece).error();
-    if (piece->empty() && before.empty()) co_return Result<void>();
+    if (piece->empty() && before.empty()) {
+      loop().give_buffer(std::move(head));
+      up.answered_early = up.stream->has_input();
+      co_return Result<void>();
+    }
     if (!before.empty() && piece->size() <= net::Stream::kJoinBytes) {
       head += *piece;
       before = head;
@@ -194,7 +174,11 @@ net::Task<Result<void>> Relay::send_in_pieces(Upstream& up, std::string& head) {
     const std::array<std::string_view, 2> parts = {before, *piece};
     Result<void> sent =
         co_await net::write_all(*up.stream, parts, settings().deadlines.write_stall, &cancel_);
-    if (!sent) co_return sent;
+    if (!sent) {
+      Error error = std::move(sent).error();
+      error.origin = Origin::kInstance;
+      co_return unreachable(std::move(error));
+    }
     before = {};
   }
 }

@@ -11,7 +11,6 @@
 #include <memory>
 #include <string>
 
-#include "base/put.h"
 #include "core/events.h"
 #include "engine/engine.h"
 #include "gateway/client.h"
@@ -88,12 +87,8 @@ class Relay {
   };
 
   net::Task<Result<void>> connect(Upstream& up);
-  using Digits = std::array<char, kNumberRoom>;
-  using HeadPieces = std::array<std::string_view, 9>;
-  HeadPieces head_pieces(Digits& digits) const;
-  std::string_view put_head(std::string& head);
+  std::string request_head() const;
   net::Task<Result<void>> send_request(Upstream& up);
-  net::Task<Result<void>> send_in_pieces(Upstream& up, std::string& head);
   net::Task<Result<void>> read_head(Upstream& up);
   Result<bool> take_head(Upstream& up, wire::ResponseParser& parser) const;
   net::Task<bool> is_opened(Upstream& up);

@@ -18,8 +18,11 @@ namespace {
 
 constexpr std::uint32_t kStreamEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
-// A burst of connections must not keep the requests of the connections already taken waiting.
-constexpr int kAcceptsPerTurn = 64;
+// A burst of connections must not keep the requests of the connections already taken waiting. Each
+// brings three events or more: its request, a connection to an instance, the answer. So a quarter
+// of those of a turn (EpollLoop::kEventsPerPoll): where more come in than are served, thousands are
+// begun side by side, each waits for all, and what they hold meanwhile leaves holes in the heap.
+constexpr int kAcceptsPerTurn = 8;
 
 // After a cancel: what a full backlog can hold. More is a flood, which would never let a drain end.
 constexpr int kLastAccepts = 4096;
