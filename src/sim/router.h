@@ -32,6 +32,7 @@ enum class Ending : std::uint8_t {
   kLost,  // the instance died after the first token: the client has seen it fail
   kBusy,
   kDied,
+  kFailed,  // answered with an error: its model could not be loaded there
   kTakenBack,
 };
 
@@ -57,6 +58,8 @@ class Router {
   // /api/ps of an instance: what is loaded. Every few seconds, and so always of the past.
   virtual void polled(InstanceIndex, std::span<const ModelIndex>, Instant, Orders&) {}
   virtual void silent(InstanceIndex, Instant, Orders&) {}  // nobody answered the poll
+  // The poll was not answered in time, and everything else there is.
+  virtual void unanswered(InstanceIndex, Instant, Orders&) {}
   // A load that was ordered is over.
   virtual void loaded(InstanceIndex, ModelIndex, bool /*done*/, Instant, Orders&) {}
   virtual void woken(Instant, Orders&) {}
