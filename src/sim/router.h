@@ -19,7 +19,8 @@ struct Order {
   enum class Kind : std::uint8_t { kSend, kRefuse, kTakeBack, kLoad, kUnload, kLook, kWakeAt };
   Kind kind = Kind::kSend;
   JobIndex job = kNoJob;       // kSend, kRefuse, kTakeBack (comes back as kTakenBack)
-  InstanceIndex instance = 0;  // of all but kRefuse and kWakeAt; kLook: polled() follows at once
+  InstanceIndex instance = 0;  // of all but kRefuse and kWakeAt; kLook: polled() follows at once,
+                               // unless the answer is lost
   ModelIndex model = 0;        // kLoad (answered by loaded()), kUnload
   Instant when = kNever;       // kWakeAt: the latest one counts
 };

@@ -171,8 +171,7 @@ void World::obey(const Order& order) {
       at(order.instance).unload(order.model, now_);
       return heed(order.instance);
     case Order::Kind::kLook:
-      show(order.instance);
-      return;
+      return show(order.instance);
     case Order::Kind::kWakeAt:
       return plan(order.when, What::kWake, 0, ++wake_version_);
   }
@@ -253,26 +252,24 @@ void World::hear(const Notice& notice) {
 // --- what happens by itself ---
 
 void World::poll(InstanceIndex instance) {
-  const bool seen = show(instance);
-  const double pause = seen ? fleet_.poll_s : std::max(fleet_.poll_s, fleet_.poll_timeout_s);
-  plan(now_ + seconds_of(pause), What::kPoll, instance);
+  if (!is_down(instance) && loses_poll(instance)) {
+    const Instant given_up = now_ + seconds_of(fleet_.poll_timeout_s);
+    plan(given_up, What::kPollMissed, instance);
+    return plan(std::max(given_up, now_ + seconds_of(fleet_.poll_s)), What::kPoll, instance);
+  }
+  plan(now_ + seconds_of(fleet_.poll_s), What::kPoll, instance);
+  show(instance);
 }
 
-bool World::show(InstanceIndex instance) {
-  if (is_down(instance)) {
-    router_->silent(instance, now_, orders_);
-    return true;
-  }
-  if (loses_poll(instance)) {
-    plan(now_ + seconds_of(fleet_.poll_timeout_s), What::kPollMissed, instance);
-    return false;
-  }
+// Of a look beside the polls nobody hears when it has no answer: what is missed is told by these.
+void World::show(InstanceIndex instance) {
+  if (is_down(instance)) return router_->silent(instance, now_, orders_);
+  if (loses_poll(instance)) return;
   std::vector<ModelIndex> loaded;
   for (const auto& runner : backends_[instance].runners()) {
     if (runner->ready()) loaded.push_back(runner->model);
   }
   router_->polled(instance, loaded, now_, orders_);
-  return true;
 }
 
 // By the time and not by the count of polls, or one router's questions would change another's luck.

@@ -114,7 +114,7 @@ class World {
   void hear(const Notice& notice);
   void close(JobIndex job, Outcome outcome);
   void poll(InstanceIndex instance);
-  bool show(InstanceIndex instance);  // to the router: what is loaded there; false: it will not see
+  void show(InstanceIndex instance);  // to the router: what is loaded there
   bool loses_poll(InstanceIndex instance) const;
   const Fault* suffers(InstanceIndex instance, Fault::Kind kind) const;
   void come_directly(JobIndex stranger);
