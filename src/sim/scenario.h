@@ -42,7 +42,7 @@ struct ScenarioLine {
 std::vector<ScenarioLine> scenarios();
 std::optional<Scenario> find_scenario(std::string_view name);
 
-// In the middle third of a run, at the first instance or, if there are strangers, at all.
+// In the middle third of a run, at the first instance; kStrangers at every one.
 std::vector<Fault> faults_of(const Scenario& scenario, const Workload& workload);
 
 }  // namespace drover::sim
