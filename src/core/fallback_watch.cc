@@ -14,7 +14,8 @@ constexpr std::size_t kMaxModels = 64;
 constexpr std::uint32_t kLooks = 2;
 
 // Four streams at once cost a stream two thirds of its speed at worst, a hot GPU another third;
-// the CPU is ten to fifty times slower than a GPU, five times for small mixtures of experts.
+// the CPU is ten to fifty times slower than a GPU, five times for small mixtures of experts. For
+// each loaded model, because they share the GPU, and would share the CPU.
 constexpr double kSlowFactor = 5;
 constexpr std::uint32_t kSlowAnswers = 5;
 constexpr std::size_t kEnough = 20;       // answers that make a norm
@@ -70,7 +71,7 @@ bool FallbackWatch::on_cpu(const LoadedModel& entry, const Known& known, bool on
 }
 
 std::optional<Fallback> FallbackWatch::answered(const ModelName& model, const Usage& usage,
-                                                Instant now) {
+                                                std::size_t loaded, Instant now) {
   if (usage.output_tokens < kMinTokens || usage.eval <= Duration::zero()) return std::nullopt;
   Known& norm = known(model);
   // Where nothing was ever on a GPU, slow is how it is.
@@ -78,7 +79,8 @@ std::optional<Fallback> FallbackWatch::answered(const ModelName& model, const Us
   const double speed = static_cast<double>(usage.output_tokens) / to_seconds(usage.eval);
   if (norm.speeds.size() >= kEnough) {
     const double usual = median(norm.speeds);
-    if (speed * kSlowFactor < usual) {
+    const double sharing = static_cast<double>(std::max<std::size_t>(loaded, 1));
+    if (speed * kSlowFactor * sharing < usual) {
       if (++norm.slow_in_row < kSlowAnswers) return std::nullopt;
       return tell(model,
                   fmt::format("model '{}' makes {:.1f} tokens a second instead of {:.0f}",

@@ -9,7 +9,9 @@
 //           have all of it. Part of a model may lie on the CPU for a good reason, that something
 //           else holds the memory, so a part counts only while nothing else is loaded there.
 //   speed   five answers in a row of at least 32 tokens came at less than a fifth of the median
-//           speed of that model on this instance, which at least 20 answers have set.
+//           speed of that model on this instance, which at least 20 answers have set. Beside a
+//           second loaded model less than a tenth counts, and so on: whoever uses it, be it behind
+//           drover's back, has half of the GPU.
 //
 // An instance that never had a model on a GPU, and names none as its own, is not judged.
 
@@ -43,8 +45,9 @@ class FallbackWatch {
   // A look at /api/ps.
   std::optional<Fallback> looked(const Residency& residency, const Surroundings& around,
                                  Instant now);
-  // An answer ended.
-  std::optional<Fallback> answered(const ModelName& model, const Usage& usage, Instant now);
+  // An answer ended. `loaded` models are there, itself included.
+  std::optional<Fallback> answered(const ModelName& model, const Usage& usage, std::size_t loaded,
+                                   Instant now);
   // Another process runs there. What it can do is remembered, what it was suspected of is not.
   void started_anew();
 

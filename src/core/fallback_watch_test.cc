@@ -127,6 +127,19 @@ TEST(Fallback, FiveAnswersAtLessThanAFifthOfTheUsualSpeedAreOne) {
             "fell back to the CPU: model 'm:latest' makes 15.0 tokens a second instead of 100");
 }
 
+// Nobody but the instance knows whether the others compute: strangers may use them.
+TEST(Fallback, BesideOtherLoadedModelsAnAnswerHasToBeSlowerStill) {
+  Script fleet(fleet_of(1, true, true));
+  fleet.has(0, {"m", "n", "o"});
+  fleet.process(0, 1);
+  answers(fleet, 20, 100);
+  look(fleet, 0, {entry("m", 5 * kGiB), entry("n", 5 * kGiB), entry("o", 5 * kGiB)});
+  answers(fleet, 10, 8);
+  EXPECT_TRUE(fleet.incidents().empty());
+  answers(fleet, 5, 5);
+  EXPECT_EQ(fleet.incidents().size(), 1U);
+}
+
 TEST(Fallback, SpeedIsNotJudgedBeforeTwentyAnswers) {
   Script fleet(fleet_of(1, true, true));
   fleet.has(0, {"m"});

@@ -221,7 +221,8 @@ void Scheduler::State::on(const LeaseSettled& settled) {
   change_health(instance, [&] { judge(instance, lease, settled); });
   if (served) {
     const ModelName& model = names.name(lease.held_as);
-    fell_back(instance, instance.fallback.answered(model, settled.usage, now));
+    const std::size_t loaded = instance.residency ? instance.residency->size() : 1;
+    fell_back(instance, instance.fallback.answered(model, settled.usage, loaded, now));
   }
   advance_restart(instance);
   if (lease.held_as != lease.model) names.release(lease.held_as);

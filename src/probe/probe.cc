@@ -113,12 +113,12 @@ net::Task<void> Probe::learn_version(ProbeTarget target) {
 net::Task<void> Probe::residency_rounds(ProbeTarget target) {
   while (!stop_.triggered()) {
     const Instant next = next_round();
-    co_await look_at_residency(target);
+    co_await look_at_residency(target, Miss::kTold);
     co_await loop_.sleep_until(next, &stop_);
   }
 }
 
-net::Task<void> Probe::look_at_residency(ProbeTarget target) {
+net::Task<void> Probe::look_at_residency(ProbeTarget target, Miss miss) {
   const std::uint64_t question = ++questions_;
   Result<GetAnswer> answer = co_await http_get(loop_, resolver_, target.address, "/api/ps",
                                                loop_.now() + settings_.residency_timeout, &stop_);
@@ -138,7 +138,8 @@ net::Task<void> Probe::look_at_residency(ProbeTarget target) {
                      std::make_shared<const core::Residency>(std::move(*models)),
                      {},
                      {}});
-  } else if (has_route && asked && models.error().kind != ErrorKind::kRefused) {
+  } else if (miss == Miss::kTold && has_route && asked &&
+             models.error().kind != ErrorKind::kRefused) {
     // A refused connection is the check's to tell.
     engine_.observe({target.id,
                      Observed::Kind::kResidencyMissed,
@@ -200,7 +201,7 @@ net::Task<void> Probe::bring_in(ProbeTarget target, core::Load wanted) {
   if (!answer) done.detail = answer.error().message;
   if (answer && !done.loaded) done.detail = fmt::format("status {}", answer->status);
   engine_.load_done(std::move(done));
-  co_await look_at_residency(target);
+  co_await look_at_residency(target, Miss::kKept);
 }
 
 void Probe::unload(const core::Unload& wanted) {
@@ -215,7 +216,7 @@ net::Task<void> Probe::take_out(ProbeTarget target, core::Unload wanted) {
       co_await http_post(loop_, resolver_, target.address, "/api/generate", std::move(body),
                          loop_.now() + settings_.unload_timeout, &stop_);
   if (stop_.triggered()) co_return;
-  co_await look_at_residency(target);
+  co_await look_at_residency(target, Miss::kKept);
 }
 
 void Probe::refresh() {
@@ -250,7 +251,7 @@ net::Task<void> Probe::look_again() {
 
 net::Task<void> Probe::look_once(ProbeTarget target, std::shared_ptr<Looks> looks) {
   co_await check(target, Miss::kKept);
-  co_await look_at_residency(target);
+  co_await look_at_residency(target, Miss::kKept);
   if (--looks->open == 0) looks->done.set();
 }
 

@@ -69,15 +69,16 @@ class Probe {
  private:
   net::Task<void> check_rounds(ProbeTarget target);
   net::Task<void> residency_rounds(ProbeTarget target);
-  net::Task<void> look_at_residency(ProbeTarget target);
   net::Task<void> sing(ProbeTarget target, core::Canary wanted);
   net::Task<void> bring_in(ProbeTarget target, core::Load wanted);
   net::Task<void> take_out(ProbeTarget target, core::Unload wanted);
   net::Task<void> refresh_one(ProbeTarget target, std::shared_ptr<std::size_t> outstanding);
   struct Looks;
   net::Task<void> look_once(ProbeTarget target, std::shared_ptr<Looks> looks);
-  // A refresh runs beside the periodic check; if both miss in the same pause that is one miss.
+  // Whoever asks beside the rounds keeps its misses: all who miss in the same pause are one miss,
+  // and behind an unload /api/ps pauses for seconds.
   enum class Miss : std::uint8_t { kTold, kKept };
+  net::Task<void> look_at_residency(ProbeTarget target, Miss miss);
   net::Task<void> check(ProbeTarget target, Miss miss);
   net::Task<void> learn_version(ProbeTarget target);
   Instant next_round();

@@ -256,6 +256,27 @@ TEST_F(ProbeRounds, SilenceOnPsAloneTakesAnInstanceOut) {
   EXPECT_NE(view().health, HealthState::kDown);
 }
 
+// Ollama holds /api/ps back until the memory of an unloaded model is free: all who ask meanwhile
+// miss the same answer.
+TEST_F(ProbeRounds, LooksBehindUnloadsMissNothingThatARoundDoesNotMiss) {
+  serve();
+  scripted.answers["/api/generate"] = whole("{}");
+  start();
+  loop.run_for(3s);
+  const Instant up_since = view().since;
+  scripted.answers.erase("/api/ps");
+  for (const char* model : {"a", "b", "c"}) {
+    probe->unload({BackendId{0}, ModelName::canonical(model)});
+    probe->load({BackendId{0}, ModelName::canonical(model)});
+  }
+  loop.spawn(probe->look_again());
+  loop.run_for(8s);
+  scripted.answers["/api/ps"] = whole(kPs);
+  loop.run_for(4s);
+  EXPECT_EQ(view().health, HealthState::kUp);
+  EXPECT_EQ(view().since, up_since);
+}
+
 TEST_F(ProbeRounds, AFrozenInstanceIsMissedAndComesBack) {
   serve();
   start();

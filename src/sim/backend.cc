@@ -23,8 +23,8 @@ auto prompt_in_work(Runner& runner) {
 }  // namespace
 
 SimBackend::SimBackend(const Fleet& fleet, std::span<const Job> jobs, Host& host,
-                       InstanceIndex index)
-    : fleet_(fleet), jobs_(jobs), host_(host), index_(index) {}
+                       InstanceIndex index, JobIndex strangers)
+    : fleet_(fleet), jobs_(jobs), host_(host), index_(index), strangers_(strangers) {}
 
 // --- what clients do ---
 
@@ -53,8 +53,7 @@ void SimBackend::load(ModelIndex model, Instant now) {
 void SimBackend::unload(ModelIndex model, Instant now) {
   Runner* runner = runner_of(model);
   if (runner == nullptr || !runner->ready()) return;
-  runner->leaving = true;
-  if (runner->users() == 0) start_unload(*runner, now);
+  leave(*runner, now);
   retime();
 }
 
@@ -93,7 +92,8 @@ void SimBackend::work_off(Instant now) {
       if (head.job == kNoJob) said_loaded(head.model);
     } else if (runner != nullptr) {
       make_room(*runner, now);  // other options, or on its way out
-    } else if (free_gb() >= fleet_.models[head.model].vram_gb()) {
+    } else if (free_gb() >= fleet_.models[head.model].vram_gb() &&
+               (!head.alone || runners_.empty())) {
       start_load(head, now);
     } else {
       make_room(*victim(), now);
@@ -103,9 +103,12 @@ void SimBackend::work_off(Instant now) {
 
 void SimBackend::make_room(Runner& victim, Instant now) {
   making_room_ = true;
-  if (victim.state == State::kUnloading) return;
-  victim.leaving = true;
-  if (victim.users() == 0) start_unload(victim, now);
+  if (victim.state != State::kUnloading) leave(victim, now);
+}
+
+void SimBackend::leave(Runner& runner, Instant now) {
+  runner.leaving = true;
+  if (runner.users() == 0) start_unload(runner, now);
 }
 
 // One that is going already is waited for. All keep_alives are equal here, so names decide.
@@ -130,6 +133,16 @@ void SimBackend::start_load(const Pending& pending, Instant now) {
   runner->pace = fleet_.pace(index_, pending.model);
   runner->slots = model.slots;
   runner->prefixes = PrefixStore(fleet_.cache_tokens(pending.model));
+  runner->for_stranger = is_stranger(pending.job);
+  runner->fails = now < loads_fail_until_;
+  if (runner->fails) {
+    // Memory is asked for before the file is read.
+    runner->state = State::kStarting;
+    runner->changes = now + seconds_of(fleet_.init_s);
+    ++totals_.failed_loads;
+    runners_.push_back(std::move(runner));
+    return;
+  }
   if (host_.in_memory(pending.model)) {
     runner->state = State::kStarting;
     runner->changes = now + seconds_of(fleet_.init_s + model.file_gb / fleet_.memory_gb_s);
@@ -137,8 +150,12 @@ void SimBackend::start_load(const Pending& pending, Instant now) {
     host_.begin(index_, model.file_gb, now);
   }
   host_.used(pending.model);
-  ++totals_.loads;
-  totals_.loaded_gb += model.file_gb;
+  if (runner->for_stranger) {
+    ++totals_.stranger_loads;
+  } else {
+    ++totals_.loads;
+    totals_.loaded_gb += model.file_gb;
+  }
   runners_.push_back(std::move(runner));
 }
 
@@ -155,6 +172,27 @@ void SimBackend::loaded(Runner& runner, Instant now) {
   runner.changes = now + seconds_of(fleet_.keep_alive_s);
   loading_ = false;
   work_off(now);
+}
+
+// The runner is gone with this; fire() goes on with the line.
+void SimBackend::load_failed(Runner& runner, Instant now) {
+  runner.state = State::kUnloading;
+  runner.changes = now;
+  loading_ = false;
+  Pending& head = pending_.front();
+  if (!head.alone && !head.gone && runners_.size() > 1) {
+    head.alone = true;
+    for (const auto& other : runners_) {
+      if (other->ready()) leave(*other, now);
+    }
+    return;
+  }
+  if (head.job == kNoJob) {
+    notices_.push_back({Notice::Kind::kLoadFailed, index_, kNoJob, 0, {}, head.model});
+  } else if (!head.gone) {
+    notices_.push_back({Notice::Kind::kFailed, index_, head.job});
+  }
+  pending_.pop_front();
 }
 
 void SimBackend::start_unload(Runner& runner, Instant now) {
@@ -209,19 +247,25 @@ void SimBackend::flow(Instant now) {
   const double passed = to_seconds(now - flowed_);
   flowed_ = now;
   bool busy = false;
+  bool computes = false;
   bool moving = false;
   for (const auto& runner : runners_) {
-    moving |= !runner->ready();
+    moving |= !runner->ready() && !runner->for_stranger;
     if (runner->running.empty()) continue;
-    busy = true;
-    totals_.slot_s += passed * static_cast<double>(runner->running.size());
+    computes = true;
+    const auto all = static_cast<double>(runner->running.size());
+    const auto strangers = static_cast<double>(std::ranges::count_if(
+        runner->running, [&](const Running& each) { return is_stranger(each.job); }));
+    busy |= all > strangers;
+    totals_.slot_s += passed * (all - strangers);
+    totals_.stranger_slot_s += passed * strangers;
     runner->written += passed * runner->token_rate;
     const auto reading = prompt_in_work(*runner);
     if (reading != runner->running.end()) reading->prefill_left -= passed * runner->prefill_rate;
   }
   if (busy) totals_.busy_s += passed;
   if (moving) totals_.loading_s += passed;
-  if (moving && !busy) totals_.idle_load_s += passed;
+  if (moving && !computes) totals_.idle_load_s += passed;
 }
 
 void SimBackend::fire(Instant now) {
@@ -242,7 +286,9 @@ bool SimBackend::fire_one(Runner& runner, Instant now) {
     return end_of_prompt(runner, now) || end_of_answer(runner, now);
   }
   if (runner.changes > now || runner.state == State::kUnloading) return false;
-  if (runner.state == State::kStarting) {
+  if (runner.state == State::kStarting && runner.fails) {
+    load_failed(runner, now);
+  } else if (runner.state == State::kStarting) {
     loaded(runner, now);
   } else if (runner.ready()) {
     start_unload(runner, now);  // not used for all its keep_alive

@@ -6,7 +6,8 @@
 // memory, and everybody behind waits with them, whatever they want. The clerk makes room by sending
 // models away: an idle one first, else the one with the shortest keep_alive, else the first by
 // name. A busy one goes when its last request ends, and it takes new ones until then, so it may
-// never go.
+// never go. A load that runs out of memory all the same sends everybody else away and is tried once
+// more; then whoever wanted it is told so.
 //
 // The GPU is shared evenly by the models that work. Where a model reads prompts and writes answers
 // at once, reading gets 70 % of its share. Prompts are read one after the other.
@@ -33,10 +34,19 @@ struct Durations {
   double decode_s = 0;
 };
 
-// What the one who asked sees. kLoaded is the answer to load(): the model is loaded, or the
+// What the one who asked sees. kFailed is the 500 of a load that ran out of memory, and comes
+// before any token. kLoaded is the answer to load(): the model is loaded, or the load failed or its
 // instance died (kLoadFailed).
 struct Notice {
-  enum class Kind : std::uint8_t { kFirstToken, kDone, kBusy, kDied, kLoaded, kLoadFailed };
+  enum class Kind : std::uint8_t {
+    kFirstToken,
+    kDone,
+    kBusy,
+    kDied,
+    kFailed,
+    kLoaded,
+    kLoadFailed
+  };
   Kind kind = Kind::kDone;
   InstanceIndex instance = 0;
   JobIndex job = kNoJob;
@@ -45,19 +55,26 @@ struct Notice {
   ModelIndex model = 0;      // kLoaded
 };
 
+// What the router's clients have of it. What strangers take is counted beside that, in the lines
+// that say so; strangers are those whom no router knows.
 struct BackendTotals {
   double busy_s = 0;       // a model computed
   double loading_s = 0;    // a model was loaded or unloaded
   double idle_load_s = 0;  // of these, while nothing else computed: lost
   double slot_s = 0;       // requests in slots, added up
   double loaded_gb = 0;
-  std::uint64_t loads = 0;
-  std::uint64_t unloads = 0;
+  std::uint64_t loads = 0;         // that were begun with enough memory
+  std::uint64_t failed_loads = 0;  // the others, anybody's; two where the first sent others away
+  std::uint64_t unloads = 0;       // anybody's
+  double stranger_slot_s = 0;
+  std::uint64_t stranger_loads = 0;
 };
 
 class SimBackend {
  public:
-  SimBackend(const Fleet& fleet, std::span<const Job> jobs, Host& host, InstanceIndex index);
+  // Jobs from `strangers` on are those of strangers.
+  SimBackend(const Fleet& fleet, std::span<const Job> jobs, Host& host, InstanceIndex index,
+             JobIndex strangers = kNoJob);
 
   // --- what clients do; time has to be advanced first ---
   void submit(JobIndex job, Instant now);
@@ -70,6 +87,8 @@ class SimBackend {
   void read_done(Instant now);
   void crash(Instant now);
   void set_speed(double factor, Instant now);
+  // Loads that begin before that run out of memory, however much seems to be free.
+  void fail_loads_until(Instant until) { loads_fail_until_ = until; }
 
   Instant next_due() const;
   std::vector<Notice> take_notices() { return std::exchange(notices_, {}); }
@@ -99,6 +118,8 @@ class SimBackend {
     std::uint32_t num_ctx = 0;
     State state = State::kReading;
     bool leaving = false;  // unloads with its last request
+    bool fails = false;    // its load will
+    bool for_stranger = false;
     Instant changes = kNever;
     double gb = 0;
     Pace pace;
@@ -125,6 +146,7 @@ class SimBackend {
     std::uint32_t num_ctx = 0;
     Instant submitted{};
     bool gone = false;
+    bool alone = false;  // its load ran out of memory beside others
   };
   Runner* runner_of(ModelIndex model);
   void enter(Pending pending, Instant now);
@@ -134,6 +156,8 @@ class SimBackend {
   Runner* victim();
   void start_load(const Pending& pending, Instant now);
   void loaded(Runner& runner, Instant now);
+  void load_failed(Runner& runner, Instant now);
+  void leave(Runner& runner, Instant now);
   void start_unload(Runner& runner, Instant now);
   void attach(Runner& runner, const Pending& pending, Instant now);
   void fill_slots(Runner& runner);
@@ -145,12 +169,15 @@ class SimBackend {
   bool end_of_answer(Runner& runner, Instant now);
   void finish(Runner& runner, std::size_t slot, Instant now);
   void retime();
+  bool is_stranger(JobIndex job) const { return job != kNoJob && job >= strangers_; }
   static Instant due(const Runner& runner, Instant from);
 
   const Fleet& fleet_;
   std::span<const Job> jobs_;
   Host& host_;
   InstanceIndex index_;
+  JobIndex strangers_;
+  Instant loads_fail_until_ = Instant::min();
   double speed_ = 1;
   std::vector<std::unique_ptr<Runner>> runners_;  // in the order of their loads
   std::deque<Pending> pending_;

@@ -63,6 +63,8 @@ class OllamaTest : public ::testing::Test {
       if (notice.kind == Kind::kFirstToken) first_[notice.job] = now_;
       if (notice.kind == Kind::kDone) done_[notice.job] = now_;
       if (notice.kind == Kind::kBusy) ++busy_;
+      if (notice.kind == Kind::kFailed) failed_[notice.job] = now_;
+      if (notice.kind == Kind::kLoadFailed) ++failed_loads_;
       cached_[notice.job] = notice.cached;
     }
   }
@@ -74,9 +76,10 @@ class OllamaTest : public ::testing::Test {
   Host host_{fleet_};
   std::optional<SimBackend> ollama_;
   Instant now_{};
-  std::map<JobIndex, Instant> first_, done_;
+  std::map<JobIndex, Instant> first_, done_, failed_;
   std::map<JobIndex, std::uint32_t> cached_;
   int busy_ = 0;
+  int failed_loads_ = 0;
 };
 
 TEST_F(OllamaTest, ALoadTakesReadingAndStarting) {
@@ -246,6 +249,83 @@ TEST_F(OllamaTest, ACancelledRequestGivesItsSlotBack) {
   pass(5s);
   EXPECT_TRUE(is_done(three));
   EXPECT_FALSE(is_done(one));
+}
+
+TEST_F(OllamaTest, ALoadThatRunsOutOfMemoryFailsForEachWhoWantsIt) {
+  const JobIndex one = job(0), two = job(0), later = job(0);
+  begin();
+  ollama_->fail_loads_until(now_ + 10s);
+  send(one);
+  send(two);
+  ollama_->load(1, now_);
+  pass(1510ms);
+  EXPECT_TRUE(failed_.contains(one) && !failed_.contains(two));
+  pass(1500ms);
+  EXPECT_TRUE(failed_.contains(two));
+  EXPECT_EQ(failed_loads_, 0);
+  pass(1500ms);
+  EXPECT_EQ(failed_loads_, 1);
+  EXPECT_EQ(ollama_->totals().failed_loads, 3U);
+  EXPECT_EQ(ollama_->totals().loads, 0U);
+  EXPECT_TRUE(ollama_->runners().empty());
+  pass(10s);
+  send(later);
+  pass(20s);
+  EXPECT_TRUE(is_done(later));
+}
+
+TEST_F(OllamaTest, ALoadThatRunsOutOfMemorySendsAllOthersAwayAndIsTriedOnceMore) {
+  const JobIndex idle = job(0), busy = job(1, 1000), wants = job(2);
+  fleet_.gpus[0].memory_gb = 80;
+  begin();
+  send(idle);
+  send(busy);
+  pass(9s);
+  ASSERT_TRUE(is_done(idle) && is_loaded(0) && is_loaded(1));
+  ollama_->fail_loads_until(now_ + 100s);
+  send(wants);
+  pass(3s);
+  EXPECT_FALSE(is_loaded(0));
+  EXPECT_TRUE(is_loaded(1));  // until its answer is written
+  EXPECT_FALSE(failed_.contains(wants));
+  pass(60s);
+  EXPECT_TRUE(is_done(busy) && !is_loaded(1));
+  ASSERT_TRUE(failed_.contains(wants));
+  EXPECT_GT(failed_[wants], done_[busy]);
+  EXPECT_EQ(ollama_->totals().failed_loads, 2U);
+  EXPECT_EQ(ollama_->pending(), 0U);
+}
+
+TEST_F(OllamaTest, WhoLeftBeforeItsLoadFailedIsNotTold) {
+  const JobIndex one = job(0), two = job(1);
+  begin();
+  ollama_->fail_loads_until(now_ + 1s);
+  send(one);
+  send(two);
+  ollama_->cancel(one, now_);
+  pass(20s);
+  EXPECT_FALSE(failed_.contains(one));
+  EXPECT_TRUE(is_done(two));
+}
+
+TEST_F(OllamaTest, CountsWhatStrangersTakeBesideTheRest) {
+  const JobIndex own = job(0), stranger = job(1, 400);
+  ollama_.emplace(fleet_, jobs_, host_, 0, stranger);
+  send(own);
+  pass(20s);
+  const BackendTotals before = ollama_->totals();
+  EXPECT_EQ(before.stranger_slot_s, 0);
+  send(stranger);
+  pass(60s);
+  ASSERT_TRUE(is_done(own) && is_done(stranger));
+  const BackendTotals& after = ollama_->totals();
+  EXPECT_GT(after.stranger_slot_s, 1);
+  EXPECT_EQ(after.stranger_loads, 1U);
+  EXPECT_EQ(after.slot_s, before.slot_s);
+  EXPECT_EQ(after.busy_s, before.busy_s);
+  EXPECT_EQ(after.loading_s, before.loading_s);
+  EXPECT_EQ(after.loads, 1U);
+  EXPECT_EQ(after.loaded_gb, before.loaded_gb);
 }
 
 TEST(Host, LoadsAtTheSameTimeShareTheDisk) {

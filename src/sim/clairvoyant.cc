@@ -205,6 +205,12 @@ std::size_t Clairvoyant::most_pressing(ModelIndex model, Instant now) const {
   return 0;
 }
 
+double Clairvoyant::strangers_at(const SimBackend::Runner& runner) const {
+  const auto is_one = [&](const auto& each) { return each.job >= workload_.jobs.size(); };
+  return static_cast<double>(std::ranges::count_if(runner.running, is_one) +
+                             std::ranges::count_if(runner.waiting, is_one));
+}
+
 std::optional<InstanceIndex> Clairvoyant::best_slot(JobIndex job) {
   const Job& what = workload_.jobs[job];
   std::optional<InstanceIndex> best;
@@ -212,7 +218,7 @@ std::optional<InstanceIndex> Clairvoyant::best_slot(JobIndex job) {
   for (InstanceIndex i = 0; i < sites_.size(); ++i) {
     const Runner* runner = world_.backend(i).ready_runner(what.model);
     if (runner == nullptr || world_.is_down(i)) continue;
-    const double users = sites_[i].users[what.model];
+    const double users = sites_[i].users[what.model] + strangers_at(*runner);
     if (users >= runner->slots) continue;
     double active = users == 0 ? 1 : 0;
     for (const std::uint32_t each : sites_[i].users) active += each > 0 ? 1 : 0;
@@ -250,7 +256,7 @@ void Clairvoyant::finish_loads(Orders& orders) {
       site.next.reset();
       site.ordered = false;
     }
-    if (world_.is_down(i)) {
+    if (world_.is_down(i) || world_.loads_fail(i)) {
       site.next.reset();
       site.ordered = false;
       continue;
@@ -291,7 +297,7 @@ double Clairvoyant::drain_s(const SimBackend::Runner& runner) const {
   double drain = 0;
   for (const SimBackend::Running& running : runner.running) {
     const double left =
-        running.decoding ? running.end - runner.written : workload_.jobs[running.job].output;
+        running.decoding ? running.end - runner.written : world_.jobs()[running.job].output;
     drain = std::max(drain, left * runner.pace.step(2, 0));
   }
   return drain;
@@ -352,8 +358,10 @@ void Clairvoyant::place(Instant now, Orders& orders) {
     Move cheapest{1e300, {}};
     for (InstanceIndex i = 0; i < sites_.size(); ++i) {
       anywhere |= has_replica(m, i);
-      const bool occupied = sites_[i].next || !sites_[i].plan.empty() || world_.is_down(i);
-      if (occupied || !fleet_.fits(i, m) || has_replica(m, i)) continue;
+      const bool occupied = sites_[i].next || !sites_[i].plan.empty();
+      if (occupied || world_.is_down(i) || world_.loads_fail(i) || !fleet_.fits(i, m) ||
+          has_replica(m, i))
+        continue;
       Move move = move_to(m, i, now);
       if (move.cost_s >= cheapest.cost_s) continue;
       cheapest = std::move(move);

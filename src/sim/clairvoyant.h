@@ -47,6 +47,7 @@ class Clairvoyant : public Router {
     std::vector<ModelIndex> leaving;
   };
   Move move_to(ModelIndex model, InstanceIndex instance, Instant now);
+  double strangers_at(const SimBackend::Runner& runner) const;
   double drain_s(const SimBackend::Runner& runner) const;
   double loss_s(ModelIndex model, Instant now) const;
   double backlog_s(ModelIndex model) const;

@@ -18,6 +18,8 @@ using core::RetryCause;
 constexpr std::uint64_t kBytesPerToken = 4;
 // The machine was up before the traffic came: instants of core begin here.
 constexpr Duration kBefore = std::chrono::seconds(1000);
+constexpr const char* kOutOfMemory =
+    "llama-server process has terminated: exit status 1: cudaMalloc failed: out of memory";
 
 core::Settings settings_for(core::PolicyName policy, std::uint64_t seed, Duration queue_wait) {
   core::Settings settings;
@@ -89,6 +91,8 @@ Words words_for(Ending ending) {
       return {AttemptResult::kServed, RetryCause::kFirstTry};
     case Ending::kBusy:
       return {AttemptResult::kBusy, RetryCause::kBusy};
+    case Ending::kFailed:
+      return {AttemptResult::kFailed, RetryCause::kInstanceFailed};
     case Ending::kTakenBack:
       return {AttemptResult::kRevoked, RetryCause::kInstanceDied};
     case Ending::kDied:
@@ -187,6 +191,7 @@ void CoreRouter::ended(JobIndex job, Ending ending, const Served& served, Instan
   const Job& what = workload_.jobs[job];
   const Words words = words_for(ending);
   core::LeaseSettled settled{asking.lease, words.result, {}, {}};
+  if (ending == Ending::kFailed) settled.detail = kOutOfMemory;
   if (ending == Ending::kServed) {
     settled.usage.prompt_tokens = what.prompt;
     settled.usage.output_tokens = what.output;
@@ -236,7 +241,7 @@ void CoreRouter::polled(InstanceIndex instance, std::span<const ModelIndex> load
 
 void CoreRouter::loaded(InstanceIndex instance, ModelIndex model, bool done, Instant now,
                         Orders& orders) {
-  const std::string why = done ? "" : "connection closed";
+  const std::string why = done ? "" : is_silent_[instance] ? "connection closed" : "status 500";
   tell(core::LoadDone{BackendId{instance}, names_[model], done, why}, now, orders);
 }
 
@@ -244,6 +249,14 @@ void CoreRouter::silent(InstanceIndex instance, Instant now, Orders& orders) {
   is_silent_[instance] = true;
   residencies_[instance] = nullptr;
   show_catalogue(instance, now, orders);
+}
+
+// The daemon's probe asks for /api/ps and for the catalogue beside each other: only one of them is
+// missed. Nothing is told of a process that would be another one.
+void CoreRouter::unanswered(InstanceIndex instance, Instant now, Orders& orders) {
+  show_catalogue(instance, now, orders);
+  const BackendId backend{instance};
+  tell(Observed{backend, Observed::Kind::kResidencyMissed, {}, {}, {}, "timeout"}, now, orders);
 }
 
 void CoreRouter::woken(Instant now, Orders& orders) { tell(core::Tick{}, now, orders); }

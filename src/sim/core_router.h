@@ -29,6 +29,7 @@ class CoreRouter : public Router {
   void loaded(InstanceIndex instance, ModelIndex model, bool done, Instant now,
               Orders& orders) override;
   void silent(InstanceIndex instance, Instant now, Orders& orders) override;
+  void unanswered(InstanceIndex instance, Instant now, Orders& orders) override;
   void woken(Instant now, Orders& orders) override;
   bool follows_progress() const override { return true; }
 

@@ -68,6 +68,7 @@ struct Fleet {
   double keep_alive_s = 300;
   double ram_cache_gb = 8;    // llama.cpp's prompt cache in host memory
   double poll_s = 2;          // /api/ps
+  double poll_timeout_s = 5;  // its answer is waited for; then it is asked again at once
   bool supervised = true;     // else nobody knows its GPUs, and slots have to be learned
   bool free_prefill = false;  // for queueing theory: only decoding takes time
 

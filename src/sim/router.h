@@ -19,7 +19,8 @@ struct Order {
   enum class Kind : std::uint8_t { kSend, kRefuse, kTakeBack, kLoad, kUnload, kLook, kWakeAt };
   Kind kind = Kind::kSend;
   JobIndex job = kNoJob;       // kSend, kRefuse, kTakeBack (comes back as kTakenBack)
-  InstanceIndex instance = 0;  // of all but kRefuse and kWakeAt; kLook: polled() follows at once
+  InstanceIndex instance = 0;  // of all but kRefuse and kWakeAt; kLook: polled() follows at once,
+                               // unless the answer is lost
   ModelIndex model = 0;        // kLoad (answered by loaded()), kUnload
   Instant when = kNever;       // kWakeAt: the latest one counts
 };
@@ -32,6 +33,7 @@ enum class Ending : std::uint8_t {
   kLost,  // the instance died after the first token: the client has seen it fail
   kBusy,
   kDied,
+  kFailed,  // answered with an error: its model could not be loaded there
   kTakenBack,
 };
 
@@ -57,6 +59,8 @@ class Router {
   // /api/ps of an instance: what is loaded. Every few seconds, and so always of the past.
   virtual void polled(InstanceIndex, std::span<const ModelIndex>, Instant, Orders&) {}
   virtual void silent(InstanceIndex, Instant, Orders&) {}  // nobody answered the poll
+  // The poll was not answered in time, and everything else there is.
+  virtual void unanswered(InstanceIndex, Instant, Orders&) {}
   // A load that was ordered is over.
   virtual void loaded(InstanceIndex, ModelIndex, bool /*done*/, Instant, Orders&) {}
   virtual void woken(Instant, Orders&) {}

@@ -77,14 +77,36 @@ Scenario queue(std::uint32_t servers) {
   return scenario;
 }
 
-Scenario trouble(std::string_view name) {
-  Scenario scenario = *find_scenario("fits-poisson-sessions-one");
-  scenario.name = name;
-  const bool crash = name == "crash";
-  scenario.trouble = crash ? Scenario::Trouble::kCrash : Scenario::Trouble::kSlow;
-  scenario.meaning = crash ? "as fits-poisson-sessions-one; one RTX 4090 is away for a while"
-                           : "as fits-poisson-sessions-one; one RTX 4090 has a third of its speed "
-                             "for a while";
+struct TroubleText {
+  std::string_view name;
+  Scenario::Trouble kind;
+  std::string_view base;  // where it comes on top
+  std::string_view meaning;
+};
+constexpr std::string_view kFits = "fits-poisson-sessions-one";
+constexpr std::string_view kOver = "over-poisson-sessions-one";
+constexpr std::array<TroubleText, 7> kTroubles = {{
+    {"crash", Scenario::Trouble::kCrash, kFits, "one RTX 4090 is away for a while"},
+    {"slow-gpu", Scenario::Trouble::kSlow, kFits,
+     "one RTX 4090 has a third of its speed for a while"},
+    {"lost-polls", Scenario::Trouble::kLostPolls, kFits,
+     "half of the polls of one RTX 4090 are lost for a while"},
+    {"no-polls", Scenario::Trouble::kNoPolls, kFits,
+     "one RTX 4090 serves and does not answer polls for a while"},
+    // Where all models fit hardly anybody loads.
+    {"oom-load", Scenario::Trouble::kOutOfMemory, kOver,
+     "loads of one RTX 4090 run out of memory for a while"},
+    {"stranger", Scenario::Trouble::kStranger, kFits,
+     "somebody else uses one RTX 4090 for a while"},
+    {"strangers", Scenario::Trouble::kStrangers, kFits,
+     "others use all instances a little for a while"},
+}};
+
+Scenario trouble(const TroubleText& text) {
+  Scenario scenario = *find_scenario(text.base);
+  scenario.name = text.name;
+  scenario.trouble = text.kind;
+  scenario.meaning = fmt::format("as {}; {}", text.base, text.meaning);
   return scenario;
 }
 
@@ -125,7 +147,6 @@ constexpr std::string_view kForeign = "foreign-";
 
 constexpr std::array<std::string_view, 2> kPairs = {"pair-one", "pair-three"};
 constexpr std::array<std::string_view, 2> kBatches = {"batch", "batch-unsaid"};
-constexpr std::array<std::string_view, 2> kTroubles = {"crash", "slow-gpu"};
 constexpr std::array<std::uint32_t, 2> kQueues = {1, 4};
 
 }  // namespace
@@ -138,8 +159,8 @@ std::vector<ScenarioLine> scenarios() {
                                        arrivals.meaning, tenants.meaning)});
     return false;
   });
-  for (const std::string_view name : kTroubles) {
-    lines.push_back({std::string(name), trouble(name).meaning});
+  for (const TroubleText& text : kTroubles) {
+    lines.push_back({std::string(text.name), trouble(text).meaning});
   }
   for (const std::string_view name : kBatches) {
     lines.push_back({std::string(name), batch_job(name).meaning});
@@ -163,8 +184,8 @@ std::optional<Scenario> find_scenario(std::string_view name) {
     same->fleet.supervised = false;
     return same;
   }
-  for (const std::string_view each : kTroubles) {
-    if (each == name) return trouble(name);
+  for (const TroubleText& text : kTroubles) {
+    if (text.name == name) return trouble(text);
   }
   for (const std::string_view each : kBatches) {
     if (each == name) return batch_job(name);
@@ -192,15 +213,82 @@ std::optional<Scenario> find_scenario(std::string_view name) {
   return found;
 }
 
+namespace {
+
+// Requests a second of one who has an RTX 4090 to himself: half of its time. And of one of many.
+constexpr double kStranger = 0.25;
+constexpr double kOneOfMany = 0.08;
+// Nobody works with a dozen models.
+constexpr std::size_t kStrangersModels = 3;
+
+// Single questions, for a few of the models that the instance can hold.
+std::vector<Job> requests_of_stranger(const Fleet& fleet, const Fault& fault, double rate) {
+  Rng rng(fault.seed);
+  std::vector<ModelIndex> able;
+  for (ModelIndex m = 0; m < fleet.models.size(); ++m) {
+    if (fleet.fits(fault.instance, m)) able.push_back(m);
+  }
+  Fleet seen;
+  std::vector<ModelIndex> chosen;
+  while (chosen.size() < kStrangersModels && !able.empty()) {
+    const auto next = able.begin() + static_cast<std::ptrdiff_t>(rng.below(able.size()));
+    chosen.push_back(*next);
+    seen.models.push_back(fleet.models[*next]);
+    able.erase(next);
+  }
+  Traffic traffic;
+  traffic.rate = rate;
+  traffic.requests = 1 + static_cast<std::uint32_t>(rate * to_seconds(fault.until - fault.from));
+  std::vector<Job> requests;
+  for (Job job : make_workload(traffic, seen, rng.next()).jobs) {
+    job.model = chosen[job.model];
+    job.planned += fault.from.time_since_epoch();
+    // None of the conversations that the workload knows.
+    job.session = UINT32_MAX - (fault.instance << 20U) - job.session;
+    if (job.planned < fault.until) requests.push_back(job);
+  }
+  return requests;
+}
+
+}  // namespace
+
 std::vector<Fault> faults_of(const Scenario& scenario, const Workload& workload) {
-  if (scenario.trouble == Scenario::Trouble::kNone) return {};
   const Duration third = workload.last_arrival.time_since_epoch() / 3;
   Fault fault;
-  fault.kind =
-      scenario.trouble == Scenario::Trouble::kCrash ? Fault::Kind::kCrash : Fault::Kind::kSlow;
   fault.from = Instant(third);
   fault.until = Instant(2 * third);
-  return {fault};
+  fault.seed = workload.seed;
+  switch (scenario.trouble) {
+    case Scenario::Trouble::kNone:
+      return {};
+    case Scenario::Trouble::kCrash:
+      fault.kind = Fault::Kind::kCrash;
+      return {fault};
+    case Scenario::Trouble::kSlow:
+      fault.kind = Fault::Kind::kSlow;
+      return {fault};
+    case Scenario::Trouble::kLostPolls:
+    case Scenario::Trouble::kNoPolls:
+      fault.kind = Fault::Kind::kLostPolls;
+      if (scenario.trouble == Scenario::Trouble::kLostPolls) fault.lost = 0.5;
+      return {fault};
+    case Scenario::Trouble::kOutOfMemory:
+      fault.kind = Fault::Kind::kOutOfMemory;
+      return {fault};
+    case Scenario::Trouble::kStranger:
+    case Scenario::Trouble::kStrangers:
+      break;
+  }
+  fault.kind = Fault::Kind::kStrangers;
+  const bool many = scenario.trouble == Scenario::Trouble::kStrangers;
+  std::vector<Fault> faults;
+  for (InstanceIndex i = 0; i < (many ? scenario.fleet.gpus.size() : 1); ++i) {
+    fault.instance = i;
+    fault.seed = workload.seed * 1'000 + i;
+    fault.requests = requests_of_stranger(scenario.fleet, fault, many ? kOneOfMany : kStranger);
+    faults.push_back(fault);
+  }
+  return faults;
 }
 
 }  // namespace drover::sim

@@ -20,7 +20,16 @@ struct Scenario {
   std::string meaning;  // one line
   Fleet fleet;
   Traffic traffic;  // its rate is set by the load
-  enum class Trouble : std::uint8_t { kNone, kCrash, kSlow };
+  enum class Trouble : std::uint8_t {
+    kNone,
+    kCrash,
+    kSlow,
+    kLostPolls,
+    kNoPolls,
+    kOutOfMemory,
+    kStranger,
+    kStrangers,
+  };
   Trouble trouble = Trouble::kNone;
   // Requests a second that it can bear, where theory says so. Otherwise the clairvoyant does.
   std::optional<double> known_capacity;
@@ -33,7 +42,7 @@ struct ScenarioLine {
 std::vector<ScenarioLine> scenarios();
 std::optional<Scenario> find_scenario(std::string_view name);
 
-// In the middle third of a run.
+// In the middle third of a run, at the first instance; kStrangers at every one.
 std::vector<Fault> faults_of(const Scenario& scenario, const Workload& workload);
 
 }  // namespace drover::sim

@@ -171,7 +171,9 @@ class Maker {
 }  // namespace
 
 Workload make_workload(const Traffic& traffic, const Fleet& fleet, std::uint64_t seed) {
-  return Maker(traffic, fleet, seed).make();
+  Workload workload = Maker(traffic, fleet, seed).make();
+  workload.seed = seed;
+  return workload;
 }
 
 }  // namespace drover::sim

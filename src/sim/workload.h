@@ -57,6 +57,7 @@ struct Workload {
   std::uint32_t tenants = 1;
   bool one_address = false;
   Instant last_arrival{};  // of first turns
+  std::uint64_t seed = 0;  // that made it; what goes wrong meanwhile is drawn from it, too
 };
 
 Workload make_workload(const Traffic& traffic, const Fleet& fleet, std::uint64_t seed);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/rng.h"
 
 namespace drover::sim {
 namespace {
@@ -18,14 +19,23 @@ World::World(const Fleet& fleet, const Workload& workload, std::vector<Fault> fa
     : fleet_(fleet),
       workload_(workload),
       faults_(std::move(faults)),
+      jobs_(workload.jobs),
       down_until_(fleet.gpus.size()),
       records_(workload.jobs.size()),
       backend_version_(fleet.gpus.size()) {
   const std::uint32_t hosts = *std::ranges::max_element(fleet.hosts) + 1;
   for (std::uint32_t i = 0; i < hosts; ++i) hosts_.emplace_back(fleet_);
   host_version_.resize(hosts);
+  for (const Fault& fault : faults_) {
+    if (fault.requests.empty()) continue;
+    if (more_jobs_.empty()) more_jobs_ = workload.jobs;
+    more_jobs_.insert(more_jobs_.end(), fault.requests.begin(), fault.requests.end());
+    to_.resize(to_.size() + fault.requests.size(), fault.instance);
+  }
+  if (!more_jobs_.empty()) jobs_ = more_jobs_;
+  const auto strangers = static_cast<JobIndex>(workload.jobs.size());
   for (InstanceIndex i = 0; i < fleet.gpus.size(); ++i) {
-    backends_.emplace_back(fleet_, workload_.jobs, hosts_[fleet.hosts[i]], i);
+    backends_.emplace_back(fleet_, jobs_, hosts_[fleet.hosts[i]], i, strangers);
   }
 }
 
@@ -40,6 +50,9 @@ void World::run(Router& router) {
   for (std::uint32_t i = 0; i < faults_.size(); ++i) {
     plan(faults_[i].from, What::kFaultBegins, i);
     plan(faults_[i].until, What::kFaultEnds, i);
+  }
+  for (auto job = static_cast<JobIndex>(workload_.jobs.size()); job < jobs_.size(); ++job) {
+    plan(jobs_[job].planned, What::kStranger, job);
   }
   obey();
   while (under_way_ > 0 || next_arrival_ < workload_.arrivals.size()) {
@@ -87,6 +100,12 @@ void World::happen(const Event& event) {
       return;
     case What::kPoll:
       return poll(event.index);
+    case What::kPollMissed:
+      // Of one that is gone something else is known by now.
+      if (!is_down(event.index)) router_->unanswered(event.index, now_, orders_);
+      return;
+    case What::kStranger:
+      return come_directly(event.index);
     case What::kWake:
       if (event.version == wake_version_) router_->woken(now_, orders_);
       return;
@@ -137,7 +156,8 @@ void World::obey(const Order& order) {
     case Order::Kind::kSend:
       return send(order.job, order.instance);
     case Order::Kind::kRefuse:
-      return close(order.job, Outcome::kRefused);
+      // Who was shown to an instance in vain has not been shed.
+      return close(order.job, records_[order.job].broken ? Outcome::kFailed : Outcome::kRefused);
     case Order::Kind::kTakeBack:
       return take_back(order.job, order.instance);
     case Order::Kind::kLoad:
@@ -199,6 +219,7 @@ void World::hear(const Notice& notice) {
     const bool done = notice.kind == Notice::Kind::kLoaded;
     return router_->loaded(notice.instance, notice.model, done, now_, orders_);
   }
+  if (is_stranger(notice.job)) return hear_of_stranger(notice);
   Record& record = records_[notice.job];
   DROVER_ASSERT(record.is_there);
   record.is_there = notice.kind == Notice::Kind::kFirstToken;
@@ -214,10 +235,14 @@ void World::hear(const Notice& notice) {
       return router_->ended(notice.job, Ending::kBusy, {}, now_, orders_);
     case Notice::Kind::kDied:
       if (record.first == kNever) {
+        record.broken = true;
         return router_->ended(notice.job, Ending::kDied, {}, now_, orders_);
       }
       router_->ended(notice.job, Ending::kLost, {}, now_, orders_);
       return close(notice.job, Outcome::kFailed);
+    case Notice::Kind::kFailed:
+      record.broken = true;
+      return router_->ended(notice.job, Ending::kFailed, {}, now_, orders_);
     case Notice::Kind::kLoaded:
     case Notice::Kind::kLoadFailed:
       return;  // of no request: told above
@@ -227,12 +252,19 @@ void World::hear(const Notice& notice) {
 // --- what happens by itself ---
 
 void World::poll(InstanceIndex instance) {
+  if (!is_down(instance) && loses_poll(instance)) {
+    const Instant given_up = now_ + seconds_of(fleet_.poll_timeout_s);
+    plan(given_up, What::kPollMissed, instance);
+    return plan(std::max(given_up, now_ + seconds_of(fleet_.poll_s)), What::kPoll, instance);
+  }
   plan(now_ + seconds_of(fleet_.poll_s), What::kPoll, instance);
   show(instance);
 }
 
+// Of a look beside the polls nobody hears when it has no answer: what is missed is told by these.
 void World::show(InstanceIndex instance) {
   if (is_down(instance)) return router_->silent(instance, now_, orders_);
+  if (loses_poll(instance)) return;
   std::vector<ModelIndex> loaded;
   for (const auto& runner : backends_[instance].runners()) {
     if (runner->ready()) loaded.push_back(runner->model);
@@ -240,12 +272,28 @@ void World::show(InstanceIndex instance) {
   router_->polled(instance, loaded, now_, orders_);
 }
 
+// By the time and not by the count of polls, or one router's questions would change another's luck.
+bool World::loses_poll(InstanceIndex instance) const {
+  const Fault* const fault = suffers(instance, Fault::Kind::kLostPolls);
+  if (fault == nullptr) return false;
+  const auto turn = static_cast<std::uint64_t>((now_ - fault->from) / seconds_of(fleet_.poll_s));
+  return Rng(fault->seed * 1'000'003 + turn).unit() < fault->lost;
+}
+
+const Fault* World::suffers(InstanceIndex instance, Fault::Kind kind) const {
+  const auto found = std::ranges::find_if(faults_, [&](const Fault& fault) {
+    return fault.kind == kind && fault.instance == instance && fault.from <= now_ &&
+           now_ < fault.until;
+  });
+  return found == faults_.end() ? nullptr : &*found;
+}
+
 void World::progress() {
   plan(now_ + kProgressEvery, What::kProgress, 0);
   for (InstanceIndex i = 0; i < backends_.size(); ++i) {
     for (const auto& runner : at(i).runners()) {
       for (const SimBackend::Running& running : runner->running) {
-        if (!running.decoding) continue;
+        if (!running.decoding || is_stranger(running.job)) continue;
         const double left = running.end - runner->written;
         const double written = workload_.jobs[running.job].output - std::max(0.0, left);
         router_->progressed(running.job, static_cast<std::uint64_t>(written), now_, orders_);
@@ -256,13 +304,40 @@ void World::progress() {
 
 void World::begin_fault(const Fault& fault) {
   SimBackend& backend = at(fault.instance);
-  if (fault.kind == Fault::Kind::kSlow) {
-    backend.set_speed(fault.speed, now_);
-  } else {
-    down_until_[fault.instance] = fault.until;
-    backend.crash(now_);
+  switch (fault.kind) {
+    case Fault::Kind::kCrash:
+      down_until_[fault.instance] = fault.until;
+      backend.crash(now_);
+      break;
+    case Fault::Kind::kSlow:
+      backend.set_speed(fault.speed, now_);
+      break;
+    case Fault::Kind::kOutOfMemory:
+      backend.fail_loads_until(fault.until);
+      break;
+    case Fault::Kind::kLostPolls:
+    case Fault::Kind::kStrangers:
+      return;  // looked up when polled; each request comes by itself
   }
   heed(fault.instance);
+}
+
+// --- strangers ---
+
+void World::come_directly(JobIndex stranger) {
+  const InstanceIndex instance = to_[stranger - workload_.jobs.size()];
+  DROVER_ASSERT(fleet_.fits(instance, jobs_[stranger].model));
+  ++strangers_.sent;
+  ++under_way_;
+  if (is_down(instance)) return hear_of_stranger({Notice::Kind::kDied, instance, stranger});
+  at(instance).submit(stranger, now_);
+  heed(instance);
+}
+
+void World::hear_of_stranger(const Notice& notice) {
+  if (notice.kind == Notice::Kind::kFirstToken) return;
+  ++(notice.kind == Notice::Kind::kDone ? strangers_.served : strangers_.turned_away);
+  --under_way_;
 }
 
 }  // namespace drover::sim

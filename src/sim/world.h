@@ -2,6 +2,9 @@
 // World: a clock, the machines, the traffic, and one router in the middle. It plays the clients and
 // the gateway: it brings requests to the router, carries its orders out, and keeps a record of what
 // became of each request. The same fleet, workload, router and faults always give the same records.
+//
+// Beside the traffic there may be faults. Requests of strangers are a fault: they go to an instance
+// directly, nobody tells the router, and there are no records of them, only counts.
 
 #include <deque>
 #include <functional>
@@ -14,12 +17,21 @@
 namespace drover::sim {
 
 struct Fault {
-  enum class Kind : std::uint8_t { kCrash, kSlow };
+  enum class Kind : std::uint8_t {
+    kCrash,
+    kSlow,
+    kLostPolls,    // /api/ps has no answer; everything else has
+    kOutOfMemory,  // of loads that begin there meanwhile
+    kStrangers,
+  };
   Kind kind = Kind::kCrash;
   InstanceIndex instance = 0;
   Instant from{};
   Instant until{};
-  double speed = 1.0 / 3;  // kSlow
+  double speed = 1.0 / 3;          // kSlow
+  double lost = 1;                 // kLostPolls: the part of the polls
+  std::uint64_t seed = 0;          // kLostPolls: of which ones
+  std::vector<Job> requests = {};  // kStrangers: when they are planned
 };
 
 enum class Outcome : std::uint8_t { kOpen, kServed, kRefused, kFailed };
@@ -34,6 +46,15 @@ struct Record {
   InstanceIndex instance = 0;
   Outcome outcome = Outcome::kOpen;
   bool is_there = false;  // at the instance: sent, and not ended
+  bool broken = false;    // an attempt failed at an instance
+
+  bool operator==(const Record&) const = default;
+};
+
+struct StrangerCounts {
+  std::uint64_t sent = 0;
+  std::uint64_t served = 0;
+  std::uint64_t turned_away = 0;
 };
 
 class World {
@@ -49,8 +70,14 @@ class World {
   const SimBackend& backend(InstanceIndex index) const { return backends_[index]; }
   const Fleet& fleet() const { return fleet_; }
   const Workload& workload() const { return workload_; }
+  // The workload's, and behind them those of strangers.
+  std::span<const Job> jobs() const { return jobs_; }
+  const StrangerCounts& strangers() const { return strangers_; }
   Instant now() const { return now_; }
   bool is_down(InstanceIndex index) const { return now_ < down_until_[index]; }
+  bool loads_fail(InstanceIndex index) const {
+    return suffers(index, Fault::Kind::kOutOfMemory) != nullptr;
+  }
 
  private:
   enum class What : std::uint8_t {
@@ -58,6 +85,8 @@ class World {
     kBackend,
     kHost,
     kPoll,
+    kPollMissed,
+    kStranger,
     kWake,
     kProgress,
     kFaultBegins,
@@ -86,6 +115,11 @@ class World {
   void close(JobIndex job, Outcome outcome);
   void poll(InstanceIndex instance);
   void show(InstanceIndex instance);  // to the router: what is loaded there
+  bool loses_poll(InstanceIndex instance) const;
+  const Fault* suffers(InstanceIndex instance, Fault::Kind kind) const;
+  void come_directly(JobIndex stranger);
+  void hear_of_stranger(const Notice& notice);
+  bool is_stranger(JobIndex job) const { return job != kNoJob && job >= workload_.jobs.size(); }
   void progress();
   void begin_fault(const Fault& fault);
   SimBackend& at(InstanceIndex instance);
@@ -93,6 +127,10 @@ class World {
   const Fleet& fleet_;
   const Workload& workload_;
   std::vector<Fault> faults_;
+  std::vector<Job> more_jobs_;     // all of them, where there are strangers
+  std::span<const Job> jobs_;      // see jobs()
+  std::vector<InstanceIndex> to_;  // of strangers' jobs: where they go
+  StrangerCounts strangers_;
   std::deque<Host> hosts_;  // these two never move: backends refer to hosts
   std::deque<SimBackend> backends_;
   std::vector<Instant> down_until_;
@@ -105,7 +143,8 @@ class World {
   std::vector<std::uint64_t> host_version_;
   std::uint64_t wake_version_ = 0;
   std::size_t next_arrival_ = 0;  // of the first turns
-  std::uint64_t under_way_ = 0;   // requests without an outcome, and turns still to come
+  // Requests without an outcome, turns still to come, and strangers' requests that have not ended.
+  std::uint64_t under_way_ = 0;
   Instant now_{};
 };
 

@@ -7,30 +7,13 @@
 
 #include "sim/experiment.h"
 #include "sim/report.h"
+#include "sim/testing.h"
 
 namespace drover::sim {
 namespace {
 
-struct Played {
-  Scenario scenario;
-  Workload workload;
-  std::unique_ptr<World> world;
-
-  Played(Scenario chosen, std::string_view policy, std::uint64_t seed)
-      : scenario(std::move(chosen)) {
-    workload = make_workload(scenario.traffic, scenario.fleet, seed);
-    world = std::make_unique<World>(scenario.fleet, workload, faults_of(scenario, workload));
-    const auto router = find_policy(policy)->make(*world, seed);
-    world->run(*router);
-  }
-};
-
-Scenario scenario(std::string_view name, double rate, std::uint32_t requests) {
-  Scenario found = *find_scenario(name);
-  found.traffic.rate = rate;
-  found.traffic.requests = requests;
-  return found;
-}
+using testing::Played;
+using testing::scenario;
 
 // --- theory ---
 
@@ -100,8 +83,9 @@ TEST(Erlang, AgreesWithItsSimplestCase) {
 class EveryPolicyTest : public ::testing::TestWithParam<std::string_view> {};
 
 TEST_P(EveryPolicyTest, EndsEveryRequestOnce) {
-  for (const char* name : {"over-bursts-sessions-aggressor", "tight-shift-agents-one", "crash",
-                           "slow-gpu", "fits-day-single-ten"}) {
+  for (const char* name :
+       {"over-bursts-sessions-aggressor", "tight-shift-agents-one", "crash", "slow-gpu",
+        "lost-polls", "oom-load", "stranger", "fits-day-single-ten"}) {
     const Played run(scenario(name, 1.5, 800), GetParam(), 5);
     for (const Record& record : run.world->records()) {
       ASSERT_NE(record.arrived, kNever) << name;
@@ -194,53 +178,6 @@ TEST(Clairvoyant, DefinesTheCapacityAsTheRateThatItServesWell) {
   };
   EXPECT_GE(goodput(capacity), 95);
   EXPECT_LT(goodput(1.3 * capacity), 95);
-}
-
-// --- faults ---
-
-TEST(Faults, ACrashIsRetriedElsewhereAndTheInstanceComesBack) {
-  const Played run(scenario("crash", 2, 2000), "least_loaded", 1);
-  std::size_t failed = 0;
-  std::size_t retried = 0;
-  bool came_back = false;
-  const Fault fault = faults_of(run.scenario, run.workload).front();
-  for (const Record& record : run.world->records()) {
-    failed += record.outcome == Outcome::kFailed ? 1 : 0;
-    retried += record.attempts > 1 ? 1 : 0;
-    const bool there = record.outcome == Outcome::kServed && record.instance == fault.instance;
-    // Nobody was served there while it was away.
-    EXPECT_FALSE(there && record.ended > fault.from && record.first < fault.until);
-    came_back |= there && record.first > fault.until;
-  }
-  EXPECT_LE(failed, 16U);  // those that had their first token
-  EXPECT_GT(retried, 0U);
-  EXPECT_TRUE(came_back);
-}
-
-// Seconds for a token there, in multiples of what the model alone takes.
-double slowness(const Played& run, Instant from, Instant until) {
-  double sum = 0;
-  double count = 0;
-  for (JobIndex job = 0; job < run.workload.jobs.size(); ++job) {
-    const Record& record = run.world->records()[job];
-    const Job& what = run.workload.jobs[job];
-    if (record.instance != 0 || record.first < from || record.ended > until) continue;
-    if (what.output < 2 || record.outcome != Outcome::kServed) continue;
-    const double gap = to_seconds(record.ended - record.first) / (what.output - 1);
-    sum += gap / run.scenario.fleet.pace(0, what.model).token;
-    ++count;
-  }
-  return sum / count;
-}
-
-TEST(Faults, ASlowGpuWritesSlowlyAndRecovers) {
-  const Played run(scenario("slow-gpu", 0.5, 1500), "random", 1);
-  const Fault fault = faults_of(run.scenario, run.workload).front();
-  const double before = slowness(run, Instant{}, fault.from);
-  const double during = slowness(run, fault.from, fault.until);
-  const double after = slowness(run, fault.until, kNever);
-  EXPECT_GT(during, 2 * before);
-  EXPECT_GT(during, 2 * after);
 }
 
 }  // namespace
