@@ -238,28 +238,30 @@ void EpollLoop::poll(Instant until) {
   }
 }
 
-// How many events came; 0 when the time is up or a signal arrived.
+// How many events came; 0 when the time is up, or nearly, or a signal arrived.
 int EpollLoop::wait_for_events(epoll_event* events, Instant until) {
   Duration left{};
   if (until != kNever && until > now()) {
     // Coroutines ran since now() was taken; sleeping that time again would make timers late.
     left = std::max(Duration{}, until - monotonic_now());
   }
+  // Whole milliseconds go as a number, which saves the kernel a fetch and a calculation (0.2 us of
+  // each wait); what is left of one is waited for in the next turn, exactly.
+  const auto millis = std::chrono::floor<std::chrono::milliseconds>(left);
   int count = -1;
-  if (has_pwait2_) {
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
-    const timespec timeout{.tv_sec = static_cast<time_t>(seconds.count()),
-                           .tv_nsec = static_cast<long>((left - seconds).count())};
-    count = ::epoll_pwait2(epoll_fd_, events, kEventsPerPoll, until == kNever ? nullptr : &timeout,
-                           nullptr);
+  if (has_pwait2_ && until != kNever && millis.count() == 0 && left > Duration{}) {
+    const timespec timeout{.tv_sec = 0, .tv_nsec = static_cast<long>(left.count())};
+    count = ::epoll_pwait2(epoll_fd_, events, kEventsPerPoll, &timeout, nullptr);
     // Kernels before 5.11, and filters that do not know the call.
-    if (count < 0 && (errno == ENOSYS || errno == EPERM)) has_pwait2_ = false;
-  }
-  if (!has_pwait2_) {
+    if (count < 0 && (errno == ENOSYS || errno == EPERM)) {
+      has_pwait2_ = false;
+      return 0;
+    }
+  } else {
     constexpr std::int64_t kLongestMillis = 1'000'000'000;
-    const auto millis = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-    const int timeout =
-        until == kNever ? -1 : static_cast<int>(std::min<std::int64_t>(millis, kLongestMillis));
+    const std::int64_t rest = has_pwait2_ || millis == left ? 0 : 1;
+    const std::int64_t most = std::min<std::int64_t>(millis.count() + rest, kLongestMillis);
+    const int timeout = until == kNever ? -1 : static_cast<int>(most);
     count = ::epoll_wait(epoll_fd_, events, kEventsPerPoll, timeout);
   }
   DROVER_ASSERT(count >= 0 || errno == EINTR);

@@ -112,6 +112,35 @@ TEST(EpollStream, BothEndsHaveNoDelaySet) {
   }
 }
 
+TEST(EpollLoop, WhatArrivesIsPutAtTheBeginningOfALine) {
+  EpollLoop loop;
+  const auto is_whole = [](const char* at) {
+    return reinterpret_cast<std::uintptr_t>(at) % ReceiveMemory::kLineBytes == 0;
+  };
+  EXPECT_TRUE(is_whole(loop.scratch().data()));
+  EXPECT_EQ(loop.scratch().size(), Loop::kScratchBytes);
+  ReadAhead ahead;
+  EXPECT_TRUE(is_whole(ahead.room().data()));
+  ahead.keep({Io::State::kMoved, 100});
+  EXPECT_TRUE(is_whole(ahead.room().data())) << "the next one, too";
+}
+
+Task<void> sleep_and_say(Loop& loop, Instant until, bool& over) {
+  co_await loop.sleep_until(until);
+  over = true;
+}
+
+TEST(EpollLoop, ATimerIsNeitherEarlyNorForgottenWhereWholeMillisecondsAreWaitedFirst) {
+  EpollLoop loop;
+  for (const Duration wait : {Duration(300us), Duration(1ms), Duration(2300us)}) {
+    const Instant due = loop.now() + wait;
+    bool fired = false;
+    loop.spawn(sleep_and_say(loop, due, fired));
+    turn_until(loop, [&] { return fired; });
+    EXPECT_GE(loop.now(), due);
+  }
+}
+
 TEST(EpollStream, AShortReadIsKnownToHaveDrainedTheSocket) {
   EpollLoop loop;
   Pair pair(loop);

@@ -55,7 +55,7 @@ struct Loop::Root {
 
 Loop::Root Loop::run_root(Loop&, Task<void> task) { co_await task; }
 
-Loop::Loop() : scratch_(std::make_unique_for_overwrite<char[]>(kScratchBytes)) {}
+Loop::Loop() = default;
 
 Loop::~Loop() { abandon(); }
 

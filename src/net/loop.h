@@ -21,6 +21,7 @@
 #include "base/time.h"
 #include "net/endpoint.h"
 #include "net/link.h"
+#include "net/receive_memory.h"
 #include "net/task.h"
 #include "net/wait.h"
 
@@ -64,7 +65,7 @@ class Loop {
 
   // 64 KiB that all of this loop share, to read into and to write from: valid until the next
   // co_await.
-  std::span<char> scratch() { return {scratch_.get(), kScratchBytes}; }
+  std::span<char> scratch() { return scratch_.span(); }
   static constexpr std::size_t kScratchBytes = 64 * 1024;
 
   // An empty string, with the room of one that was given back: for what has arrived and must
@@ -171,7 +172,7 @@ class Loop {
   std::vector<Link*> starting_;  // of these, that have not run yet; null: ended before it ran
   std::size_t live_tasks_ = 0;
   std::vector<Queued> timers_;  // binary heap by due
-  std::unique_ptr<char[]> scratch_;
+  ReceiveMemory scratch_{kScratchBytes};
   std::vector<std::string> buffers_;  // empty strings with room
   bool turning_ = false;
   bool quiescent_ = false;

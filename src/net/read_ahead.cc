@@ -10,15 +10,15 @@ namespace {
 
 // Of the room: small messages of a whole turn, or one long one and some more.
 constexpr std::size_t kRoomBytes = 2 * Loop::kScratchBytes;
-constexpr std::size_t kLine = 64;  // of a cache: two readings share none
+constexpr std::size_t kLine = ReceiveMemory::kLineBytes;  // two readings share none
 
 }  // namespace
 
-ReadAhead::ReadAhead() : room_(std::make_unique_for_overwrite<char[]>(kRoomBytes)) {}
+ReadAhead::ReadAhead() : room_(kRoomBytes) {}
 
 std::span<char> ReadAhead::room() {
   if (kRoomBytes - used_ < Loop::kScratchBytes) return {};
-  return {room_.get() + used_, Loop::kScratchBytes};
+  return room_.span().subspan(used_, Loop::kScratchBytes);
 }
 
 ReadAhead::Key ReadAhead::keep(Io io) {
@@ -31,7 +31,7 @@ ReadAhead::Key ReadAhead::keep(Io io) {
     free_.pop_back();
   }
   Reading& reading = readings_[key];
-  reading.at = room_.get() + used_;
+  reading.at = room_.span().data() + used_;
   reading.bytes = static_cast<std::uint32_t>(io.bytes);
   reading.state = io.state;
   reading.more = io.bytes == Loop::kScratchBytes;

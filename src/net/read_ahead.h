@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "net/receive_memory.h"
 #include "net/stream.h"
 
 namespace drover::net {
@@ -53,7 +54,7 @@ class ReadAhead {
     std::unique_ptr<char[]> own;  // where it lies when its turn is over
   };
 
-  std::unique_ptr<char[]> room_;
+  ReceiveMemory room_;
   std::size_t used_ = 0;
   std::size_t held_ = 0;  // readings that are somebody's
   std::vector<Reading> readings_;
