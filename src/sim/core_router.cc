@@ -27,22 +27,6 @@ core::Settings settings_for(core::PolicyName policy, std::uint64_t seed, Duratio
   return settings;
 }
 
-std::vector<core::BackendSpec> specs_of(const Fleet& fleet) {
-  std::vector<core::BackendSpec> specs;
-  for (std::uint32_t i = 0; i < fleet.gpus.size(); ++i) {
-    core::BackendSpec spec;
-    spec.id = BackendId{i};
-    spec.name = fmt::format("gpu{}", i);
-    spec.url = fmt::format("http://gpu{}:11434", i);
-    if (fleet.supervised) {
-      spec.placement = core::Placement::kPinned;
-      spec.gpus = {fmt::format("GPU-{}", i)};
-    }
-    specs.push_back(std::move(spec));
-  }
-  return specs;
-}
-
 // As a gateway hashes messages: the ends of the instructions, of every turn's prompt and answer.
 Beginnings beginnings_of(const Workload& workload, JobIndex job) {
   const Job& what = workload.jobs[job];
@@ -100,6 +84,24 @@ Words words_for(Ending ending) {
 
 }  // namespace
 
+std::vector<core::BackendSpec> specs_of(const Fleet& fleet) {
+  std::vector<core::BackendSpec> specs;
+  for (std::uint32_t i = 0; i < fleet.gpus.size(); ++i) {
+    core::BackendSpec spec;
+    spec.id = BackendId{i};
+    spec.name = fmt::format("gpu{}", i);
+    spec.url = fmt::format("http://gpu{}:11434", i);
+    if (fleet.supervised) {
+      spec.placement = core::Placement::kPinned;
+      spec.gpus = {fmt::format("GPU-{}", i)};
+    }
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+std::string digest_of(const ModelName& model) { return "sha256:" + model.text(); }
+
 CoreRouter::CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet& fleet,
                        const Workload& workload, Duration queue_wait)
     : fleet_(fleet),
@@ -120,7 +122,7 @@ CoreRouter::CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet&
       if (!fleet.fits(i, index)) continue;
       InstalledModel entry;
       entry.name = name;
-      entry.digest = "sha256:" + name.text();
+      entry.digest = digest_of(name);
       entry.bytes = bytes_of(fleet.models[index].file_gb);
       catalogue->push_back(std::move(entry));
     }
@@ -222,7 +224,7 @@ void CoreRouter::polled(InstanceIndex instance, std::span<const ModelIndex> load
     for (const ModelIndex model : loaded) {
       LoadedModel entry;
       entry.name = names_[model];
-      entry.digest = "sha256:" + names_[model].text();
+      entry.digest = digest_of(names_[model]);
       entry.bytes = entry.vram_bytes = bytes_of(fleet_.models[model].vram_gb());
       entry.context_length = fleet_.models[model].num_ctx;
       residency->push_back(std::move(entry));

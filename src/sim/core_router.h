@@ -10,11 +10,17 @@
 
 namespace drover::sim {
 
+// How the scheduler knows the instances, and the weights of a model.
+std::vector<core::BackendSpec> specs_of(const Fleet& fleet);
+std::string digest_of(const ModelName& model);
+
 class CoreRouter : public Router {
  public:
   CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet& fleet,
              const Workload& workload, Duration queue_wait = core::Settings().queue_wait);
 
+  // What the scheduler learned in another life. Before begin().
+  void remember(const core::Learned& learned) { scheduler_.remember(learned); }
   // A world has ended at `now`; the scheduler keeps what it learned, and another begins.
   void again(Instant now);
 

@@ -8,6 +8,7 @@
 #include "sim/baselines.h"
 #include "sim/clairvoyant.h"
 #include "sim/core_router.h"
+#include "sim/told.h"
 
 namespace drover::sim {
 namespace {
@@ -28,6 +29,13 @@ std::unique_ptr<Router> taught(World& world, std::uint64_t seed) {
   World before(world.fleet(), world.workload());
   before.run(*router);
   router->again(before.now());
+  return router;
+}
+// Has nothing to learn: it was told the true paces before the first request.
+std::unique_ptr<Router> knowing(World& world, std::uint64_t seed) {
+  auto router = std::make_unique<CoreRouter>(core::PolicyName::kExpectedCompletion, seed,
+                                             world.fleet(), world.workload());
+  router->remember(told(world.fleet(), world.workload()));
   return router;
 }
 template <class Kind>
@@ -54,6 +62,8 @@ const std::vector<Policy>& policies() {
        impatient<5>},
       {"expected_completion_60s", "the same with queue.wait: 60s", impatient<60>},
       {"expected_completion_taught", "the same after the same traffic was there before", taught},
+      {"expected_completion_told", "the same, told the true paces before the first request",
+       knowing},
       {core::to_string(core::PolicyName::kLeastLoaded),
        "drover's least_loaded: the fewest requests under way",
        production<core::PolicyName::kLeastLoaded>},
