@@ -110,7 +110,8 @@ CoreRouter::CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet&
       residencies_(fleet.gpus.size()),
       is_silent_(fleet.gpus.size()),
       scheduler_(settings_for(policy, seed, queue_wait), specs_of(fleet)),
-      before_(kBefore) {
+      before_(kBefore),
+      foretold_(workload.jobs.size()) {
   for (const Model& model : fleet.models) {
     const auto index = static_cast<ModelIndex>(names_.size());
     names_.push_back(ModelName::canonical(model.name));
@@ -268,6 +269,7 @@ void CoreRouter::obey(const core::Grant& grant, Instant, Orders& orders) {
   asking.lease = grant.lease;
   asking.backend = grant.backend;
   leases_.emplace(grant.lease, job);
+  foretold_[job] = {grant.prediction.first_s, grant.prediction.late_s};
   orders.push_back({Order::Kind::kSend, job, grant.backend.value});
 }
 

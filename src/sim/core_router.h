@@ -37,6 +37,7 @@ class CoreRouter : public Router {
   void silent(InstanceIndex instance, Instant now, Orders& orders) override;
   void woken(Instant now, Orders& orders) override;
   bool follows_progress() const override { return true; }
+  Foretold foretold(JobIndex job) const override { return foretold_[job]; }
 
  private:
   struct Asking {
@@ -75,6 +76,7 @@ class CoreRouter : public Router {
   Duration before_;  // an instant of the world is so much later for the scheduler
   std::map<JobIndex, Asking> asking_;
   std::map<LeaseId, JobIndex> leases_;
+  std::vector<Foretold> foretold_;  // by job
 };
 
 }  // namespace drover::sim

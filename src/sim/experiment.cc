@@ -96,7 +96,7 @@ Metrics run(const Fleet& fleet, const Workload& workload, std::vector<Fault> fau
   World world(fleet, workload, std::move(faults));
   const std::unique_ptr<Router> router = policy.make(world, seed);
   world.run(*router);
-  return measure(world);
+  return measure(world, *router);
 }
 
 }  // namespace
@@ -193,7 +193,10 @@ Estimate estimate(const std::vector<double>& values) {
 
 Estimate Comparison::value(std::size_t column, Metric metric) const {
   std::vector<double> values;
-  for (const Metrics& run : runs[column]) values.push_back(at(run, metric));
+  for (const Metrics& run : runs[column]) {
+    if (is_none(at(run, metric))) return {kNone, kNone, kNone};
+    values.push_back(at(run, metric));
+  }
   return estimate(values);
 }
 
@@ -201,8 +204,9 @@ std::optional<Estimate> Comparison::ratio(std::size_t column, Metric metric) con
   std::vector<double> ratios;
   for (std::size_t seed = 0; seed < runs[column].size(); ++seed) {
     const double base = at(runs.front()[seed], metric);
-    if (base == 0) return std::nullopt;
-    ratios.push_back(at(runs[column][seed], metric) / base);
+    const double value = at(runs[column][seed], metric);
+    if (base == 0 || is_none(base) || is_none(value)) return std::nullopt;
+    ratios.push_back(value / base);
   }
   return estimate(ratios);
 }

@@ -56,8 +56,9 @@ struct Comparison {
   // By column, then by seed.
   std::vector<std::vector<Metrics>> runs;
 
+  // kNone where a run has none.
   Estimate value(std::size_t column, Metric metric) const;
-  // Against the first column; absent where that has zeros.
+  // Against the first column; absent where that has zeros, or either has none.
   std::optional<Estimate> ratio(std::size_t column, Metric metric) const;
 };
 

@@ -3,8 +3,10 @@
 // first tenth of a run are left out of everything about waiting: they meet a fleet without models.
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -38,8 +40,13 @@ enum class Metric : std::uint8_t {
   kVictimsTimes,
   kBusy,
   kLost,
+  kForetoldOff,    // of requests whose model was loaded when they were sent
+  kForetoldByP90,  // these two are kNone where the policy foretells nothing
 };
-inline constexpr std::size_t kMetrics = 24;
+inline constexpr std::size_t kMetrics = 26;
+// A metric that a run does not have.
+inline constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+inline bool is_none(double value) { return std::isnan(value); }
 using Metrics = std::array<double, kMetrics>;
 
 struct MetricText {
@@ -57,7 +64,8 @@ inline double at(const Metrics& metrics, Metric metric) {
   return metrics[static_cast<std::size_t>(metric)];
 }
 
-Metrics measure(const World& world);
+// `router` decided there.
+Metrics measure(const World& world, const Router& router);
 
 // A request that a reader finds good: the first token within 5 s, then ten a second.
 inline constexpr double kGoodTtftSeconds = 5;

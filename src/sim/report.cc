@@ -21,12 +21,18 @@ bool all_tenants_alike(const Comparison& comparison) {
 std::vector<Metric> shown(const Comparison& comparison) {
   std::vector<Metric> metrics;
   const bool alike = all_tenants_alike(comparison);
+  const auto nobody_has = [&](Metric metric) {
+    for (std::size_t column = 0; column < comparison.runs.size(); ++column) {
+      if (!is_none(comparison.value(column, metric).median)) return false;
+    }
+    return true;
+  };
   for (std::size_t i = 0; i < kMetrics; ++i) {
     const auto metric = static_cast<Metric>(i);
     const bool of_tenants = metric == Metric::kJainService || metric == Metric::kJainMinute ||
                             metric == Metric::kJainMinuteP10 || metric == Metric::kJainSlowdown ||
                             metric == Metric::kVictimsP99 || metric == Metric::kVictimsTimes;
-    if (!of_tenants || !alike) metrics.push_back(metric);
+    if ((!of_tenants || !alike) && !nobody_has(metric)) metrics.push_back(metric);
   }
   return metrics;
 }
@@ -49,6 +55,7 @@ std::string times(double ratio) {
 std::string cell(const Comparison& comparison, std::size_t column, Metric metric) {
   const int digits = text_of(metric).digits;
   const Estimate value = comparison.value(column, metric);
+  if (is_none(value.median)) return "-";
   std::string text = number(value.median, digits) +
                      interval(number(value.low, digits), number(value.high, digits));
   if (column == 0) return text;
@@ -173,7 +180,12 @@ std::string matrix_text(const Matrix& matrix) {
 
 namespace {
 
+std::string json(double value) {
+  return is_none(value) ? std::string("null") : fmt::format("{:.6g}", value);
+}
+
 std::string json(const Estimate& estimate) {
+  if (is_none(estimate.median)) return "null";
   return fmt::format("{{\"median\":{:.6g},\"low\":{:.6g},\"high\":{:.6g}}}", estimate.median,
                      estimate.low, estimate.high);
 }
@@ -191,7 +203,7 @@ std::string policy_json(const Comparison& comparison, std::size_t column) {
     ratios += fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", key, ratio ? json(*ratio) : "null");
     std::string values;
     for (const Metrics& run : comparison.runs[column]) {
-      values += fmt::format("{}{:.6g}", values.empty() ? "" : ",", at(run, metric));
+      values += (values.empty() ? "" : ",") + json(at(run, metric));
     }
     seeds += fmt::format("{}\"{}\":[{}]", i == 0 ? "" : ",", key, values);
   }

@@ -40,6 +40,13 @@ struct Served {
   Durations durations;
 };
 
+// What was foretold of a request when it was sent: seconds until its first token, and by when nine
+// of ten have theirs. Zero: nothing.
+struct Foretold {
+  float first_s = 0;
+  float late_s = 0;
+};
+
 class Router {
  public:
   Router() = default;
@@ -62,6 +69,8 @@ class Router {
   virtual void woken(Instant, Orders&) {}
   // Wants progressed(), once a second for every answer under way.
   virtual bool follows_progress() const { return false; }
+  // Of the latest attempt, where the model was loaded.
+  virtual Foretold foretold(JobIndex) const { return {}; }
 };
 
 }  // namespace drover::sim
