@@ -255,7 +255,9 @@ void CoreRouter::woken(Instant now, Orders& orders) { tell(core::Tick{}, now, or
 
 void CoreRouter::tell(const core::Event& event, Instant now, Orders& orders) {
   core::Effects effects;
+  const Duration began = watch_ == nullptr ? Duration{} : watch_->now();
   scheduler_.handle(event, now + before_, effects);
+  if (watch_ != nullptr) watch_->took(watch_->now() - began);
   for (const core::Effect& effect : effects) {
     std::visit([&](const auto& each) { obey(each, now, orders); }, effect);
   }

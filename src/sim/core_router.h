@@ -38,6 +38,7 @@ class CoreRouter : public Router {
   void woken(Instant now, Orders& orders) override;
   bool follows_progress() const override { return true; }
   Foretold foretold(JobIndex job) const override { return foretold_[job]; }
+  void time_with(Stopwatch& watch) override { watch_ = &watch; }
 
  private:
   struct Asking {
@@ -77,6 +78,7 @@ class CoreRouter : public Router {
   std::map<JobIndex, Asking> asking_;
   std::map<LeaseId, JobIndex> leases_;
   std::vector<Foretold> foretold_;  // by job
+  Stopwatch* watch_ = nullptr;
 };
 
 }  // namespace drover::sim

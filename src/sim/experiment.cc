@@ -92,18 +92,21 @@ const Policy* find_policy(std::string_view name) {
 namespace {
 
 Metrics run(const Fleet& fleet, const Workload& workload, std::vector<Fault> faults,
-            const Policy& policy, std::uint64_t seed) {
+            const Policy& policy, std::uint64_t seed, Stopwatch* watch = nullptr) {
   World world(fleet, workload, std::move(faults));
   const std::unique_ptr<Router> router = policy.make(world, seed);
+  if (watch != nullptr) router->time_with(*watch);
   world.run(*router);
   return measure(world, *router);
 }
 
 }  // namespace
 
-Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed) {
+Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed,
+                 Stopwatch* watch) {
   const Workload workload = make_workload(scenario.traffic, scenario.fleet, seed);
-  Metrics metrics = run(scenario.fleet, workload, faults_of(scenario, workload), policy, seed);
+  Metrics metrics =
+      run(scenario.fleet, workload, faults_of(scenario, workload), policy, seed, watch);
   if (scenario.traffic.tenants != Tenants::kAggressor) return metrics;
   // What the others would have had without the aggressor: the same requests at the same instants.
   Workload alone = workload;
@@ -257,6 +260,12 @@ Metrics against(const Bounds& bounds, Metrics metrics) {
   return metrics;
 }
 
+// Of the next column, if the plan wants it timed.
+Stopwatch* next_watch(Comparison& comparison) {
+  if (!comparison.plan.clock) return nullptr;
+  return &comparison.decisions.emplace_back(comparison.plan.clock);
+}
+
 }  // namespace
 
 Comparison compare(Scenario scenario, const Plan& plan, const Say& say) {
@@ -279,10 +288,11 @@ Comparison compare(Scenario scenario, const Plan& plan, const Say& say) {
   for (const Policy* policy : plan.policies) {
     result.columns.emplace_back(policy->name);
     result.runs.emplace_back();
+    Stopwatch* const watch = next_watch(result);
     for (std::uint32_t i = 0; i < plan.seeds; ++i) {
       say(fmt::format("{}, seed {} of {}", policy->name, i + 1, plan.seeds));
       result.runs.back().push_back(
-          against(bounds[i], run_once(scenario, *policy, plan.first_seed + i)));
+          against(bounds[i], run_once(scenario, *policy, plan.first_seed + i, watch)));
     }
   }
   return result;
@@ -314,12 +324,13 @@ Comparison replay(const Trace& trace, const Fleet& fleet, const std::optional<Fl
       const std::string more = each == &fleet ? "" : " + " + each->gpus.back().name;
       result.columns.push_back(std::string(policy->name) + more);
       result.runs.emplace_back();
+      Stopwatch* const watch = next_watch(result);
       for (std::uint32_t i = 0; i < plan.seeds; ++i) {
         say(fmt::format("{}, seed {} of {}", result.columns.back(), i + 1, plan.seeds));
         const std::uint64_t seed = plan.first_seed + i;
         const Workload workload = workload_from(trace, *each, seed);
         result.runs.back().push_back(
-            against(bounds[f][i], run(*each, workload, {}, *policy, seed)));
+            against(bounds[f][i], run(*each, workload, {}, *policy, seed, watch)));
       }
     }
   }

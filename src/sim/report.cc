@@ -80,6 +80,18 @@ std::string lay_out(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
+std::string decisions_text(const Comparison& comparison) {
+  std::string lines;
+  for (std::size_t i = 0; i < comparison.decisions.size(); ++i) {
+    const Stopwatch& watch = comparison.decisions[i];
+    if (watch.count() == 0) continue;
+    lines += fmt::format("  {} p50 {:.1f}, p99 {:.1f} us in {} events\n", comparison.columns[i],
+                         watch.quantile_us(0.5), watch.quantile_us(0.99), watch.count());
+  }
+  if (lines.empty()) return lines;
+  return "The scheduler's time for an event, by the clock of this machine:\n" + lines;
+}
+
 }  // namespace
 
 std::string comparison_text(const Comparison& comparison) {
@@ -109,7 +121,7 @@ std::string comparison_text(const Comparison& comparison) {
       comparison.columns.size() > 1 ? fmt::format(", and times {}", comparison.columns.front())
                                     : "",
       plan.first_seed, bounds.ttft_p50, bounds.ttft_p99, bounds.swapped_gb);
-  return text;
+  return text + decisions_text(comparison);
 }
 
 std::string capacities_text(const Capacities& capacities) {
@@ -207,9 +219,16 @@ std::string policy_json(const Comparison& comparison, std::size_t column) {
     }
     seeds += fmt::format("{}\"{}\":[{}]", i == 0 ? "" : ",", key, values);
   }
+  // Two runs differ in nothing but this, and only who asks for it gets it.
+  std::string decisions;
+  if (!comparison.decisions.empty() && comparison.decisions[column].count() > 0) {
+    const Stopwatch& watch = comparison.decisions[column];
+    decisions = fmt::format(",\"decision_us\":{{\"events\":{},\"p50\":{:.4g},\"p99\":{:.4g}}}",
+                            watch.count(), watch.quantile_us(0.5), watch.quantile_us(0.99));
+  }
   return fmt::format(
-      "{{\"name\":\"{}\",\"metrics\":{{{}}},\"ratio_to_first\":{{{}}},\"by_seed\":{{{}}}}}",
-      comparison.columns[column], metrics, ratios, seeds);
+      "{{\"name\":\"{}\",\"metrics\":{{{}}},\"ratio_to_first\":{{{}}},\"by_seed\":{{{}}}{}}}",
+      comparison.columns[column], metrics, ratios, seeds, decisions);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "sim/backend.h"
+#include "sim/stopwatch.h"
 
 namespace drover::sim {
 
@@ -69,6 +70,8 @@ class Router {
   virtual void woken(Instant, Orders&) {}
   // Wants progressed(), once a second for every answer under way.
   virtual bool follows_progress() const { return false; }
+  // Each decision from now on; the watch outlives the router. For those whose time tells something.
+  virtual void time_with(Stopwatch&) {}
   // Of the latest attempt, where the model was loaded.
   virtual Foretold foretold(JobIndex) const { return {}; }
 };
