@@ -254,7 +254,7 @@ Matrix matrix_of(const std::vector<Scenario>& scenarios, const std::vector<doubl
 namespace {
 
 Metrics against(const Bounds& bounds, Metrics metrics) {
-  if (bounds.swapped_gb > 0) {
+  if (bounds.swapped_gb > 0 || is_none(bounds.swapped_gb)) {
     at(metrics, Metric::kTimesLeast) = at(metrics, Metric::kLoadedGb) / bounds.swapped_gb;
   }
   return metrics;

@@ -326,7 +326,8 @@ Bounds bounds_of(const Fleet& fleet, const Workload& workload) {
   }
   bounds.ttft_p50 = quantile(ttft, 0.5);
   bounds.ttft_p99 = quantile(ttft, 0.99);
-  bounds.swapped_gb = least_read_gb(swap_problem(fleet, workload));
+  const bool bounded = workload.jobs.size() <= kMostBounded;
+  bounds.swapped_gb = bounded ? least_read_gb(swap_problem(fleet, workload)) : kNone;
   return bounds;
 }
 

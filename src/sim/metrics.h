@@ -28,7 +28,8 @@ enum class Metric : std::uint8_t {
   kThroughput,
   kLoads,
   kLoadedGb,
-  kTimesLeast,  // against Bounds::swapped_gb; by compare() and replay(), else zero
+  kTimesLeast,  // against Bounds::swapped_gb; by compare() and replay(), else zero. kNone without
+                // it
   kReused,
   kReusedOfAll,
   kJainService,
@@ -81,9 +82,12 @@ struct Bounds {
   double ttft_p50 = 0;  // everybody alone on the fastest GPU, model loaded, cache perfect
   double ttft_p99 = 0;
   double reusable_tokens = 0;  // of prompts, with caches that forget nothing
-  // Gigabytes to read, when requests are served in their planned order: swap_bound.h.
+  // Gigabytes to read, when requests are served in their planned order: swap_bound.h. kNone for
+  // more requests than kMostBounded.
   double swapped_gb = 0;
 };
+// For a million requests swap_bound.h takes a minute and more, three times as long as the run.
+inline constexpr std::size_t kMostBounded = 300'000;
 Bounds bounds_of(const Fleet& fleet, const Workload& workload);
 
 }  // namespace drover::sim

@@ -116,11 +116,14 @@ std::string comparison_text(const Comparison& comparison) {
   const Bounds& bounds = comparison.bounds;
   text += fmt::format(
       "\nMedian of the seeds [95 % interval]{}.\n"
-      "Without any queue, with perfect caches, seed {}: first token p50 {:.2f} s, p99 {:.2f} s.\n"
-      "Reading at least {:.0f} GB of models, if requests are served in order.\n",
+      "Without any queue, with perfect caches, seed {}: first token p50 {:.2f} s, p99 {:.2f} s.\n",
       comparison.columns.size() > 1 ? fmt::format(", and times {}", comparison.columns.front())
                                     : "",
-      plan.first_seed, bounds.ttft_p50, bounds.ttft_p99, bounds.swapped_gb);
+      plan.first_seed, bounds.ttft_p50, bounds.ttft_p99);
+  if (!is_none(bounds.swapped_gb)) {
+    text += fmt::format("Reading at least {:.0f} GB of models, if requests are served in order.\n",
+                        bounds.swapped_gb);
+  }
   return text + decisions_text(comparison);
 }
 
@@ -265,10 +268,10 @@ std::string comparison_json(const Comparison& comparison) {
   return fmt::format(
       "{{\"scenario\":\"{}\",\"capacity\":{:.6g},\"rate\":{:.6g},\"load\":{:.6g},\"requests\":{},"
       "\"first_seed\":{},\"seeds\":{},\"bounds\":{{\"ttft_p50_s\":{:.6g},\"ttft_p99_s\":{:.6g},"
-      "\"reusable_tokens\":{:.0f},\"read_gb\":{:.6g}}},\"policies\":[{}]}}\n",
+      "\"reusable_tokens\":{:.0f},\"read_gb\":{}}},\"policies\":[{}]}}\n",
       comparison.scenario, comparison.capacity, comparison.rate, plan.load, plan.requests,
       plan.first_seed, plan.seeds, bounds.ttft_p50, bounds.ttft_p99, bounds.reusable_tokens,
-      bounds.swapped_gb, all);
+      json(bounds.swapped_gb), all);
 }
 
 // --- the drawing ---

@@ -50,6 +50,7 @@ class World {
   const Fleet& fleet() const { return fleet_; }
   const Workload& workload() const { return workload_; }
   Instant now() const { return now_; }
+  std::uint64_t events() const { return planned_; }  // that went through the heap, so far
   bool is_down(InstanceIndex index) const { return now_ < down_until_[index]; }
 
  private:
