@@ -417,6 +417,9 @@ void check_sim(const CLI::App& sim, const SimCommand& given, bool list) {
   if (given.capacity && (!given.scenario || sim.count("--load") > 0)) {
     throw CLI::ValidationError("--capacity finds the load of a scenario: name one, and no --load");
   }
+  if (given.time && (given.matrix || given.capacity)) {
+    throw CLI::ValidationError("--time goes with one scenario at one load, or with --trace");
+  }
   for (const char* option : {"--load", "--requests"}) {
     if (given.trace_file && sim.count(option) > 0) {
       throw CLI::ValidationError(fmt::format("{} cannot go with --trace: it has its own", option));
@@ -458,6 +461,9 @@ void add_sim(CLI::App& app, Inputs& inputs) {
       ->type_name("N")
       ->check(CLI::Range(100U, 10'000'000U))
       ->capture_default_str();
+  sim->add_flag(
+      "--time", into.time,
+      "Tell how long the scheduler takes for an event, too: that differs from run to run");
   sim->add_option("--json", into.json_file, "Write everything there, for programs")
       ->type_name("FILE");
   sim->add_option("--svg", into.svg_file, "Draw the comparison there")->type_name("FILE");

@@ -103,6 +103,7 @@ struct SimCommand {
   unsigned requests = 4000;    // in each run
   std::optional<double> load;  // of the capacity; none: 0.9
   bool capacity = false;       // what each policy bears, instead of what it does at that load
+  bool time = false;           // and how long the scheduler takes for an event
   std::optional<std::string> json_file;
   std::optional<std::string> svg_file;
   std::optional<std::string> trace_file;  // recorded traffic instead of a scenario

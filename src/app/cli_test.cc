@@ -81,6 +81,9 @@ TEST(Cli, CheckStatusVersionAndDemoTakeTheirOptions) {
   EXPECT_EQ(sim.json_file, "a");
   EXPECT_EQ(sim.svg_file, "b");
   EXPECT_EQ(sim.first_seed, 1U);
+  EXPECT_FALSE(sim.time);
+  EXPECT_TRUE(command<SimCommand>({"sim", "mm1", "--time"}).time);
+  EXPECT_EQ(printed({"sim", "mm1", "--time", "--capacity"}).exit_code, kWrongUse);
   const auto matrix = command<SimCommand>(
       {"sim", "--matrix", "foreign-", "--policy", "random,affinity", "--first-seed", "101"});
   EXPECT_EQ(matrix.matrix, "foreign-");

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
@@ -196,6 +197,7 @@ cli::Printed run_sim(const cli::SimCommand& command) {
   plan.requests = command.requests;
   plan.first_seed = command.first_seed;
   if (command.load) plan.load = *command.load;
+  if (command.time) plan.clock = [] { return std::chrono::steady_clock::now().time_since_epoch(); };
   for (const std::string& name : command.policies) {
     const sim::Policy* policy = sim::find_policy(name);
     if (policy == nullptr) return unknown_policy(name);

@@ -179,6 +179,12 @@ using Event = std::variant<RequestArrived, RequestGone, LeaseFirstByte, LeasePro
 
 // --- effects ---
 
+// When the first token is expected, in seconds from the grant. Zero: nothing is predicted, by the
+// policy, or of a model that has to be loaded first.
+struct Prediction {
+  float first_s = 0;
+  float late_s = 0;  // nine of ten come by then
+};
 struct Grant {
   RequestId request;
   LeaseId lease;
@@ -186,6 +192,7 @@ struct Grant {
   bool model_loaded = false;
   VariantOrder variant;
   Explanation why;
+  Prediction prediction;
 };
 struct Refuse {
   RequestId request;

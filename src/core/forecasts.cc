@@ -15,6 +15,9 @@ constexpr double kDemandMemory = 300;
 // Each failure in a row, in seconds: an instance that fails fast is always idle.
 constexpr double kFailure = 10;
 constexpr double kErrorMemory = 0.02;
+// Of PredictionError::late: twice as much follows twice as fast, and swings twice as far.
+constexpr double kLateStep = 0.05;
+constexpr double kMostLate = 100;
 
 std::vector<Estimates::SlotRule> slot_rules(std::span<const BackendSpec> specs) {
   constexpr std::uint32_t kMostTried = 32;
@@ -99,8 +102,8 @@ double Forecasts::rate(ModelIndex model, Instant now) const {
   return demand.requests * std::exp(-passed) / kDemandMemory / (1 - std::exp(-seen));
 }
 
-void Forecasts::granted(const Instance& instance, ModelIndex model, LeaseId lease, const Ask& ask,
-                        const Predicted& predicted, Instant now) {
+Prediction Forecasts::granted(const Instance& instance, ModelIndex model, LeaseId lease,
+                              const Ask& ask, const Predicted& predicted, Instant now) {
   Ledger::Open open;
   open.model = model;
   open.prompt_bytes = static_cast<float>(ask.body_bytes);
@@ -109,8 +112,10 @@ void Forecasts::granted(const Instance& instance, ModelIndex model, LeaseId leas
   open.beginnings = ask.beginnings;
   open.first_in_s = static_cast<float>(predicted.first_s);
   open.ready = seating_.ready(instance.spec.id, model);
+  const double expected = open.ready ? predicted.first_s : 0;
   models_.hold(model);
   ledger_.granted(instance.spec.id, lease, std::move(open), now);
+  return {static_cast<float>(expected), static_cast<float>(expected * error_.late)};
 }
 
 std::optional<ModelIndex> Forecasts::first_byte(BackendId backend, LeaseId lease, Instant now) {
@@ -134,6 +139,11 @@ void Forecasts::record(const Ledger::Open& open, Instant now) {
   ++error_.samples;
   const double share = std::max(kErrorMemory, 1 / static_cast<double>(error_.samples));
   error_.mean += share * (off - error_.mean);
+  // Up for each that came later, down a ninth of that for each that did not: at rest where one of
+  // ten does.
+  const bool late = actual > error_.late * open.first_in_s;
+  error_.late *= std::exp(kLateStep * (late ? 0.9 : -0.1));
+  error_.late = std::clamp(error_.late, 1 / kMostLate, kMostLate);
 }
 
 std::optional<ModelIndex> Forecasts::ended(BackendId backend, const LeaseSettled& settled,

@@ -34,6 +34,8 @@ inline constexpr double kWriting = 0.2;
 struct PredictionError {
   std::uint64_t samples = 0;  // first tokens that were predicted and came
   double mean = 0;            // of |predicted - actual| / actual, the latest the heaviest
+  // Nine of ten of the latest came within so many times what was predicted.
+  double late = 2;
 };
 
 class Forecasts {
@@ -57,8 +59,8 @@ class Forecasts {
     double first_s = 0;              // until its first token; 0: nothing was predicted
     std::uint64_t cached_bytes = 0;  // of its prompt
   };
-  void granted(const Instance& instance, ModelIndex model, LeaseId lease, const Ask& ask,
-               const Predicted& predicted, Instant now);
+  Prediction granted(const Instance& instance, ModelIndex model, LeaseId lease, const Ask& ask,
+                     const Predicted& predicted, Instant now);
   // The model, where it was not known to be loaded there until now.
   std::optional<ModelIndex> first_byte(BackendId backend, LeaseId lease, Instant now);
   void progressed(BackendId backend, LeaseId lease, std::uint64_t tokens, Instant now);

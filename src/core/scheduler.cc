@@ -131,10 +131,10 @@ void Scheduler::State::grant(const RequestArrived& request, Attempt attempt, Pic
   open.attempt = attempt;
   const VariantOrder variant = choose_variant(instance, lease, request, held_as, pick.why);
   room.memory().granted(instance.spec.id, held_as, room.need(instance, model));
-  told_of_grant(instance, lease, request, pick, open);
+  const Prediction prediction = told_of_grant(instance, lease, request, pick, open);
   leases.put(lease, std::move(open));
   out->push_back(Grant{request.request, lease, instance.spec.id, pick.model_loaded, variant,
-                       std::move(pick.why)});
+                       std::move(pick.why), prediction});
 }
 
 // Which load-time options it is sent on with.

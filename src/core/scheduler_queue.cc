@@ -25,10 +25,10 @@ Surroundings Scheduler::State::fleet_for_placer() {
 
 // --- what happens ---
 
-void Scheduler::State::told_of_grant(const Instance& instance, LeaseId lease,
-                                     const RequestArrived& request, const Pick& pick,
-                                     OpenLease& open) {
-  if (!brain) return;
+Prediction Scheduler::State::told_of_grant(const Instance& instance, LeaseId lease,
+                                           const RequestArrived& request, const Pick& pick,
+                                           OpenLease& open) {
+  if (!brain) return {};
   Forecasts& forecasts = brain->forecasts;
   const Prices prices = pick.model ? Prices{&forecasts, *pick.model} : prices_for(request);
   open.tenant = request.ask.tenant;
@@ -40,7 +40,7 @@ void Scheduler::State::told_of_grant(const Instance& instance, LeaseId lease,
     open.charged_tokens = static_cast<float>(prompt + FairShares::kOutputWeight * output);
   }
   brain->shares.began(open.tenant, open.priority, open.charged_tokens);
-  if (prices.forecasts == nullptr) return;
+  if (prices.forecasts == nullptr) return {};
   const Ledger::Site& site = forecasts.ledger().site(instance.spec.id);
   const bool idle = site.open.empty();
   forecasts.arrived(prices.model, now);
@@ -48,8 +48,8 @@ void Scheduler::State::told_of_grant(const Instance& instance, LeaseId lease,
     brain->placer.consider_copy(fleet_for_placer(), prices.model, instance.spec.id,
                                 request.ask.body_bytes);
   }
-  forecasts.granted(instance, prices.model, lease, request.ask, {pick.first_s, pick.cached_bytes},
-                    now);
+  return forecasts.granted(instance, prices.model, lease, request.ask,
+                           {pick.first_s, pick.cached_bytes}, now);
 }
 
 // An answer that runs on costs its tenant more from then on.

@@ -126,8 +126,8 @@ struct Scheduler::State {
   void leaves_unserved(WaitQueue::Waiting waiting, QueueEnd cause);
   Duration expected_wait(ModelIndex model, std::size_t ahead) const;
   Prices prices_for(const RequestArrived& request);
-  void told_of_grant(const Instance& instance, LeaseId lease, const RequestArrived& request,
-                     const Pick& pick, OpenLease& open);
+  Prediction told_of_grant(const Instance& instance, LeaseId lease, const RequestArrived& request,
+                           const Pick& pick, OpenLease& open);
   void told_of_progress(OpenLease& lease, const LeaseProgress& progress);
   void told_of_end(const OpenLease& lease, const LeaseSettled& settled);
   void told_of_residency(const Instance& instance);

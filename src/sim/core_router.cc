@@ -29,22 +29,6 @@ core::Settings settings_for(core::PolicyName policy, std::uint64_t seed, Duratio
   return settings;
 }
 
-std::vector<core::BackendSpec> specs_of(const Fleet& fleet) {
-  std::vector<core::BackendSpec> specs;
-  for (std::uint32_t i = 0; i < fleet.gpus.size(); ++i) {
-    core::BackendSpec spec;
-    spec.id = BackendId{i};
-    spec.name = fmt::format("gpu{}", i);
-    spec.url = fmt::format("http://gpu{}:11434", i);
-    if (fleet.supervised) {
-      spec.placement = core::Placement::kPinned;
-      spec.gpus = {fmt::format("GPU-{}", i)};
-    }
-    specs.push_back(std::move(spec));
-  }
-  return specs;
-}
-
 // As a gateway hashes messages: the ends of the instructions, of every turn's prompt and answer.
 Beginnings beginnings_of(const Workload& workload, JobIndex job) {
   const Job& what = workload.jobs[job];
@@ -104,6 +88,24 @@ Words words_for(Ending ending) {
 
 }  // namespace
 
+std::vector<core::BackendSpec> specs_of(const Fleet& fleet) {
+  std::vector<core::BackendSpec> specs;
+  for (std::uint32_t i = 0; i < fleet.gpus.size(); ++i) {
+    core::BackendSpec spec;
+    spec.id = BackendId{i};
+    spec.name = fmt::format("gpu{}", i);
+    spec.url = fmt::format("http://gpu{}:11434", i);
+    if (fleet.supervised) {
+      spec.placement = core::Placement::kPinned;
+      spec.gpus = {fmt::format("GPU-{}", i)};
+    }
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+std::string digest_of(const ModelName& model) { return "sha256:" + model.text(); }
+
 CoreRouter::CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet& fleet,
                        const Workload& workload, Duration queue_wait)
     : fleet_(fleet),
@@ -112,7 +114,8 @@ CoreRouter::CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet&
       residencies_(fleet.gpus.size()),
       is_silent_(fleet.gpus.size()),
       scheduler_(settings_for(policy, seed, queue_wait), specs_of(fleet)),
-      before_(kBefore) {
+      before_(kBefore),
+      foretold_(workload.jobs.size()) {
   for (const Model& model : fleet.models) {
     const auto index = static_cast<ModelIndex>(names_.size());
     names_.push_back(ModelName::canonical(model.name));
@@ -124,7 +127,7 @@ CoreRouter::CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet&
       if (!fleet.fits(i, index)) continue;
       InstalledModel entry;
       entry.name = name;
-      entry.digest = "sha256:" + name.text();
+      entry.digest = digest_of(name);
       entry.bytes = bytes_of(fleet.models[index].file_gb);
       catalogue->push_back(std::move(entry));
     }
@@ -227,7 +230,7 @@ void CoreRouter::polled(InstanceIndex instance, std::span<const ModelIndex> load
     for (const ModelIndex model : loaded) {
       LoadedModel entry;
       entry.name = names_[model];
-      entry.digest = "sha256:" + names_[model].text();
+      entry.digest = digest_of(names_[model]);
       entry.bytes = entry.vram_bytes = bytes_of(fleet_.models[model].vram_gb());
       entry.context_length = fleet_.models[model].num_ctx;
       residency->push_back(std::move(entry));
@@ -265,7 +268,9 @@ void CoreRouter::woken(Instant now, Orders& orders) { tell(core::Tick{}, now, or
 
 void CoreRouter::tell(const core::Event& event, Instant now, Orders& orders) {
   core::Effects effects;
+  const Duration began = watch_ == nullptr ? Duration{} : watch_->now();
   scheduler_.handle(event, now + before_, effects);
+  if (watch_ != nullptr) watch_->took(watch_->now() - began);
   for (const core::Effect& effect : effects) {
     std::visit([&](const auto& each) { obey(each, now, orders); }, effect);
   }
@@ -279,6 +284,7 @@ void CoreRouter::obey(const core::Grant& grant, Instant, Orders& orders) {
   asking.lease = grant.lease;
   asking.backend = grant.backend;
   leases_.emplace(grant.lease, job);
+  foretold_[job] = {grant.prediction.first_s, grant.prediction.late_s};
   orders.push_back({Order::Kind::kSend, job, grant.backend.value});
 }
 

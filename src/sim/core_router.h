@@ -10,11 +10,17 @@
 
 namespace drover::sim {
 
+// How the scheduler knows the instances, and the weights of a model.
+std::vector<core::BackendSpec> specs_of(const Fleet& fleet);
+std::string digest_of(const ModelName& model);
+
 class CoreRouter : public Router {
  public:
   CoreRouter(core::PolicyName policy, std::uint64_t seed, const Fleet& fleet,
              const Workload& workload, Duration queue_wait = core::Settings().queue_wait);
 
+  // What the scheduler learned in another life. Before begin().
+  void remember(const core::Learned& learned) { scheduler_.remember(learned); }
   // A world has ended at `now`; the scheduler keeps what it learned, and another begins.
   void again(Instant now);
 
@@ -32,6 +38,8 @@ class CoreRouter : public Router {
   void unanswered(InstanceIndex instance, Instant now, Orders& orders) override;
   void woken(Instant now, Orders& orders) override;
   bool follows_progress() const override { return true; }
+  Foretold foretold(JobIndex job) const override { return foretold_[job]; }
+  void time_with(Stopwatch& watch) override { watch_ = &watch; }
 
  private:
   struct Asking {
@@ -70,6 +78,8 @@ class CoreRouter : public Router {
   Duration before_;  // an instant of the world is so much later for the scheduler
   std::map<JobIndex, Asking> asking_;
   std::map<LeaseId, JobIndex> leases_;
+  std::vector<Foretold> foretold_;  // by job
+  Stopwatch* watch_ = nullptr;
 };
 
 }  // namespace drover::sim

@@ -8,6 +8,7 @@
 #include "sim/baselines.h"
 #include "sim/clairvoyant.h"
 #include "sim/core_router.h"
+#include "sim/told.h"
 
 namespace drover::sim {
 namespace {
@@ -28,6 +29,13 @@ std::unique_ptr<Router> taught(World& world, std::uint64_t seed) {
   World before(world.fleet(), world.workload());
   before.run(*router);
   router->again(before.now());
+  return router;
+}
+// Has nothing to learn: it was told the true paces before the first request.
+std::unique_ptr<Router> knowing(World& world, std::uint64_t seed) {
+  auto router = std::make_unique<CoreRouter>(core::PolicyName::kExpectedCompletion, seed,
+                                             world.fleet(), world.workload());
+  router->remember(told(world.fleet(), world.workload()));
   return router;
 }
 template <class Kind>
@@ -54,6 +62,8 @@ const std::vector<Policy>& policies() {
        impatient<5>},
       {"expected_completion_60s", "the same with queue.wait: 60s", impatient<60>},
       {"expected_completion_taught", "the same after the same traffic was there before", taught},
+      {"expected_completion_told", "the same, told the true paces before the first request",
+       knowing},
       {core::to_string(core::PolicyName::kLeastLoaded),
        "drover's least_loaded: the fewest requests under way",
        production<core::PolicyName::kLeastLoaded>},
@@ -82,18 +92,21 @@ const Policy* find_policy(std::string_view name) {
 namespace {
 
 Metrics run(const Fleet& fleet, const Workload& workload, std::vector<Fault> faults,
-            const Policy& policy, std::uint64_t seed) {
+            const Policy& policy, std::uint64_t seed, Stopwatch* watch = nullptr) {
   World world(fleet, workload, std::move(faults));
   const std::unique_ptr<Router> router = policy.make(world, seed);
+  if (watch != nullptr) router->time_with(*watch);
   world.run(*router);
-  return measure(world);
+  return measure(world, *router);
 }
 
 }  // namespace
 
-Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed) {
+Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed,
+                 Stopwatch* watch) {
   const Workload workload = make_workload(scenario.traffic, scenario.fleet, seed);
-  Metrics metrics = run(scenario.fleet, workload, faults_of(scenario, workload), policy, seed);
+  Metrics metrics =
+      run(scenario.fleet, workload, faults_of(scenario, workload), policy, seed, watch);
   if (scenario.traffic.tenants != Tenants::kAggressor) return metrics;
   // What the others would have had without the aggressor: the same requests at the same instants.
   Workload alone = workload;
@@ -183,7 +196,10 @@ Estimate estimate(const std::vector<double>& values) {
 
 Estimate Comparison::value(std::size_t column, Metric metric) const {
   std::vector<double> values;
-  for (const Metrics& run : runs[column]) values.push_back(at(run, metric));
+  for (const Metrics& run : runs[column]) {
+    if (is_none(at(run, metric))) return {kNone, kNone, kNone};
+    values.push_back(at(run, metric));
+  }
   return estimate(values);
 }
 
@@ -191,8 +207,9 @@ std::optional<Estimate> Comparison::ratio(std::size_t column, Metric metric) con
   std::vector<double> ratios;
   for (std::size_t seed = 0; seed < runs[column].size(); ++seed) {
     const double base = at(runs.front()[seed], metric);
-    if (base == 0) return std::nullopt;
-    ratios.push_back(at(runs[column][seed], metric) / base);
+    const double value = at(runs[column][seed], metric);
+    if (base == 0 || is_none(base) || is_none(value)) return std::nullopt;
+    ratios.push_back(value / base);
   }
   return estimate(ratios);
 }
@@ -237,10 +254,16 @@ Matrix matrix_of(const std::vector<Scenario>& scenarios, const std::vector<doubl
 namespace {
 
 Metrics against(const Bounds& bounds, Metrics metrics) {
-  if (bounds.swapped_gb > 0) {
+  if (bounds.swapped_gb > 0 || is_none(bounds.swapped_gb)) {
     at(metrics, Metric::kTimesLeast) = at(metrics, Metric::kLoadedGb) / bounds.swapped_gb;
   }
   return metrics;
+}
+
+// Of the next column, if the plan wants it timed.
+Stopwatch* next_watch(Comparison& comparison) {
+  if (!comparison.plan.clock) return nullptr;
+  return &comparison.decisions.emplace_back(comparison.plan.clock);
 }
 
 }  // namespace
@@ -265,10 +288,11 @@ Comparison compare(Scenario scenario, const Plan& plan, const Say& say) {
   for (const Policy* policy : plan.policies) {
     result.columns.emplace_back(policy->name);
     result.runs.emplace_back();
+    Stopwatch* const watch = next_watch(result);
     for (std::uint32_t i = 0; i < plan.seeds; ++i) {
       say(fmt::format("{}, seed {} of {}", policy->name, i + 1, plan.seeds));
       result.runs.back().push_back(
-          against(bounds[i], run_once(scenario, *policy, plan.first_seed + i)));
+          against(bounds[i], run_once(scenario, *policy, plan.first_seed + i, watch)));
     }
   }
   return result;
@@ -300,12 +324,13 @@ Comparison replay(const Trace& trace, const Fleet& fleet, const std::optional<Fl
       const std::string more = each == &fleet ? "" : " + " + each->gpus.back().name;
       result.columns.push_back(std::string(policy->name) + more);
       result.runs.emplace_back();
+      Stopwatch* const watch = next_watch(result);
       for (std::uint32_t i = 0; i < plan.seeds; ++i) {
         say(fmt::format("{}, seed {} of {}", result.columns.back(), i + 1, plan.seeds));
         const std::uint64_t seed = plan.first_seed + i;
         const Workload workload = workload_from(trace, *each, seed);
         result.runs.back().push_back(
-            against(bounds[f][i], run(*each, workload, {}, *policy, seed)));
+            against(bounds[f][i], run(*each, workload, {}, *policy, seed, watch)));
       }
     }
   }

@@ -35,6 +35,9 @@ struct Plan {
   std::uint32_t seeds = 5;
   std::uint32_t requests = 4000;
   double load = 0.9;  // of the capacity
+  // With it the scheduler's events are timed, which changes nothing else. Not by capacities_of()
+  // and matrix_of().
+  Stopwatch::Clock clock;
 };
 
 // A median, and where 95 % of the medians of resampled seeds lie.
@@ -55,9 +58,11 @@ struct Comparison {
   std::vector<std::string> columns;  // policies; with a second fleet each twice
   // By column, then by seed.
   std::vector<std::vector<Metrics>> runs;
+  std::vector<Stopwatch> decisions;  // by column, of all seeds; empty: not timed
 
+  // kNone where a run has none.
   Estimate value(std::size_t column, Metric metric) const;
-  // Against the first column; absent where that has zeros.
+  // Against the first column; absent where that has zeros, or either has none.
   std::optional<Estimate> ratio(std::size_t column, Metric metric) const;
 };
 
@@ -71,7 +76,9 @@ struct Capacities {
   std::vector<std::vector<double>> rates;  // by column, then by seed
 };
 
-Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed);
+// `watch`: if not null, it times the scheduler's events.
+Metrics run_once(const Scenario& scenario, const Policy& policy, std::uint64_t seed,
+                 Stopwatch* watch = nullptr);
 
 using Say = std::function<void(const std::string&)>;
 

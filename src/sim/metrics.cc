@@ -34,6 +34,8 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
     {"victims_times_alone", "the same, times without tenant 0", 2, false},
     {"gpu_busy", "GPUs computing, %", 1, false},
     {"gpu_lost_s", "GPU seconds lost to loads", 0, false},
+    {"foretold_off", "first token foretold, median off, %", 1, false},
+    {"foretold_by_p90", "first token by its foretold p90, %", 1, true},
 }};
 
 constexpr double kWarmUp = 0.1;
@@ -59,7 +61,8 @@ std::vector<double> fair_shares(const std::vector<double>& wanted, double total)
 
 class Measuring {
  public:
-  explicit Measuring(const World& world) : world_(world), work_(world.workload()) {}
+  Measuring(const World& world, const Router& router)
+      : world_(world), router_(router), work_(world.workload()) {}
 
   Metrics metrics() {
     const Instant from = Instant(Duration(static_cast<Duration::rep>(
@@ -73,6 +76,7 @@ class Measuring {
       count(job, record);
     }
     waiting();
+    foretold();
     tenants();
     machines();
     return metrics_;
@@ -87,6 +91,7 @@ class Measuring {
     if (record.first == kNever) return;
     const double wait = span(record.arrived, record.first);
     ttft_.push_back(wait);
+    count_foretold(router_.foretold(job), span(record.sent, record.first));
     if (what.tenant != 0) victims_.push_back(wait);
     if (record.outcome != Outcome::kServed) return;
     reusable_ += reusable(what);
@@ -96,6 +101,11 @@ class Measuring {
     const double gap = what.output < 2 ? 0 : span(record.first, record.ended) / (what.output - 1);
     gaps_.push_back(gap * 1000);
     if (wait <= kGoodTtftSeconds && gap <= kGoodGapSeconds) ++good_;
+  }
+  void count_foretold(const Foretold& said, double took) {
+    if (said.first_s <= 0 || took <= 0) return;
+    off_.push_back(std::abs(said.first_s - took) / took);
+    if (took <= said.late_s) ++by_p90_;
   }
   void count_answer(const Record& record) {
     ++answers_;
@@ -172,6 +182,12 @@ class Measuring {
     at(metrics_, Metric::kReusedOfAll) = 100 * cached_ / std::max(1.0, reusable_);
     at(metrics_, Metric::kReused) = 100 * cached_ / std::max(1.0, prompts_);
   }
+  void foretold() {
+    const bool any = !off_.empty();
+    const auto count = static_cast<double>(off_.size());
+    at(metrics_, Metric::kForetoldOff) = any ? 100 * quantile(off_, 0.5) : kNone;
+    at(metrics_, Metric::kForetoldByP90) = any ? 100 * by_p90_ / count : kNone;
+  }
   void tenants() {
     double total = 0;
     for (const double each : got_) total += each;
@@ -243,9 +259,12 @@ class Measuring {
   }
 
   const World& world_;
+  const Router& router_;
   const Workload& work_;
   Metrics metrics_{};
   std::vector<double> ttft_, end_, gaps_, victims_;
+  std::vector<double> off_;  // what was foretold, in parts of what it took
+  double by_p90_ = 0;
   std::vector<double> wanted_, got_, slow_, answered_;  // by tenant
   std::vector<std::vector<double>> minutes_;            // tokens, by minute, then by tenant
   std::vector<Waits> waits_;                            // by tenant
@@ -260,7 +279,9 @@ class Measuring {
 
 const MetricText& text_of(Metric metric) { return kTexts[static_cast<std::size_t>(metric)]; }
 
-Metrics measure(const World& world) { return Measuring(world).metrics(); }
+Metrics measure(const World& world, const Router& router) {
+  return Measuring(world, router).metrics();
+}
 
 double jain(const std::vector<double>& shares) {
   double sum = 0;
@@ -305,7 +326,8 @@ Bounds bounds_of(const Fleet& fleet, const Workload& workload) {
   }
   bounds.ttft_p50 = quantile(ttft, 0.5);
   bounds.ttft_p99 = quantile(ttft, 0.99);
-  bounds.swapped_gb = least_read_gb(swap_problem(fleet, workload));
+  const bool bounded = workload.jobs.size() <= kMostBounded;
+  bounds.swapped_gb = bounded ? least_read_gb(swap_problem(fleet, workload)) : kNone;
   return bounds;
 }
 

@@ -3,8 +3,10 @@
 // first tenth of a run are left out of everything about waiting: they meet a fleet without models.
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -26,7 +28,8 @@ enum class Metric : std::uint8_t {
   kThroughput,
   kLoads,
   kLoadedGb,
-  kTimesLeast,  // against Bounds::swapped_gb; by compare() and replay(), else zero
+  kTimesLeast,  // against Bounds::swapped_gb; by compare() and replay(), else zero. kNone without
+                // it
   kReused,
   kReusedOfAll,
   kJainService,
@@ -38,8 +41,13 @@ enum class Metric : std::uint8_t {
   kVictimsTimes,
   kBusy,
   kLost,
+  kForetoldOff,    // of requests whose model was loaded when they were sent
+  kForetoldByP90,  // these two are kNone where the policy foretells nothing
 };
-inline constexpr std::size_t kMetrics = 24;
+inline constexpr std::size_t kMetrics = 26;
+// A metric that a run does not have.
+inline constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+inline bool is_none(double value) { return std::isnan(value); }
 using Metrics = std::array<double, kMetrics>;
 
 struct MetricText {
@@ -57,7 +65,8 @@ inline double at(const Metrics& metrics, Metric metric) {
   return metrics[static_cast<std::size_t>(metric)];
 }
 
-Metrics measure(const World& world);
+// `router` decided there.
+Metrics measure(const World& world, const Router& router);
 
 // A request that a reader finds good: the first token within 5 s, then ten a second.
 inline constexpr double kGoodTtftSeconds = 5;
@@ -73,9 +82,12 @@ struct Bounds {
   double ttft_p50 = 0;  // everybody alone on the fastest GPU, model loaded, cache perfect
   double ttft_p99 = 0;
   double reusable_tokens = 0;  // of prompts, with caches that forget nothing
-  // Gigabytes to read, when requests are served in their planned order: swap_bound.h.
+  // Gigabytes to read, when requests are served in their planned order: swap_bound.h. kNone for
+  // more requests than kMostBounded.
   double swapped_gb = 0;
 };
+// For a million requests swap_bound.h takes a minute and more, three times as long as the run.
+inline constexpr std::size_t kMostBounded = 300'000;
 Bounds bounds_of(const Fleet& fleet, const Workload& workload);
 
 }  // namespace drover::sim

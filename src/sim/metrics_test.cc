@@ -107,8 +107,9 @@ Metrics of_two_backlogs(const char* policy) {
   fleet.gpus.resize(1);
   fleet.hosts.resize(1);
   World world(fleet, workload);
-  world.run(*find_policy(policy)->make(world, 1));
-  return measure(world);
+  const auto router = find_policy(policy)->make(world, 1);
+  world.run(*router);
+  return measure(world, *router);
 }
 
 TEST(Metrics, WhoIsServedInTurnsIsEqualOverTheWholeRunAndNotInAMinute) {
@@ -136,8 +137,59 @@ TEST(Metrics, AMinuteIsSharedByThoseWhoHaveABacklogOnly) {
   workload.last_arrival = workload.jobs.back().planned;
   const Fleet fleet = find_scenario("fits-poisson-single-one")->fleet;
   World world(fleet, workload);
-  world.run(*find_policy("affinity")->make(world, 1));
-  EXPECT_EQ(at(measure(world), Metric::kJainMinute), 1);
+  const auto router = find_policy("affinity")->make(world, 1);
+  world.run(*router);
+  EXPECT_EQ(at(measure(world, *router), Metric::kJainMinute), 1);
+}
+
+// Sends everything to the only instance, and is told afterwards what it foretold.
+class Oracle : public Router {
+ public:
+  void arrived(JobIndex job, Instant, Orders& orders) override {
+    orders.push_back({Order::Kind::kSend, job, 0});
+  }
+  void ended(JobIndex, Ending, const Served&, Instant, Orders&) override {}
+  Foretold foretold(JobIndex job) const override { return said[job]; }
+  std::vector<Foretold> said;
+};
+
+TEST(Metrics, WhatIsForetoldIsComparedWithWhatItTook) {
+  Workload workload;
+  for (std::uint32_t i = 0; i < 5; ++i) {
+    workload.jobs.push_back({.session = i,
+                             .prompt = 500 + 100 * i,
+                             .output = 10,
+                             .planned = Instant(std::chrono::seconds(100 * (1 + i)))});
+    workload.arrivals.push_back(i);
+  }
+  workload.last_arrival = workload.jobs.back().planned;
+  const Fleet fleet = narrow();
+  World world(fleet, workload);
+  Oracle oracle;
+  world.run(oracle);
+  // By how much it is off, and until when nine of ten should have come, in parts of what it took.
+  // Of the first, which had to wait for the load, nothing is said.
+  const std::vector<std::pair<double, double>> parts = {
+      {0, 0}, {0.8, 1.1}, {1.5, 0.9}, {1.1, 1.2}, {0.7, 1.3}};
+  for (std::uint32_t i = 0; i < parts.size(); ++i) {
+    const double took = to_seconds(world.records()[i].first - world.records()[i].sent);
+    oracle.said.push_back(
+        {static_cast<float>(parts[i].first * took), static_cast<float>(parts[i].second * took)});
+  }
+  const Metrics metrics = measure(world, oracle);
+  EXPECT_NEAR(at(metrics, Metric::kForetoldOff), 25, 1e-3);  // of 20, 50, 10, and 30
+  EXPECT_EQ(at(metrics, Metric::kForetoldByP90), 75);
+}
+
+TEST(Metrics, WhoForetellsNothingHasNone) {
+  Scenario scenario = *find_scenario("pair-one");
+  scenario.traffic.requests = 200;
+  const Metrics affinity = run_once(scenario, *find_policy("affinity"), 1);
+  EXPECT_TRUE(is_none(at(affinity, Metric::kForetoldOff)));
+  EXPECT_TRUE(is_none(at(affinity, Metric::kForetoldByP90)));
+  const Metrics core = run_once(scenario, *find_policy("expected_completion"), 1);
+  EXPECT_GT(at(core, Metric::kForetoldOff), 0);
+  EXPECT_GT(at(core, Metric::kForetoldByP90), 50);
 }
 
 TEST(Bounds, EveryModelIsReadOnceWhenAllFit) {

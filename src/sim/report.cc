@@ -21,12 +21,18 @@ bool all_tenants_alike(const Comparison& comparison) {
 std::vector<Metric> shown(const Comparison& comparison) {
   std::vector<Metric> metrics;
   const bool alike = all_tenants_alike(comparison);
+  const auto nobody_has = [&](Metric metric) {
+    for (std::size_t column = 0; column < comparison.runs.size(); ++column) {
+      if (!is_none(comparison.value(column, metric).median)) return false;
+    }
+    return true;
+  };
   for (std::size_t i = 0; i < kMetrics; ++i) {
     const auto metric = static_cast<Metric>(i);
     const bool of_tenants = metric == Metric::kJainService || metric == Metric::kJainMinute ||
                             metric == Metric::kJainMinuteP10 || metric == Metric::kJainSlowdown ||
                             metric == Metric::kVictimsP99 || metric == Metric::kVictimsTimes;
-    if (!of_tenants || !alike) metrics.push_back(metric);
+    if ((!of_tenants || !alike) && !nobody_has(metric)) metrics.push_back(metric);
   }
   return metrics;
 }
@@ -49,6 +55,7 @@ std::string times(double ratio) {
 std::string cell(const Comparison& comparison, std::size_t column, Metric metric) {
   const int digits = text_of(metric).digits;
   const Estimate value = comparison.value(column, metric);
+  if (is_none(value.median)) return "-";
   std::string text = number(value.median, digits) +
                      interval(number(value.low, digits), number(value.high, digits));
   if (column == 0) return text;
@@ -71,6 +78,18 @@ std::string lay_out(const std::vector<std::vector<std::string>>& rows) {
     text += line + '\n';
   }
   return text;
+}
+
+std::string decisions_text(const Comparison& comparison) {
+  std::string lines;
+  for (std::size_t i = 0; i < comparison.decisions.size(); ++i) {
+    const Stopwatch& watch = comparison.decisions[i];
+    if (watch.count() == 0) continue;
+    lines += fmt::format("  {} p50 {:.1f}, p99 {:.1f} us in {} events\n", comparison.columns[i],
+                         watch.quantile_us(0.5), watch.quantile_us(0.99), watch.count());
+  }
+  if (lines.empty()) return lines;
+  return "The scheduler's time for an event, by the clock of this machine:\n" + lines;
 }
 
 }  // namespace
@@ -97,12 +116,15 @@ std::string comparison_text(const Comparison& comparison) {
   const Bounds& bounds = comparison.bounds;
   text += fmt::format(
       "\nMedian of the seeds [95 % interval]{}.\n"
-      "Without any queue, with perfect caches, seed {}: first token p50 {:.2f} s, p99 {:.2f} s.\n"
-      "Reading at least {:.0f} GB of models, if requests are served in order.\n",
+      "Without any queue, with perfect caches, seed {}: first token p50 {:.2f} s, p99 {:.2f} s.\n",
       comparison.columns.size() > 1 ? fmt::format(", and times {}", comparison.columns.front())
                                     : "",
-      plan.first_seed, bounds.ttft_p50, bounds.ttft_p99, bounds.swapped_gb);
-  return text;
+      plan.first_seed, bounds.ttft_p50, bounds.ttft_p99);
+  if (!is_none(bounds.swapped_gb)) {
+    text += fmt::format("Reading at least {:.0f} GB of models, if requests are served in order.\n",
+                        bounds.swapped_gb);
+  }
+  return text + decisions_text(comparison);
 }
 
 std::string capacities_text(const Capacities& capacities) {
@@ -173,7 +195,12 @@ std::string matrix_text(const Matrix& matrix) {
 
 namespace {
 
+std::string json(double value) {
+  return is_none(value) ? std::string("null") : fmt::format("{:.6g}", value);
+}
+
 std::string json(const Estimate& estimate) {
+  if (is_none(estimate.median)) return "null";
   return fmt::format("{{\"median\":{:.6g},\"low\":{:.6g},\"high\":{:.6g}}}", estimate.median,
                      estimate.low, estimate.high);
 }
@@ -191,13 +218,20 @@ std::string policy_json(const Comparison& comparison, std::size_t column) {
     ratios += fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", key, ratio ? json(*ratio) : "null");
     std::string values;
     for (const Metrics& run : comparison.runs[column]) {
-      values += fmt::format("{}{:.6g}", values.empty() ? "" : ",", at(run, metric));
+      values += (values.empty() ? "" : ",") + json(at(run, metric));
     }
     seeds += fmt::format("{}\"{}\":[{}]", i == 0 ? "" : ",", key, values);
   }
+  // Two runs differ in nothing but this, and only who asks for it gets it.
+  std::string decisions;
+  if (!comparison.decisions.empty() && comparison.decisions[column].count() > 0) {
+    const Stopwatch& watch = comparison.decisions[column];
+    decisions = fmt::format(",\"decision_us\":{{\"events\":{},\"p50\":{:.4g},\"p99\":{:.4g}}}",
+                            watch.count(), watch.quantile_us(0.5), watch.quantile_us(0.99));
+  }
   return fmt::format(
-      "{{\"name\":\"{}\",\"metrics\":{{{}}},\"ratio_to_first\":{{{}}},\"by_seed\":{{{}}}}}",
-      comparison.columns[column], metrics, ratios, seeds);
+      "{{\"name\":\"{}\",\"metrics\":{{{}}},\"ratio_to_first\":{{{}}},\"by_seed\":{{{}}}{}}}",
+      comparison.columns[column], metrics, ratios, seeds, decisions);
 }
 
 }  // namespace
@@ -234,10 +268,10 @@ std::string comparison_json(const Comparison& comparison) {
   return fmt::format(
       "{{\"scenario\":\"{}\",\"capacity\":{:.6g},\"rate\":{:.6g},\"load\":{:.6g},\"requests\":{},"
       "\"first_seed\":{},\"seeds\":{},\"bounds\":{{\"ttft_p50_s\":{:.6g},\"ttft_p99_s\":{:.6g},"
-      "\"reusable_tokens\":{:.0f},\"read_gb\":{:.6g}}},\"policies\":[{}]}}\n",
+      "\"reusable_tokens\":{:.0f},\"read_gb\":{}}},\"policies\":[{}]}}\n",
       comparison.scenario, comparison.capacity, comparison.rate, plan.load, plan.requests,
       plan.first_seed, plan.seeds, bounds.ttft_p50, bounds.ttft_p99, bounds.reusable_tokens,
-      bounds.swapped_gb, all);
+      json(bounds.swapped_gb), all);
 }
 
 // --- the drawing ---

@@ -42,5 +42,30 @@ TEST(Report, SaysWithWhichSeedsItWasMade) {
   EXPECT_THAT(matrix_text(two_rows()), HasSubstr("4000 requests, seeds 7 to 9, median"));
 }
 
+Comparison one_foretells() {
+  Comparison comparison;
+  comparison.plan.policies = {find_policy("random"), find_policy("two_choices")};
+  comparison.plan.seeds = 1;
+  comparison.columns = {"random", "two_choices"};
+  comparison.runs.resize(2, std::vector<Metrics>(1));
+  at(comparison.runs[0][0], Metric::kForetoldOff) = kNone;
+  at(comparison.runs[1][0], Metric::kForetoldOff) = 12.5;
+  for (const std::size_t i : {0U, 1U}) at(comparison.runs[i][0], Metric::kForetoldByP90) = kNone;
+  return comparison;
+}
+
+TEST(Report, WhatAPolicyDoesNotHaveIsADashAndNull) {
+  const std::string text = comparison_text(one_foretells());
+  EXPECT_THAT(text, HasSubstr("first token foretold, median off, %  -       12.5\n"));
+  EXPECT_THAT(text, Not(HasSubstr("foretold p90"))) << "nobody has it";
+  EXPECT_THAT(text, Not(HasSubstr("nan")));
+  const std::string json = comparison_json(one_foretells());
+  EXPECT_THAT(json, HasSubstr(R"("foretold_off":null)"));
+  EXPECT_THAT(json, HasSubstr(R"("foretold_off":{"median":12.5,)"));
+  EXPECT_THAT(json, HasSubstr(R"("foretold_off":[null])"));
+  EXPECT_THAT(json, HasSubstr(R"("foretold_off":[12.5])"));
+  EXPECT_THAT(json, Not(HasSubstr("nan")));
+}
+
 }  // namespace
 }  // namespace drover::sim

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "sim/backend.h"
+#include "sim/stopwatch.h"
 
 namespace drover::sim {
 
@@ -42,6 +43,13 @@ struct Served {
   Durations durations;
 };
 
+// What was foretold of a request when it was sent: seconds until its first token, and by when nine
+// of ten have theirs. Zero: nothing.
+struct Foretold {
+  float first_s = 0;
+  float late_s = 0;
+};
+
 class Router {
  public:
   Router() = default;
@@ -66,6 +74,10 @@ class Router {
   virtual void woken(Instant, Orders&) {}
   // Wants progressed(), once a second for every answer under way.
   virtual bool follows_progress() const { return false; }
+  // Each decision from now on; the watch outlives the router. For those whose time tells something.
+  virtual void time_with(Stopwatch&) {}
+  // Of the latest attempt, where the model was loaded.
+  virtual Foretold foretold(JobIndex) const { return {}; }
 };
 
 }  // namespace drover::sim

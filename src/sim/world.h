@@ -74,6 +74,7 @@ class World {
   std::span<const Job> jobs() const { return jobs_; }
   const StrangerCounts& strangers() const { return strangers_; }
   Instant now() const { return now_; }
+  std::uint64_t events() const { return planned_; }  // that went through the heap, so far
   bool is_down(InstanceIndex index) const { return now_ < down_until_[index]; }
   bool loads_fail(InstanceIndex index) const {
     return suffers(index, Fault::Kind::kOutOfMemory) != nullptr;

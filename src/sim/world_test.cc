@@ -7,6 +7,7 @@
 
 #include "sim/experiment.h"
 #include "sim/report.h"
+#include "sim/stopwatch.h"
 #include "sim/testing.h"
 
 namespace drover::sim {
@@ -178,6 +179,44 @@ TEST(Clairvoyant, DefinesTheCapacityAsTheRateThatItServesWell) {
   };
   EXPECT_GE(goodput(capacity), 95);
   EXPECT_LT(goodput(1.3 * capacity), 95);
+}
+
+// --- a million requests ---
+
+// What a run costs, in things that can be counted: a clock would tell of the machine, too.
+struct Effort {
+  double world = 0;      // events of the world, for each request
+  double scheduler = 0;  // and of the scheduler
+};
+
+Effort effort_of(std::string_view name, std::string_view policy, double rate,
+                 std::uint32_t requests) {
+  const Scenario busy = scenario(name, rate, requests);
+  const Workload workload = make_workload(busy.traffic, busy.fleet, 1);
+  World world(busy.fleet, workload);
+  const std::unique_ptr<Router> router = find_policy(policy)->make(world, 1);
+  Stopwatch watch([] { return Duration{}; });
+  router->time_with(watch);
+  world.run(*router);
+  return {static_cast<double>(world.events()) / requests,
+          static_cast<double>(watch.count()) / requests};
+}
+
+TEST(Effort, TenTimesTheRequestsAreTenTimesTheEvents) {
+  struct Row {
+    const char* name;
+    const char* policy;
+    double rate;  // 90 % of the capacity
+  };
+  for (const Row& row : {Row{"fits-poisson-sessions-one", "expected_completion", 2.5},
+                         Row{"over-poisson-sessions-one", "least_loaded", 0.5}}) {
+    const Effort few = effort_of(row.name, row.policy, row.rate, 800);
+    const Effort many = effort_of(row.name, row.policy, row.rate, 8000);
+    EXPECT_LT(many.world, 1.05 * few.world) << row.name;
+    EXPECT_LT(many.scheduler, 1.05 * few.scheduler) << row.name;
+    EXPECT_LT(many.world, 20) << row.name;
+    EXPECT_LT(many.scheduler, 18) << row.name;
+  }
 }
 
 }  // namespace
