@@ -95,6 +95,7 @@ TEST(Cli, CheckStatusVersionAndDemoTakeTheirOptions) {
   EXPECT_TRUE(command<SimCommand>({"sim", "mm1", "--capacity"}).capacity);
   EXPECT_EQ(printed({"sim", "mm1", "--capacity", "--load", "1"}).exit_code, kWrongUse);
   EXPECT_EQ(printed({"sim", "--list", "--capacity"}).exit_code, kWrongUse);
+  EXPECT_EQ(printed({"sim", "mm1", "--capacity", "--svg", "x.svg"}).exit_code, kWrongUse);
   EXPECT_FALSE(command<SimCommand>({"sim", "--list"}).scenario);
   EXPECT_EQ(printed({"sim"}).exit_code, kWrongUse);
   EXPECT_EQ(printed({"sim", "mm1", "--list"}).exit_code, kWrongUse);

@@ -84,9 +84,8 @@ std::string write(const std::optional<std::string>& path, const std::string& tex
 }
 
 cli::Printed show(const cli::SimCommand& command, const sim::Comparison& comparison) {
-  std::string wrong;
-  if (command.json_file) wrong += write(command.json_file, sim::comparison_json(comparison));
-  if (command.svg_file) wrong += write(command.svg_file, sim::comparison_svg(comparison));
+  const std::string wrong = write(command.json_file, sim::comparison_json(comparison)) +
+                            write(command.svg_file, sim::comparison_svg(comparison));
   return {wrong.empty() ? cli::kDone : cli::kFailed, sim::comparison_text(comparison), wrong};
 }
 
@@ -184,8 +183,7 @@ cli::Printed run_matrix(const cli::SimCommand& command, const sim::Plan& plan) {
     return sim::matrix_of(all, loads, plan, [&](const std::string& line) { progress.say(line); });
   };
   const sim::Matrix matrix = compared();
-  std::string wrong;
-  if (command.json_file) wrong = write(command.json_file, sim::matrix_json(matrix));
+  const std::string wrong = write(command.json_file, sim::matrix_json(matrix));
   return {wrong.empty() ? cli::kDone : cli::kFailed, sim::matrix_text(matrix), wrong};
 }
 
@@ -214,7 +212,9 @@ cli::Printed run_sim(const cli::SimCommand& command) {
       return sim::capacities_of(*scenario, plan,
                                 [&](const std::string& line) { progress.say(line); });
     };
-    return {cli::kDone, sim::capacities_text(found()), ""};
+    const sim::Capacities capacities = found();
+    const std::string wrong = write(command.json_file, sim::capacities_json(capacities));
+    return {wrong.empty() ? cli::kDone : cli::kFailed, sim::capacities_text(capacities), wrong};
   }
   const auto compared = [&] {
     const Progress progress;

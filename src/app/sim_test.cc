@@ -52,12 +52,22 @@ TEST(Sim, FindsWhatEachPolicyBears) {
   cli::SimCommand command = small("pair-one");
   command.policies = {"clairvoyant", "random"};
   command.capacity = true;
+  command.json_file = ::testing::TempDir() + "drover_sim_capacity.json";
   const cli::Printed found = run_sim(command);
   EXPECT_EQ(found.exit_code, cli::kDone);
   EXPECT_THAT(found.out, HasSubstr("the highest rate with 95 % good answers"));
   EXPECT_THAT(found.out, HasSubstr("% good answers; seeds 1 to 2\n"));
   EXPECT_THAT(found.out, HasSubstr("clairvoyant"));
   EXPECT_THAT(found.out, HasSubstr("x"));
+
+  simdjson::dom::parser parser;
+  const simdjson::dom::element json = parser.load(*command.json_file);
+  const simdjson::dom::element random = json["policies"].at(1);
+  EXPECT_EQ(std::string_view(random["name"]), "random");
+  EXPECT_EQ(random["by_seed"]["rate"].get_array().size(), 2U);
+  EXPECT_GT(double(random["metrics"]["rate"]["median"]), 0);
+  EXPECT_LT(double(random["ratio_to_first"]["rate"]["median"]), 1.2);
+  std::filesystem::remove(*command.json_file);
 }
 
 TEST(Sim, ComparesTwoPoliciesInAllScenariosThatBeginSo) {

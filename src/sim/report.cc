@@ -127,19 +127,26 @@ std::string comparison_text(const Comparison& comparison) {
   return text + decisions_text(comparison);
 }
 
+namespace {
+
+Estimate times_first(const Capacities& capacities, std::size_t column) {
+  std::vector<double> ratios;
+  for (std::size_t seed = 0; seed < capacities.rates[column].size(); ++seed) {
+    ratios.push_back(capacities.rates[column][seed] / capacities.rates.front()[seed]);
+  }
+  return estimate(ratios);
+}
+
+}  // namespace
+
 std::string capacities_text(const Capacities& capacities) {
   std::vector<std::vector<std::string>> rows = {{"", "requests a second", ""}};
   for (std::size_t i = 0; i < capacities.columns.size(); ++i) {
     const Estimate rate = estimate(capacities.rates[i]);
     std::string ratio;
     if (i > 0) {
-      std::vector<double> ratios;
-      for (std::size_t seed = 0; seed < capacities.rates[i].size(); ++seed) {
-        ratios.push_back(capacities.rates[i][seed] / capacities.rates.front()[seed]);
-      }
-      const Estimate times_first = estimate(ratios);
-      ratio = times(times_first.median) + "x" +
-              interval(times(times_first.low), times(times_first.high));
+      const Estimate compared = times_first(capacities, i);
+      ratio = times(compared.median) + "x" + interval(times(compared.low), times(compared.high));
     }
     rows.push_back({capacities.columns[i],
                     number(rate.median, 2) + interval(number(rate.low, 2), number(rate.high, 2)),
@@ -235,6 +242,23 @@ std::string policy_json(const Comparison& comparison, std::size_t column) {
 }
 
 }  // namespace
+
+std::string capacities_json(const Capacities& capacities) {
+  std::string policies;
+  for (std::size_t i = 0; i < capacities.columns.size(); ++i) {
+    policies += fmt::format(
+        "{}{{\"name\":\"{}\",\"metrics\":{{\"rate\":{}}},\"ratio_to_first\":{{\"rate\":{}}},"
+        "\"by_seed\":{{\"rate\":[{:.6g}]}}}}",
+        i == 0 ? "" : ",", capacities.columns[i], json(estimate(capacities.rates[i])),
+        json(times_first(capacities, i)), fmt::join(capacities.rates[i], ","));
+  }
+  const Plan& plan = capacities.plan;
+  return fmt::format(
+      "{{\"scenario\":\"{}\",\"goodput\":{:.6g},\"requests\":{},\"first_seed\":{},\"seeds\":{},"
+      "\"policies\":[{}]}}\n",
+      capacities.scenario, capacities.goodput, plan.requests, plan.first_seed, plan.seeds,
+      policies);
+}
 
 // A ratio that does not exist is left out.
 std::string matrix_json(const Matrix& matrix) {

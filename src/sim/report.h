@@ -8,6 +8,8 @@
 namespace drover::sim {
 
 std::string capacities_text(const Capacities& capacities);
+// Shaped as a comparison's, with one metric: "rate", in requests a second.
+std::string capacities_json(const Capacities& capacities);
 std::string matrix_text(const Matrix& matrix);
 std::string matrix_json(const Matrix& matrix);
 std::string comparison_text(const Comparison& comparison);
