@@ -13,6 +13,7 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
     {"ttft_p50_s", "first token p50, s", 2, false},
     {"ttft_p90_s", "first token p90, s", 2, false},
     {"ttft_p99_s", "first token p99, s", 2, false},
+    {"ttft_mean_s", "first token mean, s", 2, false},
     {"end_p50_s", "whole answer p50, s", 2, false},
     {"end_p99_s", "whole answer p99, s", 2, false},
     {"gap_p99_ms", "between tokens p99, ms", 0, false},
@@ -41,6 +42,12 @@ constexpr std::array<MetricText, kMetrics> kTexts = {{
 constexpr double kWarmUp = 0.1;
 
 double span(Instant from, Instant to) { return to_seconds(to - from); }
+
+double mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double each : values) sum += each;
+  return values.empty() ? 0 : sum / static_cast<double>(values.size());
+}
 
 // What each tenant may have of `total` when nobody gets more than they want.
 std::vector<double> fair_shares(const std::vector<double>& wanted, double total) {
@@ -169,6 +176,7 @@ class Measuring {
     at(metrics_, Metric::kTtftP50) = quantile(ttft_, 0.5);
     at(metrics_, Metric::kTtftP90) = quantile(ttft_, 0.9);
     at(metrics_, Metric::kTtftP99) = quantile(ttft_, 0.99);
+    at(metrics_, Metric::kTtftMean) = mean(ttft_);
     at(metrics_, Metric::kEndP50) = quantile(end_, 0.5);
     at(metrics_, Metric::kEndP99) = quantile(end_, 0.99);
     at(metrics_, Metric::kGapP99) = quantile(gaps_, 0.99);

@@ -18,6 +18,7 @@ enum class Metric : std::uint8_t {
   kTtftP50,
   kTtftP90,
   kTtftP99,
+  kTtftMean,
   kEndP50,
   kEndP99,
   kGapP99,
@@ -44,7 +45,7 @@ enum class Metric : std::uint8_t {
   kForetoldOff,    // of requests whose model was loaded when they were sent
   kForetoldByP90,  // these two are kNone where the policy foretells nothing
 };
-inline constexpr std::size_t kMetrics = 26;
+inline constexpr std::size_t kMetrics = 27;
 // A metric that a run does not have.
 inline constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 inline bool is_none(double value) { return std::isnan(value); }

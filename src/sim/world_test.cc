@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "sim/experiment.h"
@@ -142,32 +143,67 @@ INSTANTIATE_TEST_SUITE_P(Policies, EveryPolicyTest, ::testing::ValuesIn(all_poli
 
 // --- the yardstick ---
 
-// Goodput in per cent. A policy that beats the one that knows everything knows something that it
-// cannot know, or the yardstick is too short: both have to be looked at.
-TEST(Clairvoyant, NoPolicyBeatsIt) {
-  constexpr double kNoise = 1.0;
-  for (const char* name :
-       {"fits-poisson-sessions-one", "fits-gamma-single-ten", "over-poisson-sessions-one",
-        "over-bursts-single-one", "tight-day-agents-ten", "tight-shift-sessions-one"}) {
-    for (const double load : {0.7, 1.0}) {
-      Plan plan;
-      for (const Policy& policy : policies()) plan.policies.push_back(&policy);
-      plan.seeds = 3;
-      plan.requests = 1500;
-      plan.load = load;
-      const Comparison comparison = compare(*find_scenario(name), plan, [](const std::string&) {});
-      const std::size_t last = plan.policies.size() - 1;
-      ASSERT_EQ(plan.policies[last]->name, "clairvoyant");
-      const double best = comparison.value(last, Metric::kGoodput).median;
-      for (std::size_t i = 0; i < last; ++i) {
-        // Who sends some away serves the others better; the clairvoyant serves everybody.
-        if (comparison.value(i, Metric::kShed).median > 1) continue;
-        EXPECT_LE(comparison.value(i, Metric::kGoodput).median, best + kNoise)
-            << plan.policies[i]->name << " in " << name << " at " << load;
-      }
-    }
+// Its goal is goodput: whoever waits for more than 5 s already lets others go first who would be
+// too late next. So it is no optimum of waiting, and who serves in order has shorter waits with the
+// same knowledge: itself, served in order, has 0.65 times the p99 in fits-poisson-single-ten at
+// 0.7, and one to four points less goodput. Who knows less may be better by that much, and not by
+// more.
+constexpr double kShorter = 0.6;
+// In points of goodput: twenty seeds show none where three show one.
+constexpr double kNoise = 1.0;
+
+struct Contest {
+  const char* scenario;
+  double load;
+  std::uint32_t seeds = 3;
+};
+
+class ClairvoyantTest : public ::testing::TestWithParam<Contest> {};
+
+// A policy that beats the one that knows everything knows something that it cannot know, or the
+// yardstick is too short: both have to be looked at.
+TEST_P(ClairvoyantTest, NoPolicyBeatsIt) {
+  Plan plan;
+  plan.policies.push_back(find_policy("clairvoyant"));
+  for (const Policy& policy : policies()) {
+    if (policy.name != "clairvoyant") plan.policies.push_back(&policy);
+  }
+  plan.seeds = GetParam().seeds;
+  plan.requests = 1500;
+  plan.load = GetParam().load;
+  const Comparison comparison =
+      compare(*find_scenario(GetParam().scenario), plan, [](const std::string&) {});
+  const double best = comparison.value(0, Metric::kGoodput).median;
+  for (std::size_t i = 1; i < plan.policies.size(); ++i) {
+    // Who sends some away serves the others better; the clairvoyant serves everybody.
+    if (comparison.value(i, Metric::kShed).median > 1) continue;
+    EXPECT_LE(comparison.value(i, Metric::kGoodput).median, best + kNoise)
+        << plan.policies[i]->name;
+    const double p99 = comparison.ratio(i, Metric::kTtftP99)->median;
+    const double mean = comparison.ratio(i, Metric::kTtftMean)->median;
+    EXPECT_GT(std::max(p99, mean), kShorter)
+        << plan.policies[i]->name << ": " << p99 << " of its p99, " << mean << " of its mean";
   }
 }
+
+// The last ones because somebody came closest there, of all scenarios. Left out are those that it
+// is no yardstick for (docs/simulator.md): with an aggressor, and pair-one.
+INSTANTIATE_TEST_SUITE_P(
+    Contests, ClairvoyantTest,
+    ::testing::Values(
+        Contest{"fits-poisson-sessions-one", 0.7}, Contest{"fits-poisson-sessions-one", 1.0},
+        Contest{"fits-gamma-single-ten", 0.7}, Contest{"fits-gamma-single-ten", 1.0},
+        Contest{"over-poisson-sessions-one", 0.7}, Contest{"over-poisson-sessions-one", 1.0},
+        Contest{"over-bursts-single-one", 0.7}, Contest{"over-bursts-single-one", 1.0},
+        Contest{"tight-day-agents-ten", 0.7}, Contest{"tight-day-agents-ten", 1.0},
+        Contest{"tight-shift-sessions-one", 0.7}, Contest{"tight-shift-sessions-one", 1.0},
+        Contest{"fits-poisson-single-ten", 0.7}, Contest{"fits-poisson-agents-one", 0.7},
+        Contest{"fits-bursts-sessions-one", 0.7}, Contest{"fits-gamma-single-one", 0.7, 10}),
+    [](const auto& contest) {
+      std::string name = fmt::format("{}_{:.0f}", contest.param.scenario, 100 * contest.param.load);
+      std::ranges::replace(name, '-', '_');
+      return name;
+    });
 
 TEST(Clairvoyant, DefinesTheCapacityAsTheRateThatItServesWell) {
   Scenario found = *find_scenario("fits-poisson-sessions-one");
