@@ -24,8 +24,15 @@ struct Lone : Script {
     has(0, {"a", "b"});
     has_loaded(0, {"a"});
   }
-  Prediction asks(std::string_view model) {
-    asked = ask(model);
+  Prediction asks(std::string_view model) { return of(ask(model)); }
+  // With a prompt of some thousand tokens.
+  Prediction asks_much() {
+    RequestArrived arrived{RequestId{++asked_much}, testing::ask_for("a")};
+    arrived.ask.body_bytes = 4000;
+    return of(ask(arrived));
+  }
+  Prediction of(const Asked& one) {
+    asked = one;
     EXPECT_TRUE(asked.granted);
     return asked.granted->prediction;
   }
@@ -35,6 +42,7 @@ struct Lone : Script {
     ends(asked, AttemptResult::kClientGone);  // of which nothing is learned
   }
   Asked asked;
+  std::uint64_t asked_much = 100'000;
 };
 
 TEST(Predictions, AGrantSaysWhenTheFirstTokenIsExpected) {
@@ -56,6 +64,32 @@ TEST(Predictions, OfALoadNothingIsPredicted) {
   ASSERT_TRUE(asked.granted);
   EXPECT_EQ(asked.granted->prediction.first_s, 0);
   EXPECT_EQ(asked.granted->prediction.late_s, 0);
+}
+
+// Reading has seven tenths of the time while somebody writes. That is part of what is foretold for
+// such a request, and none of what its model takes.
+TEST(Predictions, OfAPromptThatWasReadBesideAWriterTheReadingAloneIsLearned) {
+  Lone lone(by_cost());
+  const Asked writer = lone.ask("a");
+  ASSERT_TRUE(writer.granted);
+  lone.pass(1s);
+  lone.first_byte(writer);
+  Usage usage;
+  usage.prompt_tokens = 1000;
+  usage.output_tokens = 20;
+  usage.prompt_eval = 1s;
+  usage.eval = 400ms;
+  Prediction beside;
+  for (int i = 0; i < 200; ++i) {
+    beside = lone.asks_much();
+    lone.pass(1s);
+    lone.first_byte(lone.asked);
+    lone.pass(400ms);
+    lone.served(lone.asked, usage);
+  }
+  lone.ends(writer, AttemptResult::kClientGone);
+  EXPECT_NEAR(beside.first_s, 1, 0.1);
+  EXPECT_NEAR(lone.asks_much().first_s, 0.7, 0.07);
 }
 
 TEST(Predictions, OneInTenIsLater) {
