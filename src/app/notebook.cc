@@ -37,6 +37,8 @@ void Notebook::read() {
 
 void Notebook::start(Duration interval) {
   if (!folder_) return;
+  writer_ =
+      std::make_unique<net::Worker>(engine_.home(), "drover-notes", net::Worker::Descriptors::kOwn);
   task_.start(write_now_and_then(interval));
 }
 
@@ -52,17 +54,12 @@ Notebook::Page Notebook::write(const store::Folder& folder, const core::Learned&
 net::Task<void> Notebook::write_now_and_then(Duration interval) {
   for (;;) {
     co_await engine_.home().sleep_for(interval);
-    if (writer_) continue;
+    if (writer_->busy()) continue;
     const auto learned = std::make_shared<const core::Learned>(*engine_.learned());
     const auto page = std::make_shared<Page>();
-    // For this one page: with a thread more, each of the loop's calls is dearer (log_sink.cc).
-    writer_ = std::make_unique<net::Worker>(engine_.home(), "drover-notes");
     writer_->run(
         [folder = folder_, learned, page, last = last_] { *page = write(*folder, *learned, last); },
-        [this, page] {
-          written(*page);
-          writer_.reset();
-        });
+        [this, page] { written(*page); });
   }
 }
 

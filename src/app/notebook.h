@@ -53,7 +53,7 @@ class Notebook {
   std::string last_;                             // as it is on the disk
   Instant written_at_{};
   bool failing_ = false;
-  std::unique_ptr<net::Worker> writer_;  // null: nothing is being written
+  std::unique_ptr<net::Worker> writer_;
   net::OwnedTask task_;
 };
 

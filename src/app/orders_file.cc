@@ -66,8 +66,10 @@ void OrdersFile::set_aside(std::string_view why) {
 
 void OrdersFile::write(std::string text) {
   next_ = std::move(text);
-  // Most drovers never have any, and a thread more makes calls of the loop's dearer (log_sink.cc).
-  if (!worker_) worker_ = std::make_unique<net::Worker>(loop_, "drover-orders");
+  // Most drovers never have any.
+  if (!worker_) {
+    worker_ = std::make_unique<net::Worker>(loop_, "drover-orders", net::Worker::Descriptors::kOwn);
+  }
   if (!worker_->busy()) begin();
 }
 

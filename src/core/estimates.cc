@@ -219,7 +219,8 @@ void Estimates::learn(Pair pair, const Sample& sample) {
   }
   const double fresh = sample.prompt_tokens - sample.cached_tokens;
   if (sample.prefill_s > 0 && fresh >= 64) {
-    const double took = sample.prefill_s / std::max(1.0, sample.prefill_models);
+    const double took =
+        sample.prefill_s * sample.reading_share / std::max(1.0, sample.prefill_models);
     const double believed = prefill_s(pair, fresh);
     const double thousands = fresh / 1000;
     const double constant = kPrefillBase + kPrefillPerGb * data.gigabytes * thousands;

@@ -85,7 +85,8 @@ struct Sample {
   double neighbours = 0;     // others of the model that wrote meanwhile, in the mean
   double models = 1;         // that computed there at once while it wrote, in the mean
   double prefill_models = 1;
-  std::uint32_t rank = 1;  // requests of the model there when it came, itself included
+  double reading_share = 1;  // of the time that its prompt took; others wrote in the rest
+  std::uint32_t rank = 1;    // requests of the model there when it came, itself included
 };
 
 class Estimates {

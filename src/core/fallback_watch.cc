@@ -80,7 +80,10 @@ std::optional<Fallback> FallbackWatch::answered(const ModelName& model, const Us
   if (norm.speeds.size() >= kEnough) {
     const double usual = median(norm.speeds);
     const double sharing = static_cast<double>(std::max<std::size_t>(loaded, 1));
-    if (speed * kSlowFactor * sharing < usual) {
+    const bool slow = speed * kSlowFactor < usual;
+    // It may share the GPU with all of them: then this says nothing, and is not how fast it is.
+    if (slow && speed * kSlowFactor * sharing >= usual) return std::nullopt;
+    if (slow) {
       if (++norm.slow_in_row < kSlowAnswers) return std::nullopt;
       return tell(model,
                   fmt::format("model '{}' makes {:.1f} tokens a second instead of {:.0f}",

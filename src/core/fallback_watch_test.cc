@@ -140,6 +140,19 @@ TEST(Fallback, BesideOtherLoadedModelsAnAnswerHasToBeSlowerStill) {
   EXPECT_EQ(fleet.incidents().size(), 1U);
 }
 
+TEST(Fallback, WhatSharingMayExplainDoesNotBecomeTheNorm) {
+  Script fleet(fleet_of(1, true, true));
+  fleet.has(0, {"m", "n", "o"});
+  fleet.process(0, 1);
+  answers(fleet, 20, 100);
+  look(fleet, 0, {entry("m", 5 * kGiB), entry("n", 5 * kGiB), entry("o", 5 * kGiB)});
+  answers(fleet, 60, 8);
+  EXPECT_TRUE(fleet.incidents().empty());
+  look(fleet, 0, {entry("m", 5 * kGiB)});
+  answers(fleet, 5, 8);
+  EXPECT_EQ(fleet.incidents().size(), 1U);
+}
+
 TEST(Fallback, SpeedIsNotJudgedBeforeTwentyAnswers) {
   Script fleet(fleet_of(1, true, true));
   fleet.has(0, {"m"});

@@ -179,8 +179,8 @@ void Forecasts::learn(BackendId backend, const Ledger::Ended& ended, const Usage
     sample.models = (ended.at_end.models - open.at_first.models) / wrote;
   }
   if (waited > 0 && open.writes()) sample.prefill_models = open.reading_models / waited;
-  // Where others wrote meanwhile, reading had a part of the time only, as price() will reckon.
-  if (open.rank > 1 + open.behind) sample.prefill_models /= kReadingShare;
+  // Others wrote meanwhile, those too whose prompts were read before it.
+  if (open.rank > 1) sample.reading_share = kReadingShare;
   // By the instance's own account where it gives one; else by drover's clock, unless the client
   // held the stream up, or the model had to be loaded first.
   if (usage.eval > Duration::zero()) {

@@ -1,6 +1,8 @@
 #include "net/worker.h"
 
+#include <linux/close_range.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <csignal>
@@ -51,10 +53,14 @@ struct Worker::Shared {
   }
 };
 
-Worker::Worker(Loop& loop, const std::string& name) : shared_(std::make_shared<Shared>()) {
+Worker::Worker(Loop& loop, const std::string& name, Descriptors descriptors)
+    : shared_(std::make_shared<Shared>()) {
   shared_->loop = &loop;
   shared_->worker = this;
-  shared_->thread = std::thread([shared = shared_, name] {
+  shared_->thread = std::thread([shared = shared_, name, descriptors] {
+    if (descriptors == Descriptors::kOwn) {
+      ::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_UNSHARE);
+    }
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);

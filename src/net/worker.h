@@ -6,6 +6,7 @@
 // outlive the Worker: when that is destroyed during a call, the thread is left behind with what it
 // owns, and ends by itself when the call does. It never touches the loop then.
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,8 +17,11 @@ namespace drover::net {
 
 class Worker {
  public:
+  // Where threads share a table of descriptors, each call on a socket is dearer (app/log_sink.cc):
+  // a thread that opens whatever it needs itself has kOwn, which begins with the standard three.
+  enum class Descriptors : std::uint8_t { kShared, kOwn };
   // `name` as for LoopThread; all signals are blocked on the thread.
-  Worker(Loop& loop, const std::string& name);
+  Worker(Loop& loop, const std::string& name, Descriptors descriptors = Descriptors::kShared);
   // On the loop's thread. An idle thread is joined; one that is in a call is left behind.
   ~Worker();
   Worker(const Worker&) = delete;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -203,7 +204,7 @@ std::string matrix_text(const Matrix& matrix) {
 namespace {
 
 std::string json(double value) {
-  return is_none(value) ? std::string("null") : fmt::format("{:.6g}", value);
+  return std::isfinite(value) ? fmt::format("{:.6g}", value) : std::string("null");
 }
 
 std::string json(const Estimate& estimate) {

@@ -9,10 +9,10 @@ namespace drover::sim {
 namespace {
 
 // Samples fade, by a hundredth with each further one. So heavy, what is told outweighs whatever is
-// seen until a model has answered 30,000 times on one instance. Ten times as much, and products of
-// two sums no longer fit into a double.
+// seen until a model has answered 30,000 times on one instance, and products of two sums still fit
+// into a double. Of the lengths of answers 7000: they are counted in floats.
 constexpr double kWeight = 1e140;
-constexpr float kLengthWeight = 1e30F;  // of counts, which are floats
+constexpr float kLengthWeight = 1e30F;
 
 // Of which every sample that was ever seen lies on it.
 core::LearnedLine line(double base, double slope) {

@@ -258,13 +258,13 @@ void World::poll(InstanceIndex instance) {
     return plan(std::max(given_up, now_ + seconds_of(fleet_.poll_s)), What::kPoll, instance);
   }
   plan(now_ + seconds_of(fleet_.poll_s), What::kPoll, instance);
+  if (is_down(instance)) return router_->silent(instance, now_, orders_);
   show(instance);
 }
 
 // Of a look beside the polls nobody hears when it has no answer: what is missed is told by these.
 void World::show(InstanceIndex instance) {
-  if (is_down(instance)) return router_->silent(instance, now_, orders_);
-  if (loses_poll(instance)) return;
+  if (is_down(instance) || loses_poll(instance)) return;
   std::vector<ModelIndex> loaded;
   for (const auto& runner : backends_[instance].runners()) {
     if (runner->ready()) loaded.push_back(runner->model);
