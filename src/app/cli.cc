@@ -301,7 +301,7 @@ void add_sim(CLI::App& app, Inputs& inputs) {
   sim->add_flag("--list", inputs.list, "Name the scenarios, one a line");
   sim->add_option("--policy", into.policies,
                   "Policies, separated by commas; ratios are against the first (default "
-                  "least_loaded,affinity,early_completion,clairvoyant)")
+                  "least_loaded,affinity,expected_completion,clairvoyant)")
       ->type_name("A,B")
       ->delimiter(',')
       ->expected(1)

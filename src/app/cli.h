@@ -96,7 +96,7 @@ struct SimCommand {
   std::optional<std::string> scenario;  // none, and no trace or matrix: the list
   // Two policies in all scenarios whose names begin so; "load" none: 0.5 and 0.9.
   std::optional<std::string> matrix;
-  std::vector<std::string> policies = {"least_loaded", "affinity", "early_completion",
+  std::vector<std::string> policies = {"least_loaded", "affinity", "expected_completion",
                                        "clairvoyant"};
   std::uint64_t first_seed = 1;
   unsigned seeds = 5;

@@ -36,7 +36,8 @@ TEST(Sim, AnUnknownScenarioIsToldWhatExists) {
   EXPECT_THAT(refused.err, HasSubstr("did you mean fits-poisson-sessions-one?"));
   EXPECT_THAT(refused.err, HasSubstr("poisson, gamma, bursts, day, shift"));
   EXPECT_THAT(refused.err,
-              HasSubstr("crash, slow-gpu, batch, batch-unsaid, pair-one, pair-three, mm1, mm4"));
+              HasSubstr("crash, slow-gpu, lost-polls, no-polls, oom-load, stranger, strangers, "
+                        "batch, batch-unsaid, pair-one, pair-three, mm1, mm4"));
 }
 
 TEST(Sim, AnUnknownPolicyIsToldWhatExists) {

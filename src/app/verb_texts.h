@@ -108,11 +108,11 @@ inline constexpr char kSimExamples[] =
     "  drover sim crash --json crash.json --svg crash.svg\n"
     "  drover sim --trace drover.log --gpu 24GB --gpu 24GB --add-gpu 24GB\n"
     "\n"
-    "Policies: expected_completion, least_loaded and round_robin (drover's own, the very code\n"
-    "that serves), expected_completion_5s (with queue.wait: 5s); random, least_connections,\n"
-    "two_choices, model_hash, affinity, early_completion and clairvoyant to compare with. The "
-    "same\n"
-    "seeds always give the same numbers. No Ollama and no GPU is needed.";
+    "Policies: expected_completion, least_loaded and round_robin, drover's own, the very code\n"
+    "that serves; the first also with a short queue.wait (_5s, _60s) and with knowledge\n"
+    "(_taught, _told); and to compare with: random, least_connections, two_choices, model_hash,\n"
+    "affinity, early_completion and clairvoyant. The same seeds always give the same numbers.\n"
+    "No Ollama and no GPU is needed.";
 
 inline constexpr char kVersionExamples[] =
     "Examples:\n"

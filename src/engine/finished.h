@@ -22,8 +22,8 @@ namespace drover::engine {
 
 class FinishedRequests {
  public:
-  // Half a minute of a very busy house and days of a quiet one, in half a megabyte that is taken once;
-  // twice as many would leave the cache of the loop that writes one for each request.
+  // Half a minute of a very busy house and days of a quiet one, in half a megabyte that is taken
+  // once; twice as many would leave the cache of the loop that writes one for each request.
   static constexpr std::size_t kMost = 1024;
   static constexpr std::size_t kTextBytes = 256 * 1024;  // of all texts; of a usual one 150
   // Longer texts are cut and end in "…": the decision of a fleet of eighty fits.

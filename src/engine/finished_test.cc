@@ -50,12 +50,23 @@ TEST(FinishedRequests, OfSeveralWithOneIdTheNewestIsFound) {
 
 TEST(FinishedRequests, LongTextsPushOutMoreThanOneAndTheirSumIsBounded) {
   FinishedRequests requests;
-  const std::string whole(FinishedRequests::kLongestText, 'x');
-  const std::size_t fit = FinishedRequests::kTextBytes / whole.size();
-  for (std::size_t i = 0; i < 4 * fit; ++i) requests.keep(finished(std::to_string(i), whole));
-  EXPECT_LT(requests.size(), fit);
-  EXPECT_GT(requests.size(), fit * 8 / 10);
-  EXPECT_EQ(requests.find(std::to_string(4 * fit - 1))->why, whole);
+  // Of unlike lengths, so that each round ends elsewhere, and each with words of its own.
+  const auto words = [](std::size_t i) {
+    return std::to_string(i) + std::string(FinishedRequests::kLongestText - 100 - i % 89, 'x');
+  };
+  const std::size_t fit = FinishedRequests::kTextBytes / FinishedRequests::kLongestText;
+  for (std::size_t i = 0; i < 20 * fit; ++i) {
+    requests.keep(finished(std::to_string(i), words(i)));
+    if (i < 4 * fit) continue;
+    EXPECT_LE(requests.size(), fit + 2);
+    ASSERT_GT(requests.size(), fit * 8 / 10);
+    const std::size_t oldest = i + 1 - requests.size();
+    EXPECT_FALSE(requests.find(std::to_string(oldest - 1))) << i;
+    for (std::size_t kept = oldest; kept <= i; ++kept) {
+      ASSERT_TRUE(requests.find(std::to_string(kept))) << kept << " after " << i;
+      EXPECT_EQ(requests.find(std::to_string(kept))->why, words(kept)) << i;
+    }
+  }
   // When the long ones are gone there is room for as many as ever: nothing was counted twice.
   for (std::size_t i = 0; i < 2 * FinishedRequests::kMost; ++i) requests.keep(finished("short"));
   EXPECT_EQ(requests.size(), FinishedRequests::kMost);

@@ -197,7 +197,7 @@ INSTANTIATE_TEST_SUITE_P(
         Contest{"over-bursts-single-one", 0.7}, Contest{"over-bursts-single-one", 1.0},
         Contest{"tight-day-agents-ten", 0.7}, Contest{"tight-day-agents-ten", 1.0},
         Contest{"tight-shift-sessions-one", 0.7}, Contest{"tight-shift-sessions-one", 1.0},
-        Contest{"fits-poisson-single-ten", 0.7}, Contest{"fits-poisson-agents-one", 0.7},
+        Contest{"fits-poisson-single-ten", 0.7}, Contest{"fits-poisson-agents-one", 0.7, 10},
         Contest{"fits-bursts-sessions-one", 0.7}, Contest{"fits-gamma-single-one", 0.7, 10}),
     [](const auto& contest) {
       std::string name = fmt::format("{}_{:.0f}", contest.param.scenario, 100 * contest.param.load);
