@@ -75,17 +75,17 @@ class Progress {
 };
 
 // Empty: written. Otherwise what went wrong.
-std::string write(const std::optional<std::string>& path, const std::string& text) {
-  if (!path) return {};
-  std::ofstream file(*path, std::ios::binary);
+std::string write(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
   file << text;
   file.close();
-  return file ? std::string() : fmt::format("drover: {} cannot be written\n", config::quote(*path));
+  return file ? std::string() : fmt::format("drover: {} cannot be written\n", config::quote(path));
 }
 
 cli::Printed show(const cli::SimCommand& command, const sim::Comparison& comparison) {
-  const std::string wrong = write(command.json_file, sim::comparison_json(comparison)) +
-                            write(command.svg_file, sim::comparison_svg(comparison));
+  std::string wrong;
+  if (command.json_file) wrong += write(*command.json_file, sim::comparison_json(comparison));
+  if (command.svg_file) wrong += write(*command.svg_file, sim::comparison_svg(comparison));
   return {wrong.empty() ? cli::kDone : cli::kFailed, sim::comparison_text(comparison), wrong};
 }
 
@@ -183,7 +183,8 @@ cli::Printed run_matrix(const cli::SimCommand& command, const sim::Plan& plan) {
     return sim::matrix_of(all, loads, plan, [&](const std::string& line) { progress.say(line); });
   };
   const sim::Matrix matrix = compared();
-  const std::string wrong = write(command.json_file, sim::matrix_json(matrix));
+  std::string wrong;
+  if (command.json_file) wrong = write(*command.json_file, sim::matrix_json(matrix));
   return {wrong.empty() ? cli::kDone : cli::kFailed, sim::matrix_text(matrix), wrong};
 }
 
@@ -213,7 +214,8 @@ cli::Printed run_sim(const cli::SimCommand& command) {
                                 [&](const std::string& line) { progress.say(line); });
     };
     const sim::Capacities capacities = found();
-    const std::string wrong = write(command.json_file, sim::capacities_json(capacities));
+    std::string wrong;
+    if (command.json_file) wrong = write(*command.json_file, sim::capacities_json(capacities));
     return {wrong.empty() ? cli::kDone : cli::kFailed, sim::capacities_text(capacities), wrong};
   }
   const auto compared = [&] {

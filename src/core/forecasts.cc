@@ -282,9 +282,8 @@ Forecasts::Price Forecasts::price(const Instance& instance, ModelIndex model,
   }
   // All models of a GPU share its time: of what is kept free there, whoever else runs there takes.
   const bool keeps = wanted.kept > 0 && !site.open.empty();
-  const double taken = static_cast<double>(site.open.size()) + wanted.kept;
-  price.now = (sits || unknown || seat.failures > 0) && has_free_slot(pair.backend, model) &&
-              (!keeps || taken < estimates_.slots(pair));
+  const double taken = keeps ? static_cast<double>(site.open.size()) + wanted.kept : running;
+  price.now = (sits || unknown || seat.failures > 0) && taken < estimates_.slots(pair);
   if (!sits) price.first_s += estimates_.load_s(pair);
   if (!sits) price.cost_s += estimates_.load_s(pair);
   return price;

@@ -90,8 +90,8 @@ class Forecasts {
     const Prefixes::Found* found = nullptr;  // null: nothing is known of the prompt
   };
   Price price(const Instance& instance, ModelIndex model, const Wanted& wanted) const;
-  // Somebody could begin there at once if no slot were kept for others; of a model that leaves
-  // price() may still say no.
+  // Somebody could begin there at once if no slot were kept for others. price() may still say no,
+  // of a model that leaves, but never yes where this is false.
   bool has_free_slot(BackendId backend, ModelIndex model) const;
   // Seconds of reading that a prompt costs more there than where most of it is computed already.
   double away_s(BackendId backend, ModelIndex model, const Beginnings& prompt) const;

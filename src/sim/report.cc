@@ -234,7 +234,7 @@ std::string policy_json(const Comparison& comparison, std::size_t column) {
   std::string decisions;
   if (!comparison.decisions.empty() && comparison.decisions[column].count() > 0) {
     const Stopwatch& watch = comparison.decisions[column];
-    decisions = fmt::format(",\"decision_us\":{{\"events\":{},\"p50\":{:.4g},\"p99\":{:.4g}}}",
+    decisions = fmt::format(",\"event_us\":{{\"events\":{},\"p50\":{:.4g},\"p99\":{:.4g}}}",
                             watch.count(), watch.quantile_us(0.5), watch.quantile_us(0.99));
   }
   return fmt::format(

@@ -55,7 +55,7 @@ TEST(DecisionTime, IsThatOfEachEventOfTheScheduler) {
   EXPECT_EQ(comparison.decisions[1].count(), 0U) << "a baseline is not timed";
   EXPECT_THAT(comparison_text(comparison), HasSubstr("expected_completion p50 2.0, p99 2.0 us"));
   EXPECT_THAT(comparison_text(comparison), Not(HasSubstr("affinity p50")));
-  EXPECT_THAT(comparison_json(comparison), HasSubstr(R"("decision_us":{"events":)"));
+  EXPECT_THAT(comparison_json(comparison), HasSubstr(R"("event_us":{"events":)"));
 }
 
 TEST(DecisionTime, ChangesNothingElse) {
@@ -65,7 +65,7 @@ TEST(DecisionTime, ChangesNothingElse) {
   const Comparison with = compared(plan);
   const Comparison without = compared(untimed);
   EXPECT_TRUE(without.decisions.empty());
-  EXPECT_THAT(comparison_json(without), Not(HasSubstr("decision_us")));
+  EXPECT_THAT(comparison_json(without), Not(HasSubstr("event_us")));
   Comparison shorn = with;
   shorn.decisions.clear();
   EXPECT_EQ(comparison_json(shorn), comparison_json(without));

@@ -63,7 +63,7 @@ core::LearnedPair pair_of(const Pace& pace, const Usual& usual, std::uint32_t sl
   const double context = pace.context * usual.context;
   pair.step = line(pace.token + context, pace.token * pace.batch + context);
   pair.slots = slots;
-  pair.streak_to_raise = UINT32_MAX;  // the longest there is: no more are tried
+  pair.streak_to_raise = UINT32_MAX;  // cut to the longest there is: more are hardly ever tried
   return pair;
 }
 
