@@ -13,7 +13,7 @@ namespace {
 constexpr double kCacheShare = 0.1;
 constexpr std::uint64_t kOverhead = 1ULL << 30;
 
-// Sizes remembered per instance; when a fleet has more models, the first by name are forgotten.
+// Models whose sizes are remembered; when a fleet has more, the first by name are forgotten.
 constexpr std::size_t kMaxLearned = 1024;
 
 constexpr std::uint32_t kLooks = 2;
@@ -23,14 +23,13 @@ constexpr std::uint32_t kLooks = 2;
 DeviceMemory::DeviceMemory(std::span<const BackendSpec> specs) {
   books_.reserve(specs.size());
   for (const BackendSpec& spec : specs) {
-    books_.emplace_back();
+    Books& books = books_.emplace_back();
     // An instance whose devices are its own business is not accounted for.
-    if (spec.placement != Placement::kUnknown) books_.back().gpus = spec.gpus;
+    if (spec.placement == Placement::kUnknown) continue;
+    for (const std::string& gpu : spec.gpus) books.devices.push_back(device(gpu));
   }
   const auto share = [](const Books& one, const Books& other) {
-    return std::ranges::any_of(one.gpus, [&](const std::string& gpu) {
-      return std::ranges::find(other.gpus, gpu) != other.gpus.end();
-    });
+    return std::ranges::find_first_of(one.devices, other.devices) != one.devices.end();
   };
   for (std::uint32_t i = 0; i < books_.size(); ++i) {
     for (std::uint32_t k = 0; k < books_.size(); ++k) {
@@ -41,11 +40,20 @@ DeviceMemory::DeviceMemory(std::span<const BackendSpec> specs) {
   }
 }
 
+std::size_t DeviceMemory::device(const std::string& uuid) {
+  const auto found = std::ranges::find(devices_, uuid, &Device::uuid);
+  const auto place = static_cast<std::size_t>(found - devices_.begin());
+  if (place == devices_.size()) devices_.push_back({uuid, std::nullopt});
+  return place;
+}
+
 // --- what is seen ---
 
 void DeviceMemory::devices(const GpuReport& report) {
-  for (const Gpu& gpu : report.gpus) {
-    if (gpu.memory_total_bytes) totals_[gpu.uuid] = *gpu.memory_total_bytes;
+  for (Device& device : devices_) {
+    const auto found = std::ranges::find(report.gpus, device.uuid, &Gpu::uuid);
+    if (found == report.gpus.end() || !found->memory_total_bytes) continue;
+    device.total = found->memory_total_bytes;
   }
   for (Books& books : books_) books.capacity = sum_of_devices(books);
 }
@@ -55,15 +63,7 @@ void DeviceMemory::looked(BackendId backend, const Residency& residency) {
   books.listed.clear();
   for (const LoadedModel& model : residency) {
     books.listed[model.name] = model.vram_bytes;
-    const auto known = books.learned.find(model.name);
-    if (known != books.learned.end() && known->second == model.bytes) continue;
-    if (books.learned.size() == kMaxLearned && known == books.learned.end()) {
-      const ModelName forgotten = books.learned.begin()->first;
-      books.learned.erase(books.learned.begin());
-      remember_largest(forgotten);
-    }
-    books.learned[model.name] = model.bytes;
-    remember_largest(model.name);
+    if (model.bytes > 0) learn(backend, model.name, model.bytes);
   }
   for (auto each = books.holds.begin(); each != books.holds.end();) {
     Hold& hold = each->second;
@@ -74,20 +74,19 @@ void DeviceMemory::looked(BackendId backend, const Residency& residency) {
 }
 
 void DeviceMemory::remember(BackendId backend, const ModelName& model, std::uint64_t bytes) {
-  Books& books = of(backend);
-  if (bytes == 0 || books.learned.size() >= kMaxLearned) return;
-  books.learned[model] = bytes;
-  remember_largest(model);
+  if (bytes > 0 && learned_.size() < kMaxLearned) learn(backend, model, bytes);
 }
 
-void DeviceMemory::remember_largest(const ModelName& model) {
-  std::uint64_t largest = 0;
-  for (const Books& books : books_) {
-    const auto found = books.learned.find(model);
-    if (found != books.learned.end()) largest = std::max(largest, found->second);
+void DeviceMemory::learn(BackendId backend, const ModelName& model, std::uint64_t bytes) {
+  const auto found = learned_.find(model);
+  if (found == learned_.end() && learned_.size() == kMaxLearned) {
+    found_last_ = nullptr;
+    learned_.erase(learned_.begin());
   }
-  if (largest > 0) largest_[model] = largest;
-  if (largest == 0) largest_.erase(model);
+  Learned& sizes = found == learned_.end() ? learned_[model] : found->second;
+  sizes.at.resize(books_.size());
+  sizes.at[backend.value] = bytes;
+  sizes.largest = std::ranges::max(sizes.at);
 }
 
 void DeviceMemory::emptied(BackendId backend) {
@@ -114,24 +113,40 @@ bool DeviceMemory::ended(BackendId backend, const ModelName& model) {
 
 // --- questions ---
 
+const DeviceMemory::Learned* DeviceMemory::learned(const ModelName& model) const {
+  if (found_last_ == nullptr || found_last_->first != model) {
+    const auto found = learned_.find(model);
+    if (found == learned_.end()) return nullptr;
+    found_last_ = &*found;
+  }
+  return &found_last_->second;
+}
+
 std::uint64_t DeviceMemory::need(BackendId backend, const ModelName& model,
                                  std::uint64_t file_bytes) const {
-  const auto here = of(backend).learned.find(model);
-  if (here != of(backend).learned.end()) return here->second;
-  const auto anywhere = largest_.find(model);
-  if (anywhere != largest_.end()) return anywhere->second;
+  if (const Learned* const sizes = learned(model)) {
+    const std::uint64_t here = sizes->at[backend.value];
+    return here > 0 ? here : sizes->largest;
+  }
   return file_bytes + static_cast<std::uint64_t>(kCacheShare * static_cast<double>(file_bytes)) +
          kOverhead;
 }
 
+std::vector<std::pair<ModelName, std::uint64_t>> DeviceMemory::sizes(BackendId backend) const {
+  std::vector<std::pair<ModelName, std::uint64_t>> all;
+  for (const auto& [model, sizes] : learned_) {
+    if (sizes.at[backend.value] > 0) all.emplace_back(model, sizes.at[backend.value]);
+  }
+  return all;
+}
+
 std::optional<std::uint64_t> DeviceMemory::sum_of_devices(const Books& books) const {
   std::uint64_t sum = 0;
-  for (const std::string& gpu : books.gpus) {
-    const auto total = totals_.find(gpu);
-    if (total == totals_.end()) return std::nullopt;
-    sum += total->second;
+  for (const std::size_t device : books.devices) {
+    if (!devices_[device].total) return std::nullopt;
+    sum += *devices_[device].total;
   }
-  if (books.gpus.empty()) return std::nullopt;
+  if (books.devices.empty()) return std::nullopt;
   return sum;
 }
 
@@ -156,16 +171,16 @@ std::uint64_t DeviceMemory::held(BackendId backend) const {
 
 bool DeviceMemory::has_room(BackendId backend, std::uint64_t need) const {
   const Books& books = of(backend);
-  for (const std::string& gpu : books.gpus) {
-    const auto total = totals_.find(gpu);
-    if (total == totals_.end()) continue;
-    std::uint64_t taken = share(backend, need, total->second);
+  for (const std::size_t device : books.devices) {
+    const std::optional<std::uint64_t> total = devices_[device].total;
+    if (!total) continue;
+    std::uint64_t taken = share(backend, need, *total);
     for (const std::uint32_t i : books.neighbours) {
-      const std::vector<std::string>& theirs = books_[i].gpus;
-      if (std::ranges::find(theirs, gpu) == theirs.end()) continue;
-      taken += share(BackendId{i}, held(BackendId{i}), total->second);
+      const std::vector<std::size_t>& theirs = books_[i].devices;
+      if (std::ranges::find(theirs, device) == theirs.end()) continue;
+      taken += share(BackendId{i}, held(BackendId{i}), *total);
     }
-    if (taken > total->second) return false;
+    if (taken > *total) return false;
   }
   return true;
 }

@@ -14,6 +14,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/gpu.h"
@@ -45,10 +46,8 @@ class DeviceMemory {
   std::uint64_t need(BackendId backend, const ModelName& model, std::uint64_t file_bytes) const;
   // Of all its devices together; absent: not known.
   std::optional<std::uint64_t> capacity(BackendId backend) const { return of(backend).capacity; }
-  // Whole sizes of models when they were loaded there last.
-  const std::map<ModelName, std::uint64_t>& sizes(BackendId backend) const {
-    return of(backend).learned;
-  }
+  // Whole sizes of models when they were loaded there last, by name.
+  std::vector<std::pair<ModelName, std::uint64_t>> sizes(BackendId backend) const;
   bool shares(BackendId one, BackendId other) const;  // a device; false for the same instance
   bool any_shared() const { return any_shared_; }     // of all devices, by instances
   // Loaded there, or being loaded.
@@ -69,25 +68,36 @@ class DeviceMemory {
     std::uint64_t bytes = 0;
   };
   struct Books {
-    std::vector<std::string> gpus;
+    std::vector<std::size_t> devices;           // in devices_
     std::map<ModelName, std::uint64_t> listed;  // by the last look: bytes on its devices
     std::map<ModelName, Hold> holds;
-    std::map<ModelName, std::uint64_t> learned;  // whole size when it was loaded last
-    std::vector<std::uint32_t> neighbours;       // other instances that share a device
+    std::vector<std::uint32_t> neighbours;  // other instances that share a device
     std::optional<std::uint64_t> capacity;
   };
+  struct Device {
+    std::string uuid;
+    std::optional<std::uint64_t> total;
+  };
+  // Whole sizes of a model when it was loaded last.
+  struct Learned {
+    std::vector<std::uint64_t> at;  // by BackendId; 0: not loaded there yet
+    std::uint64_t largest = 0;      // of these, never 0
+  };
+  std::size_t device(const std::string& uuid);
   std::optional<std::uint64_t> sum_of_devices(const Books& books) const;
   const Books& of(BackendId backend) const { return books_[backend.value]; }
   Books& of(BackendId backend) { return books_[backend.value]; }
   // Of `bytes` on all devices of an instance, what lies on one of them.
   std::uint64_t share(BackendId backend, std::uint64_t bytes, std::uint64_t device_total) const;
+  void learn(BackendId backend, const ModelName& model, std::uint64_t bytes);
+  const Learned* learned(const ModelName& model) const;  // null: never loaded
 
   std::vector<Books> books_;  // by BackendId
+  std::vector<Device> devices_;
   bool any_shared_ = false;
-  void remember_largest(const ModelName& model);
-
-  std::map<ModelName, std::uint64_t> largest_;   // of what all instances learned of a model
-  std::map<std::string, std::uint64_t> totals_;  // of devices, by UUID
+  std::map<ModelName, Learned> learned_;
+  // What learned() found last: one choice asks for the same name at each instance.
+  mutable const std::pair<const ModelName, Learned>* found_last_ = nullptr;
 };
 
 }  // namespace drover::core

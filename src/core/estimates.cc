@@ -231,18 +231,23 @@ void Estimates::learn(Pair pair, const Sample& sample) {
 
 // A wait for a slot although we sent no more than there should be: there are fewer. No wait at all
 // for long with all of them busy: perhaps there are more; each try that fails waits longer for the
-// next.
+// next. A slot that has served before and is taken now is no such try: strangers have it, who leave
+// again.
 void Estimates::learn_slots(Known& known, const Pair& pair, const Sample& sample) {
   const std::uint32_t believed = slots(pair);
   if (sample.hidden_wait_s > kHiddenWait) {
     known.full_streak = 0;
     if (sample.rank > believed || sample.rank <= 1) return;
     known.slots = sample.rank - 1;
-    known.streak_to_raise = std::min(kMostStreak, known.streak_to_raise * 2);
-  } else if (sample.rank >= believed && believed < slots_[pair.backend.value].most) {
+    if (known.tries_one_more) known.streak_to_raise *= 2;
+    known.streak_to_raise = std::min(kMostStreak, known.streak_to_raise);
+    known.tries_one_more = false;
+  } else if (sample.rank >= believed) {
     if (++known.full_streak < known.streak_to_raise) return;
     known.full_streak = 0;
-    known.slots = believed + 1;
+    if (known.tries_one_more) known.streak_to_raise = Known::kFirstStreak;
+    known.tries_one_more = believed < slots_[pair.backend.value].most;
+    if (known.tries_one_more) known.slots = believed + 1;
   }
 }
 

@@ -142,11 +142,13 @@ class Estimates {
     void remember(const LearnedSpeed& from) { prefill = {from.prefill}, step = {from.step}; }
   };
   struct Known {  // a pair
+    static constexpr std::uint32_t kFirstStreak = 20;
     Line prefill;
     Line step;
     std::uint32_t slots = 0;        // 0: as the instance
     std::uint32_t full_streak = 0;  // answers with all slots busy and no hidden wait
-    std::uint32_t streak_to_raise = 20;
+    std::uint32_t streak_to_raise = kFirstStreak;
+    bool tries_one_more = false;  // than were ever seen
   };
   struct ModelData {
     double gigabytes = 5;

@@ -121,6 +121,40 @@ TEST(Estimates, NoWaitUnderPressureMeansMoreSlotsUpToTheMost) {
   EXPECT_EQ(estimates.slots(pair(0, 0)), 5U);
 }
 
+// As many answers as are computed at once, each with a wait that nobody explains.
+void wait_and_serve(Estimates& estimates, int waits, int answers) {
+  Sample sample = answer(0.010, 0.3);
+  for (int i = 0; i < waits + answers; ++i) {
+    sample.rank = std::max(2U, estimates.slots(pair(0, 0)));
+    sample.hidden_wait_s = i < waits ? 2 : 0;
+    estimates.learn(pair(0, 0), sample);
+  }
+}
+
+TEST(Estimates, SlotsThatStrangersTookComeBackAsSoonAsTheyHaveGone) {
+  Estimates estimates({{4, 4}});
+  estimates.sized(0, 5 * kGb);
+  wait_and_serve(estimates, 20, 100);
+  EXPECT_EQ(estimates.slots(pair(0, 0)), 4U);
+  // However often they come.
+  for (int i = 0; i < 10; ++i) wait_and_serve(estimates, 3, 100);
+  EXPECT_EQ(estimates.slots(pair(0, 0)), 4U);
+}
+
+TEST(Estimates, OneSlotMoreThanThereIsIsTriedLessAndLessOften) {
+  Estimates estimates = two_by_two();
+  Sample sample = answer(0.010, 0.3);
+  int waits = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    sample.rank = estimates.slots(pair(0, 0));
+    sample.hidden_wait_s = sample.rank > 4 ? 2 : 0;
+    waits += sample.rank > 4 ? 1 : 0;
+    estimates.learn(pair(0, 0), sample);
+  }
+  EXPECT_GT(waits, 4);
+  EXPECT_LT(waits, 12);
+}
+
 TEST(Estimates, WhoHasWrittenLongIsExpectedToWriteOn) {
   Estimates estimates = two_by_two();
   Rng rng(1);

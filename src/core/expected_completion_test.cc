@@ -253,6 +253,30 @@ TEST(ExpectedCompletion, InALargeFleetAFewOfManyLinesAreServedAtATime) {
   EXPECT_EQ(granted(), 10);
 }
 
+TEST(ExpectedCompletion, InALargeFleetWhatChangedIsServedFirstAndTheOthersInTheNextEvent) {
+  constexpr std::uint32_t kInstances = 64;
+  Script script(kInstances, by_cost());
+  script.all_have({"a", "b", "c"});
+  script.has_loaded(0, {"a", "b", "c"});
+  for (std::uint32_t i = 1; i < kInstances; ++i) script.has_loaded(i, {});
+  script.drain(0, true);
+  std::vector<Asked> b;
+  for (int i = 0; i < 6; ++i) b.push_back(script.ask("b"));
+  const std::vector<Asked> others = {script.ask("a"), script.ask("c")};
+  const auto begun = [&](const std::vector<Asked>& asked) {
+    return std::ranges::count_if(asked,
+                                 [&](const Asked& each) { return !script.outcome(each).waits(); });
+  };
+  script.drain(0, false);
+  ASSERT_EQ(begun(b), 4) << "it has four slots, and its turn";
+  ASSERT_EQ(begun(others), 0);
+  script.served(script.outcome(b[0]));
+  EXPECT_EQ(begun(b), 5);
+  EXPECT_EQ(begun(others), 0);
+  script.pass(10ms);
+  EXPECT_EQ(begun(others), 2);
+}
+
 TEST(ExpectedCompletion, ALoadThatFailsLetsTheRequestMeetTheErrorItself) {
   Hall hall(1);
   const Asked asked = hall.ask("a");

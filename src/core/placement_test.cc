@@ -219,6 +219,27 @@ TEST(Placement, ACopyHasToWinBackItsLoadWithinSeconds) {
   EXPECT_FALSE(is_copied(4s)) << "of so few it would take a minute";
 }
 
+// No GPU has room for it, and nobody uses what is there: it leaves as soon as who comes next would
+// wait for longer than that takes.
+TEST(Placement, ALineThatIsLongerThanALoadGetsASecondOne) {
+  Hall hall(2);
+  hall.shows(0, {"a", "b"});
+  hall.shows(1, {"b", "c"});
+  hall.pass(60s);
+  double waits = 0;
+  for (int i = 0; i < 100 && hall.unloads().empty(); ++i) {
+    hall.ask("a");
+    const FleetView view = hall.fleet();
+    waits = view.lines.empty() ? 0 : to_seconds(view.lines[0].expected_wait);
+    hall.pass(300ms);
+  }
+  constexpr double kLoadAndRoom = 5.2 + 2.5;
+  EXPECT_GT(waits, kLoadAndRoom);
+  EXPECT_LT(waits, 1.3 * kLoadAndRoom);
+  ASSERT_EQ(hall.unloads().size(), 1U);
+  EXPECT_EQ(hall.unloads()[0].backend, BackendId{1});
+}
+
 // "b" is asked for rarely, and takes a minute to come back: whoever asks for it meanwhile stands in
 // line behind the one who had it loaded.
 TEST(Placement, WhoTakesLongToComeBackStaysThoughItIsUsedLess) {
@@ -240,7 +261,6 @@ TEST(Placement, WhoTakesLongToComeBackStaysThoughItIsUsedLess) {
   EXPECT_EQ(hall.unloads()[0].model, named("a"));
 }
 
-// A change that concerns every line: what one event does is bounded, and the next follows.
 TEST(Placement, WhatIsConfiguredIsLoadedWhereMemoryIsFree) {
   Hall hall(1);
   hall.shows(0, {"a"});

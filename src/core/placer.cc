@@ -1,7 +1,9 @@
 #include "core/placer.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <utility>
 
 namespace drover::core {
 namespace {
@@ -27,9 +29,6 @@ constexpr double kResident = 10;
 constexpr double kTooSoon = 10;
 constexpr double kBatch = 2;     // loads, as long as somebody waits for the model
 constexpr double kUnload = 2.5;  // seconds: the order, and until the memory is free
-// A second load pays when the line is longer than this many times what it takes to get there, and
-// those in it win more than this many times what others lose.
-constexpr double kWorthIt = 1.5;
 // Whoever is loaded where it does not belong is soon sent away again, and who made room comes back.
 constexpr double kNotItsPlace = 2;
 // On free memory: those of so many seconds have to win more than the load takes.
@@ -37,7 +36,7 @@ constexpr double kNotItsPlace = 2;
 constexpr double kCopyHorizon = 20;
 
 // Models are looked at in turn, few at a time: one decision must not take longer than 0.1 ms.
-constexpr int kAtOnce = 2;
+constexpr std::size_t kAtOnce = 2;
 constexpr Duration kRenew = std::chrono::seconds(5);
 // Requests under way in the fleet, that is seconds of delay in each second.
 constexpr double kWorthRearranging = 2;
@@ -89,17 +88,19 @@ void Placer::consider_waiting(const Surroundings& around) {
   const auto& lines = around.queue.lines();
   if (lines.empty()) return;
   renew(around);
-  for (int i = 0; i < kAtOnce; ++i) {
-    // Who waits longest comes first: there may be but one place for it, and others have more.
-    const WaitQueue::Line* oldest = nullptr;
-    for (const auto& [model, line] : lines) {
-      if (is_due(model, around.now, kLookAgain) &&
-          (oldest == nullptr || line.oldest().since < oldest->oldest().since)) {
-        oldest = &line;
-      }
+  // Who waits longest comes first: there may be but one place for it, and others have more.
+  std::array<const WaitQueue::Waiting*, kAtOnce> oldest{};
+  for (const auto& [model, line] : lines) {
+    if (!is_due(model, around.now, kLookAgain)) continue;
+    const WaitQueue::Waiting* waiting = &line.oldest();
+    for (const WaitQueue::Waiting*& place : oldest) {
+      if (place == nullptr || waiting->since < place->since) std::swap(place, waiting);
+      if (waiting == nullptr) break;
     }
-    if (oldest == nullptr) break;
-    const ModelIndex model = oldest->oldest().model;
+  }
+  for (const WaitQueue::Waiting* const waiting : oldest) {
+    if (waiting == nullptr) break;
+    const ModelIndex model = waiting->model;
     looked_[model] = around.now;
     consider(around, model);
   }
@@ -163,11 +164,12 @@ void Placer::consider(const Surroundings& around, ModelIndex model) {
   }
   if (best == nullptr) return;
   if (anywhere) {
+    // A second load pays when the line is longer than what it takes to get there, and those in it
+    // win more than others lose.
     const double line_s = forecasts.wait_s(model, static_cast<std::size_t>(waiting), around.now);
     // Half the line is the mean wait; and as many again come while it is served.
     const double win_s = 2 * waiting * line_s / 2 / (seating.ready_at(model) + 1);
-    if (line_s < kWorthIt * cheapest.delay_s) return;
-    if (win_s < kWorthIt * cheapest.loss_s) return;
+    if (line_s < cheapest.delay_s || win_s < cheapest.loss_s) return;
   }
   begin(around, model, best->spec.id, anywhere ? LoadReason::kCopy : LoadReason::kDemand,
         std::move(cheapest));
@@ -190,7 +192,7 @@ void Placer::consider_copy(const Surroundings& around, ModelIndex model, Backend
     if (!move.possible) continue;
     const double load = forecasts.estimates().load_s({instance.spec.id, model});
     const double there = forecasts.price(instance, model, {prompt_bytes}).cost_s - load;
-    const double win = requests * (here - there) - load - kWorthIt * move.loss_s;
+    const double win = requests * (here - there) - load - move.loss_s;
     if (win <= most) continue;
     most = win;
     best = &instance;
