@@ -7,7 +7,6 @@
 namespace drover::sim {
 namespace {
 
-constexpr double kPrefillShare = 0.7;
 // Events lie on whole nanoseconds, ends of work between them.
 constexpr double kGrain = 2e-9;
 
@@ -350,10 +349,10 @@ void SimBackend::retime() {
     if (reading && prompt->reading == kNever) prompt->reading = flowed_;
     const double share = speed_ / active;
     const bool both = reading && writing > 0;
-    runner->prefill_rate = reading ? share * (both ? kPrefillShare : 1) : 0;
-    runner->token_rate =
-        writing == 0 ? 0
-                     : share * (both ? 1 - kPrefillShare : 1) / runner->pace.step(writing, context);
+    runner->prefill_rate = reading ? share * (both ? fleet_.prefill_share : 1) : 0;
+    runner->token_rate = writing == 0 ? 0
+                                      : share * (both ? 1 - fleet_.prefill_share : 1) /
+                                            runner->pace.step(writing, context);
   }
 }
 

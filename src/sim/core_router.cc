@@ -14,8 +14,6 @@ using core::AttemptResult;
 using core::Observed;
 using core::RetryCause;
 
-// English text; only the hang watch reads it.
-constexpr std::uint64_t kBytesPerToken = 4;
 // The machine was up before the traffic came: instants of core begin here.
 constexpr Duration kBefore = std::chrono::seconds(1000);
 constexpr const char* kOutOfMemory =
@@ -29,12 +27,16 @@ core::Settings settings_for(core::PolicyName policy, std::uint64_t seed, Duratio
   return settings;
 }
 
+std::uint64_t text_bytes(const Fleet& fleet, std::uint64_t tokens) {
+  return static_cast<std::uint64_t>(static_cast<double>(tokens) * fleet.bytes_per_token);
+}
+
 // As a gateway hashes messages: the ends of the instructions, of every turn's prompt and answer.
-Beginnings beginnings_of(const Workload& workload, JobIndex job) {
+Beginnings beginnings_of(const Fleet& fleet, const Workload& workload, JobIndex job) {
   const Job& what = workload.jobs[job];
   Beginnings all;
   const auto add = [&](std::uint64_t speaker, std::uint64_t tokens) {
-    all.add({Rng(speaker * 1'000'003 + tokens).next(), tokens * kBytesPerToken});
+    all.add({Rng(speaker * 1'000'003 + tokens).next(), text_bytes(fleet, tokens)});
   };
   // Salted by tenant, as what many share is by the gateway.
   if (what.shared > 0) add(~(std::uint64_t{what.model} << 32U | what.tenant), what.shared);
@@ -169,10 +171,10 @@ void CoreRouter::ask(JobIndex job, RetryCause cause, Instant now, Orders& orders
   arrived.ask.model_as_sent = names_[what.model].text();
   arrived.ask.streaming = true;
   if (what.num_ctx != 0) arrived.ask.num_ctx = what.num_ctx;
-  arrived.ask.body_bytes = what.prompt * kBytesPerToken;
+  arrived.ask.body_bytes = text_bytes(fleet_, what.prompt);
   const std::uint64_t tenant = workload_.one_address ? 0 : what.tenant;
   arrived.ask.tenant = TenantId{tenant + 1};
-  arrived.ask.beginnings = beginnings_of(workload_, job);
+  arrived.ask.beginnings = beginnings_of(fleet_, workload_, job);
   if (what.batch) arrived.ask.priority = Priority::kBatch;
   arrived.cause = cause;
   arrived.attempt = asking.attempt;

@@ -216,7 +216,7 @@ std::optional<Estimate> Comparison::ratio(std::size_t column, Metric metric) con
 
 std::vector<Scenario> scenarios_like(std::string_view prefix) {
   std::vector<Scenario> found;
-  for (const char* const kind : {"", "foreign-"}) {
+  for (const char* const kind : {"", "foreign-", "unlike-"}) {
     for (const ScenarioLine& line : scenarios()) {
       const std::string name = kind + line.name;
       if (name.starts_with(prefix)) found.push_back(*find_scenario(name));

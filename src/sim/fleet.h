@@ -57,13 +57,15 @@ struct Fleet {
   std::vector<GpuKind> gpus;         // one Ollama instance on each
   std::vector<std::uint32_t> hosts;  // of each: they share its disk
   std::vector<Model> models;
-  double batch = 0.15;        // Pace::batch of every pair
-  double disk_gb_s = 2.5;     // NVMe, shared by the loads of one host
-  double memory_gb_s = 6;     // from the page cache
-  double page_cache_gb = 64;  // of one host
-  double init_s = 1.5;        // of a load, beside reading
-  double prompt_s = 0.01;     // Pace::prefill_base of every pair
-  double unload_s = 1.0;      // until the memory is seen to be free
+  double batch = 0.15;         // Pace::batch of every pair
+  double prefill_share = 0.7;  // of a GPU's time, where others write meanwhile
+  double bytes_per_token = 4;  // of prompts: English text
+  double disk_gb_s = 2.5;      // NVMe, shared by the loads of one host
+  double memory_gb_s = 6;      // from the page cache
+  double page_cache_gb = 64;   // of one host
+  double init_s = 1.5;         // of a load, beside reading
+  double prompt_s = 0.01;      // Pace::prefill_base of every pair
+  double unload_s = 1.0;       // until the memory is seen to be free
   std::uint32_t max_queue = 512;
   double keep_alive_s = 300;
   double ram_cache_gb = 8;    // llama.cpp's prompt cache in host memory

@@ -144,6 +144,16 @@ Scenario pair(std::string_view name) {
 
 // Before the name of any other: the same machines, of which drover knows nothing.
 constexpr std::string_view kForeign = "foreign-";
+// And the same in a world in which hardly anything is as drover believes before it has learned.
+constexpr std::string_view kUnlike = "unlike-";
+
+void make_unlike(Fleet& fleet) {
+  fleet.prefill_share = 0.4;    // 0.7
+  fleet.bytes_per_token = 2.5;  // 4: code, or another script
+  fleet.batch = 0.35;           // 0.15: small models, whose steps are the processor's work
+  fleet.disk_gb_s = 0.55;       // 2.5: SATA
+  fleet.ram_cache_gb = 1;       // 8: prompts are forgotten sooner
+}
 
 constexpr std::array<std::string_view, 2> kPairs = {"pair-one", "pair-three"};
 constexpr std::array<std::string_view, 2> kBatches = {"batch", "batch-unsaid"};
@@ -182,6 +192,14 @@ std::optional<Scenario> find_scenario(std::string_view name) {
     same->name = name;
     same->meaning += "; of instances that drover does not run and knows nothing about";
     same->fleet.supervised = false;
+    return same;
+  }
+  if (name.starts_with(kUnlike)) {
+    std::optional<Scenario> same = find_scenario(name.substr(kUnlike.size()));
+    if (!same) return std::nullopt;
+    same->name = name;
+    same->meaning += "; in a world unlike what drover believes at first";
+    make_unlike(same->fleet);
     return same;
   }
   for (const TroubleText& text : kTroubles) {

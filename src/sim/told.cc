@@ -85,6 +85,7 @@ core::Learned told(const Fleet& fleet, const Workload& workload) {
     row.name = name.text();
     row.prompt_tokens = usual.fresh;
     row.lengths = learned.lengths;
+    row.bytes_per_token = fleet.bytes_per_token;
     for (InstanceIndex i = 0; i < fleet.gpus.size(); ++i) {
       if (!fleet.fits(i, model)) continue;
       row.at.push_back(pair_of(fleet.pace(i, model), usual, fleet.models[model].slots));
