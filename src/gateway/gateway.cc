@@ -212,7 +212,8 @@ void Gateway::drain(std::function<void()> done) {
   stop_accepting_.trigger(net::CancelReason::kShutdown);
   idle_.for_each([](net::Link& each) {
     auto& link = static_cast<Link&>(each);
-    if (!link.stream.has_input()) link.cancel.trigger(net::CancelReason::kShutdown);
+    // Of many who have asked, a turn tells only some.
+    if (!link.stream.look_for_input()) link.cancel.trigger(net::CancelReason::kShutdown);
   });
   loop_.spawn(close_idle_after(kLastHeads));
   tell_when_drained();

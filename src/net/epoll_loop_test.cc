@@ -156,6 +156,21 @@ TEST(EpollStream, AShortReadIsKnownToHaveDrainedTheSocket) {
   EXPECT_EQ(pair.server->read(four).bytes, 1u);
 }
 
+TEST(EpollStream, WhatNoEventHasToldOfIsFoundWhenTheKernelIsAsked) {
+  EpollLoop loop;
+  Pair pair(loop);
+  EXPECT_FALSE(pair.server->look_for_input());
+  send(*pair.client, "a");
+  EXPECT_FALSE(pair.server->has_input()) << "the loop has not run";
+  EXPECT_TRUE(pair.server->look_for_input());
+  turn_until(loop, [&] { return pair.server->has_input(); });
+  std::array<char, 4> four{};
+  EXPECT_EQ(pair.server->read(four).bytes, 1u) << "a look takes nothing";
+  EXPECT_FALSE(pair.server->look_for_input());
+  pair.client->finish_writing();
+  EXPECT_TRUE(pair.server->look_for_input()) << "an end is to be read, too";
+}
+
 TEST(EpollStream, AFullReadOfExactlyEverythingFindsNothingMore) {
   EpollLoop loop;
   Pair pair(loop);

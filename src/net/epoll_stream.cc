@@ -190,6 +190,13 @@ void EpollStream::reset_on_close() {
   setsockopt(fd_, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 }
 
+bool EpollStream::look_for_input() {
+  if (has_input()) return true;
+  char first = 0;
+  const ssize_t there = ::recv(fd_, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+  return there >= 0 || (errno != EAGAIN && errno != EINTR);
+}
+
 void EpollStream::on_events(std::uint32_t events) {
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
     mark_hung_up();

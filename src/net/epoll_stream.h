@@ -33,6 +33,7 @@ class EpollStream final : public Stream, private EpollLoop::Watch {
   Io write(std::span<const std::string_view> parts) override;
   void finish_writing() override;
   void reset_on_close() override;
+  bool look_for_input() override;
   Endpoint peer() const override { return peer_; }
   int fd() const { return fd_; }
 

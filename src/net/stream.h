@@ -95,6 +95,8 @@ class Stream {
 
   // True when bytes or an end are known to wait; an idle pooled connection must show neither.
   bool has_input() const { return readable_ || hung_up_; }
+  // The same, and what the kernel has and no event has told yet: it is asked.
+  virtual bool look_for_input() { return has_input(); }
 
   Loop& loop() { return loop_; }
 

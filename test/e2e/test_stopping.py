@@ -83,7 +83,8 @@ def test_requests_that_the_kernel_holds_when_a_drain_begins_are_answered() -> No
 
     async def scenario(fleet: Fleet) -> None:
         raw = request_bytes(fleet.drover.port, "GET", "/api/version")
-        kept = [await Conversation.open(fleet.drover.port) for _ in range(100)]
+        # Far more than one turn of drover's loop hears of, so that most are news to it.
+        kept = [await Conversation.open(fleet.drover.port) for _ in range(400)]
         for conversation in kept:
             await conversation.send(raw)
             assert await exchange(conversation) == 200
