@@ -50,10 +50,10 @@ std::size_t DeviceMemory::device(const std::string& uuid) {
 // --- what is seen ---
 
 void DeviceMemory::devices(const GpuReport& report) {
-  for (Device& device : devices_) {
-    const auto found = std::ranges::find(report.gpus, device.uuid, &Gpu::uuid);
+  for (Device& each : devices_) {
+    const auto found = std::ranges::find(report.gpus, each.uuid, &Gpu::uuid);
     if (found == report.gpus.end() || !found->memory_total_bytes) continue;
-    device.total = found->memory_total_bytes;
+    each.total = found->memory_total_bytes;
   }
   for (Books& books : books_) books.capacity = sum_of_devices(books);
 }
@@ -74,7 +74,8 @@ void DeviceMemory::looked(BackendId backend, const Residency& residency) {
 }
 
 void DeviceMemory::remember(BackendId backend, const ModelName& model, std::uint64_t bytes) {
-  if (bytes > 0 && learned_.size() < kMaxLearned) learn(backend, model, bytes);
+  const bool has_place = learned_.size() < kMaxLearned || learned_.contains(model);
+  if (bytes > 0 && has_place) learn(backend, model, bytes);
 }
 
 void DeviceMemory::learn(BackendId backend, const ModelName& model, std::uint64_t bytes) {

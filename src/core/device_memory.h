@@ -27,6 +27,8 @@ namespace drover::core {
 class DeviceMemory {
  public:
   explicit DeviceMemory(std::span<const BackendSpec> specs);
+  DeviceMemory(const DeviceMemory&) = delete;
+  DeviceMemory& operator=(const DeviceMemory&) = delete;
 
   // --- what is seen ---
   void devices(const GpuReport& report);

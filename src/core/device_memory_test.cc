@@ -52,13 +52,15 @@ TEST(DeviceMemory, TellsWhatItLearnedOfEachInstance) {
 
 TEST(DeviceMemory, OfTooManyModelsTheFirstByNameIsForgotten) {
   constexpr int kMost = 1024;
-  DeviceMemory memory(testing::gpus(1));
+  DeviceMemory memory(testing::gpus(2));
   const auto name = [](int number) { return std::to_string(10'000 + number); };
   for (int i = 0; i <= kMost; ++i) memory.looked(BackendId{0}, loaded(name(i), 1 * kGb));
   EXPECT_EQ(memory.sizes(BackendId{0}).size(), static_cast<std::size_t>(kMost));
   EXPECT_GT(memory.need(BackendId{0}, named(name(0)), 10 * kGb), 10 * kGb);
   EXPECT_EQ(memory.need(BackendId{0}, named(name(1)), 10 * kGb), 1 * kGb);
   EXPECT_EQ(memory.need(BackendId{0}, named(name(kMost)), 10 * kGb), 1 * kGb);
+  memory.remember(BackendId{1}, named(name(kMost)), 2 * kGb);
+  EXPECT_EQ(memory.sizes(BackendId{1}).size(), 1U) << "one that has a place already";
   memory.remember(BackendId{0}, named("one-more"), kGb);
   EXPECT_EQ(memory.sizes(BackendId{0}).size(), static_cast<std::size_t>(kMost));
 }

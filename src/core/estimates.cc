@@ -26,6 +26,8 @@ constexpr Line::Shape kLoad = {2.0, 0.4};  // seconds, and for each gigabyte: 2.
 // tokenising, scheduling.
 constexpr double kHiddenWait = 0.3;
 constexpr std::uint32_t kMostStreak = 5000;
+constexpr std::uint32_t kMostToReturn =
+    160;  // where fewer are left for good, one answer in so many waits
 
 double clipped(double value, double around) {
   return std::clamp(value, around / kMostOff, around * kMostOff);
@@ -231,23 +233,32 @@ void Estimates::learn(Pair pair, const Sample& sample) {
 
 // A wait for a slot although we sent no more than there should be: there are fewer. No wait at all
 // for long with all of them busy: perhaps there are more; each try that fails waits longer for the
-// next. A slot that has served before and is taken now is no such try: strangers have it, who leave
-// again.
+// next. A slot that has served before was taken by strangers, who leave again: it is tried soon.
 void Estimates::learn_slots(Known& known, const Pair& pair, const Sample& sample) {
   const std::uint32_t believed = slots(pair);
+  const SlotRule& rule = slots_[pair.backend.value];
+  if (rule.first == rule.most) known.proven = rule.most;  // it was told
   if (sample.hidden_wait_s > kHiddenWait) {
     known.full_streak = 0;
     if (sample.rank > believed || sample.rank <= 1) return;
     known.slots = sample.rank - 1;
-    if (known.tries_one_more) known.streak_to_raise *= 2;
-    known.streak_to_raise = std::min(kMostStreak, known.streak_to_raise);
-    known.tries_one_more = false;
+    if (believed > known.proven) {
+      known.streak_to_raise = std::min(kMostStreak, known.streak_to_raise * 2);
+    } else {
+      known.streak_to_return = std::min(kMostToReturn, known.streak_to_return * 2);
+    }
   } else if (sample.rank >= believed) {
-    if (++known.full_streak < known.streak_to_raise) return;
+    ++known.full_streak;
+    const bool is_back = believed == known.proven && known.full_streak == known.streak_to_return;
+    if (is_back) known.streak_to_return = Known::kFirstStreak;
+    const bool returns = believed < known.proven;
+    if (known.full_streak < (returns ? known.streak_to_return : known.streak_to_raise)) return;
     known.full_streak = 0;
-    if (known.tries_one_more) known.streak_to_raise = Known::kFirstStreak;
-    known.tries_one_more = believed < slots_[pair.backend.value].most;
-    if (known.tries_one_more) known.slots = believed + 1;
+    if (believed > known.proven) {
+      known.proven = believed;
+      known.streak_to_raise = Known::kFirstStreak;
+    }
+    if (believed < rule.most) known.slots = believed + 1;
   }
 }
 
@@ -308,7 +319,7 @@ void Estimates::remember(const LearnedModel& from, ModelIndex model,
     known.step = Line(each.step);
     // What is told now may be another number than when that was learned.
     const bool told = slots_[place].first == slots_[place].most;
-    known.slots = told ? 0 : std::min(each.slots, slots_[place].most);
+    known.slots = known.proven = told ? 0 : std::min(each.slots, slots_[place].most);
     if (each.streak_to_raise > 0) {
       known.streak_to_raise = std::min(each.streak_to_raise, kMostStreak);
     }

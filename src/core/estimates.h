@@ -148,7 +148,8 @@ class Estimates {
     std::uint32_t slots = 0;        // 0: as the instance
     std::uint32_t full_streak = 0;  // answers with all slots busy and no hidden wait
     std::uint32_t streak_to_raise = kFirstStreak;
-    bool tries_one_more = false;  // than were ever seen
+    std::uint32_t streak_to_return = kFirstStreak;
+    std::uint32_t proven = 0;  // the most that served such a streak
   };
   struct ModelData {
     double gigabytes = 5;

@@ -121,24 +121,40 @@ TEST(Estimates, NoWaitUnderPressureMeansMoreSlotsUpToTheMost) {
   EXPECT_EQ(estimates.slots(pair(0, 0)), 5U);
 }
 
-// As many answers as are computed at once, each with a wait that nobody explains.
-void wait_and_serve(Estimates& estimates, int waits, int answers) {
+// Answers with as many under way as there should be, of an instance that has so many slots for us.
+void serve(Estimates& estimates, std::uint32_t slots, int answers) {
   Sample sample = answer(0.010, 0.3);
-  for (int i = 0; i < waits + answers; ++i) {
-    sample.rank = std::max(2U, estimates.slots(pair(0, 0)));
-    sample.hidden_wait_s = i < waits ? 2 : 0;
+  for (int i = 0; i < answers; ++i) {
+    sample.rank = estimates.slots(pair(0, 0));
+    sample.hidden_wait_s = sample.rank > slots ? 2 : 0;
     estimates.learn(pair(0, 0), sample);
   }
 }
 
-TEST(Estimates, SlotsThatStrangersTookComeBackAsSoonAsTheyHaveGone) {
+TEST(Estimates, SlotsThatStrangersTookComeBackSoonAfterTheyHaveGone) {
+  for (const int stay : {50, 200, 1000, 3000}) {
+    Estimates estimates({{4, 4}});
+    estimates.sized(0, 5 * kGb);
+    for (int again = 0; again < 3; ++again) {
+      serve(estimates, 3, stay);
+      EXPECT_LE(estimates.slots(pair(0, 0)), 4U);
+      serve(estimates, 4, 200);
+      EXPECT_EQ(estimates.slots(pair(0, 0)), 4U) << stay;
+    }
+  }
+}
+
+TEST(Estimates, WhereSlotsAreGoneForGoodFewAnswersWaitForOne) {
   Estimates estimates({{4, 4}});
   estimates.sized(0, 5 * kGb);
-  wait_and_serve(estimates, 20, 100);
-  EXPECT_EQ(estimates.slots(pair(0, 0)), 4U);
-  // However often they come.
-  for (int i = 0; i < 10; ++i) wait_and_serve(estimates, 3, 100);
-  EXPECT_EQ(estimates.slots(pair(0, 0)), 4U);
+  serve(estimates, 4, 100);
+  int waits = 0;
+  for (int i = 0; i < 1600; ++i) {
+    waits += estimates.slots(pair(0, 0)) > 2 ? 1 : 0;
+    serve(estimates, 2, 1);
+  }
+  EXPECT_GE(waits, 8);
+  EXPECT_LE(waits, 20);
 }
 
 TEST(Estimates, OneSlotMoreThanThereIsIsTriedLessAndLessOften) {

@@ -277,6 +277,26 @@ TEST(ExpectedCompletion, InALargeFleetWhatChangedIsServedFirstAndTheOthersInTheN
   EXPECT_EQ(begun(others), 2);
 }
 
+// However often something changes before the next tick.
+TEST(ExpectedCompletion, InALargeFleetTheOthersArePutOffOnce) {
+  constexpr std::uint32_t kInstances = 64;
+  Script script(kInstances, by_cost());
+  script.all_have({"a", "b", "c"});
+  script.has_loaded(0, {"a", "b", "c"});
+  for (std::uint32_t i = 1; i < kInstances; ++i) script.has_loaded(i, {});
+  script.drain(0, true);
+  std::vector<Asked> b;
+  for (int i = 0; i < 20; ++i) b.push_back(script.ask("b"));
+  const std::vector<Asked> others = {script.ask("a"), script.ask("c")};
+  script.drain(0, false);
+  int settled = 0;
+  const auto waits = [&](const Asked& each) { return script.outcome(each).waits(); };
+  for (; settled < 16 && std::ranges::any_of(others, waits); ++settled) {
+    script.served(script.outcome(b[static_cast<std::size_t>(settled)]));
+  }
+  EXPECT_LE(settled, 4);
+}
+
 TEST(ExpectedCompletion, ALoadThatFailsLetsTheRequestMeetTheErrorItself) {
   Hall hall(1);
   const Asked asked = hall.ask("a");

@@ -259,11 +259,13 @@ void Scheduler::State::serve_queue() {
 }
 
 // A line costs 10 to 60 us among 64 instances, and there may be hundreds of lines: as many as are
-// looked up at so many instances, and none if this event has served as many already. The next event
-// is due within a millisecond while any are left.
+// looked up at so many instances. Where this event has served as many already they are left to the
+// next one, which is due within a millisecond, and no further.
 void Scheduler::State::serve_some_others(std::size_t served) {
   constexpr std::size_t kInstances = 64;
-  if (served * instances.size() >= kInstances) return;
+  const bool enough = served * instances.size() >= kInstances;
+  brain->others_put_off = enough && !brain->others_put_off && !brain->others.empty();
+  if (brain->others_put_off) return;
   const std::size_t at_once = std::max<std::size_t>(1, kInstances / instances.size());
   std::set<ModelIndex>& others = brain->others;
   for (std::size_t i = 0; i < at_once && !others.empty(); ++i) {

@@ -54,6 +54,7 @@ struct Brain {
   // that no event takes long.
   std::set<ModelIndex> others;
   ModelIndex looked_at_last = 0;  // of these
+  bool others_put_off = false;    // by the last event
   // Lines where somebody left the last slot to others when they were looked at last, and who.
   std::map<ModelIndex, std::vector<WaitQueue::HeldBack>> keeping;
   std::uint64_t shares_seen = 0;      // FairShares::changes() when those were looked over last,

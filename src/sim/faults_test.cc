@@ -306,7 +306,7 @@ TEST(Strangers, AreTheSameForEveryPolicy) {
 }
 
 // Nobody tells it of them: it has slower answers and /api/ps.
-TEST(Strangers, CostExpectedCompletionNoMoreThanLeastLoaded) {
+TEST(Strangers, CostExpectedCompletionHalfOfWhatTheyCostLeastLoadedAtMost) {
   for (const char* name : {"stranger", "strangers"}) {
     std::vector<double> ratios;
     for (std::uint64_t seed = 1; seed <= 3; ++seed) {
