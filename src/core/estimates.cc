@@ -26,8 +26,8 @@ constexpr Line::Shape kLoad = {2.0, 0.4};  // seconds, and for each gigabyte: 2.
 // tokenising, scheduling.
 constexpr double kHiddenWait = 0.3;
 constexpr std::uint32_t kMostStreak = 5000;
-constexpr std::uint32_t kMostToReturn =
-    160;  // where fewer are left for good, one answer in so many waits
+// Where fewer are left for good, one answer in so many waits.
+constexpr std::uint32_t kMostToReturn = 160;
 
 double clipped(double value, double around) {
   return std::clamp(value, around / kMostOff, around * kMostOff);

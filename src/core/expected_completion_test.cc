@@ -231,70 +231,59 @@ TEST(ExpectedCompletion, AFreeSlotTakesWhoSuitsItAndNobodyIsPassedOverForEver) {
   EXPECT_EQ(let_by, 8);
 }
 
+// Sixty-four instances, of which the first has everything loaded and is drained: everybody waits.
+struct LargeFleet : Script {
+  explicit LargeFleet(std::initializer_list<std::string_view> models) : Script(64, by_cost()) {
+    all_have(models);
+    has_loaded(0, models);
+    for (std::uint32_t i = 1; i < 64; ++i) has_loaded(i, {});
+    drain(0, true);
+  }
+  std::ptrdiff_t begun(const std::vector<Asked>& asked) {
+    return std::ranges::count_if(asked, [&](const Asked& each) { return !outcome(each).waits(); });
+  }
+};
+
 TEST(ExpectedCompletion, InALargeFleetAFewOfManyLinesAreServedAtATime) {
-  constexpr std::uint32_t kInstances = 64;
-  Script script(kInstances, by_cost());
-  script.all_have({"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"});
-  script.has_loaded(0, {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"});
-  for (std::uint32_t i = 1; i < kInstances; ++i) script.has_loaded(i, {});
-  script.drain(0, true);
+  LargeFleet fleet({"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"});
   std::vector<Asked> asked;
   for (const char* model : {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}) {
-    asked.push_back(script.ask(model));
+    asked.push_back(fleet.ask(model));
     ASSERT_TRUE(asked.back().waits());
   }
-  const auto granted = [&] {
-    return std::ranges::count_if(asked,
-                                 [&](const Asked& each) { return !script.outcome(each).waits(); });
-  };
-  script.drain(0, false);
-  EXPECT_EQ(granted(), 1);
-  script.pass(10ms);
-  EXPECT_EQ(granted(), 10);
+  fleet.drain(0, false);
+  EXPECT_EQ(fleet.begun(asked), 1);
+  fleet.pass(10ms);
+  EXPECT_EQ(fleet.begun(asked), 10);
 }
 
 TEST(ExpectedCompletion, InALargeFleetWhatChangedIsServedFirstAndTheOthersInTheNextEvent) {
-  constexpr std::uint32_t kInstances = 64;
-  Script script(kInstances, by_cost());
-  script.all_have({"a", "b", "c"});
-  script.has_loaded(0, {"a", "b", "c"});
-  for (std::uint32_t i = 1; i < kInstances; ++i) script.has_loaded(i, {});
-  script.drain(0, true);
+  LargeFleet fleet({"a", "b", "c"});
   std::vector<Asked> b;
-  for (int i = 0; i < 6; ++i) b.push_back(script.ask("b"));
-  const std::vector<Asked> others = {script.ask("a"), script.ask("c")};
-  const auto begun = [&](const std::vector<Asked>& asked) {
-    return std::ranges::count_if(asked,
-                                 [&](const Asked& each) { return !script.outcome(each).waits(); });
-  };
-  script.drain(0, false);
-  ASSERT_EQ(begun(b), 4) << "it has four slots, and its turn";
-  ASSERT_EQ(begun(others), 0);
-  script.served(script.outcome(b[0]));
-  EXPECT_EQ(begun(b), 5);
-  EXPECT_EQ(begun(others), 0);
-  script.pass(10ms);
-  EXPECT_EQ(begun(others), 2);
+  for (int i = 0; i < 6; ++i) b.push_back(fleet.ask("b"));
+  const std::vector<Asked> others = {fleet.ask("a"), fleet.ask("c")};
+  fleet.drain(0, false);
+  ASSERT_EQ(fleet.begun(b), 4) << "it has four slots, and its turn";
+  ASSERT_EQ(fleet.begun(others), 0);
+  fleet.served(fleet.outcome(b[0]));
+  EXPECT_EQ(fleet.begun(b), 5);
+  EXPECT_EQ(fleet.begun(others), 0);
+  fleet.pass(10ms);
+  EXPECT_EQ(fleet.begun(others), 2);
 }
 
 // However often something changes before the next tick.
 TEST(ExpectedCompletion, InALargeFleetTheOthersArePutOffOnce) {
-  constexpr std::uint32_t kInstances = 64;
-  Script script(kInstances, by_cost());
-  script.all_have({"a", "b", "c"});
-  script.has_loaded(0, {"a", "b", "c"});
-  for (std::uint32_t i = 1; i < kInstances; ++i) script.has_loaded(i, {});
-  script.drain(0, true);
+  LargeFleet fleet({"a", "b", "c"});
   std::vector<Asked> b;
-  for (int i = 0; i < 20; ++i) b.push_back(script.ask("b"));
-  const std::vector<Asked> others = {script.ask("a"), script.ask("c")};
-  script.drain(0, false);
-  int settled = 0;
-  const auto waits = [&](const Asked& each) { return script.outcome(each).waits(); };
-  for (; settled < 16 && std::ranges::any_of(others, waits); ++settled) {
-    script.served(script.outcome(b[static_cast<std::size_t>(settled)]));
+  for (int i = 0; i < 20; ++i) b.push_back(fleet.ask("b"));
+  const std::vector<Asked> others = {fleet.ask("a"), fleet.ask("c")};
+  fleet.drain(0, false);
+  std::size_t settled = 0;
+  for (; settled < 16 && fleet.begun(others) < 2; ++settled) {
+    fleet.served(fleet.outcome(b[settled]));
   }
-  EXPECT_LE(settled, 4);
+  EXPECT_LE(settled, 4U);
 }
 
 TEST(ExpectedCompletion, ALoadThatFailsLetsTheRequestMeetTheErrorItself) {

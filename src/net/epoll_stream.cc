@@ -194,7 +194,7 @@ bool EpollStream::look_for_input() {
   if (has_input()) return true;
   char first = 0;
   const ssize_t there = ::recv(fd_, &first, 1, MSG_PEEK | MSG_DONTWAIT);
-  return there >= 0 || (errno != EAGAIN && errno != EINTR);
+  return there >= 0 || errno != EAGAIN;
 }
 
 void EpollStream::on_events(std::uint32_t events) {
