@@ -127,30 +127,25 @@ class Line {
     // JSON has no word for infinity.
     if (format_ == LineFormat::kJson && !std::isfinite(value)) {
       put("null");
-    } else if (!put_thousandths(value)) {
+    } else {
       end_ = fmt::format_to(end_, "{:.6g}", value);
+    }
+  }
+  void operator()(Duration value) {
+    const std::int64_t nanos = value.count();
+    if (nanos < 0) put('-');
+    const std::uint64_t micros = (static_cast<std::uint64_t>(std::abs(nanos)) + 500) / 1000;
+    end_ = put_number(end_, micros / 1000);
+    std::uint64_t rest = micros % 1000;
+    if (rest == 0) return;
+    put('.');
+    for (std::uint64_t place = 100; rest != 0; rest %= place, place /= 10) {
+      put(static_cast<char>('0' + rest / place));
     }
   }
   static constexpr std::size_t kNumberBound = 24;
 
  private:
-  // Milliseconds with microseconds behind the point, the usual number of a log, without the work
-  // that a number of any size takes. False: it is another sort of number.
-  bool put_thousandths(double value) {
-    const double scaled = value * 1000;
-    if (!(scaled >= 0 && scaled < 1e15)) return false;
-    const auto whole = static_cast<std::uint64_t>(scaled + 0.5);
-    if (std::abs(scaled - static_cast<double>(whole)) > 1e-6) return false;
-    end_ = put_number(end_, whole / 1000);
-    std::uint64_t rest = whole % 1000;
-    if (rest == 0) return true;
-    put('.');
-    for (std::uint64_t place = 100; rest != 0; rest %= place, place /= 10) {
-      put(static_cast<char>('0' + rest / place));
-    }
-    return true;
-  }
-
   char* begin_;
   char* end_;
   LineFormat format_;
@@ -189,12 +184,12 @@ void put_body(Line& line, LineFormat format, LogLevel level, std::string_view ev
     line.put(text_words(event));
     if (!fields.empty()) line.put(' ');
   }
-  const std::string_view before_key(json ? ",\"" : " ", json ? 2 : 1);
-  const std::string_view behind_key(json ? "\":" : "=", json ? 2 : 1);
   for (const LogField& field : fields) {
-    line.put(before_key);
+    line.put(json ? ',' : ' ');
+    if (json) line.put('"');
     line.put(field.key);
-    line.put(behind_key);
+    if (json) line.put('"');
+    line.put(json ? ':' : '=');
     std::visit(line, field.value);
   }
   if (json) line.put('}');

@@ -76,7 +76,23 @@ TEST(LogSink, NumbersAreWrittenShort) {
                    {"h", 7.0},
                    {"i", 10.05}});
   });
-  EXPECT_NE(line.find("a=0 b=0.001 c=12.34 d=1234567.891 e=2.5e-05 f=-2.5 g=3e+20 h=7 i=10.05"),
+  EXPECT_NE(line.find("a=0 b=0.001 c=12.34 d=1.23457e+06 e=2.5e-05 f=-2.5 g=3e+20 h=7 i=10.05"),
+            std::string::npos)
+      << line;
+}
+
+TEST(LogSink, ADurationIsToldInMillisecondsToTheMicrosecond) {
+  const std::string line = written(LineFormat::kJson, [](Log& log) {
+    log.info("x", {{"a", Duration(0)},
+                   {"b", Duration(1'000)},
+                   {"c", Duration(12'340'499)},
+                   {"d", Duration(12'340'500)},
+                   {"e", Duration(999'999'500)},
+                   {"f", Duration(-2'500'000)},
+                   {"g", Duration::max()}});
+  });
+  EXPECT_NE(line.find(R"("a":0,"b":0.001,"c":12.34,"d":12.341,"e":1000,"f":-2.5,)"
+                      R"("g":9223372036854.776})"),
             std::string::npos)
       << line;
 }

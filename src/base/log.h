@@ -8,13 +8,16 @@
 #include <string_view>
 #include <variant>
 
+#include "base/time.h"
+
 namespace drover {
 
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
 
 struct LogField {
   std::string_view key;  // snake_case, a literal
-  std::variant<std::string_view, std::int64_t, std::uint64_t, double, bool> value;
+  // A Duration is told in milliseconds, to the microsecond: what is finer says nothing.
+  std::variant<std::string_view, std::int64_t, std::uint64_t, double, bool, Duration> value;
 };
 
 // Two implementations: the process's sink (app) and a recording one (tests).

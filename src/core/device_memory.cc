@@ -20,6 +20,21 @@ constexpr std::uint32_t kLooks = 2;
 
 }  // namespace
 
+const DeviceMemory::Listed* DeviceMemory::Books::find_listed(const ModelName& model) const {
+  const auto found = std::ranges::find(listed, model, &Listed::model);
+  return found == listed.end() ? nullptr : &*found;
+}
+
+const DeviceMemory::Hold* DeviceMemory::Books::find_hold(const ModelName& model) const {
+  const auto found = std::ranges::find(holds, model, &Hold::model);
+  return found == holds.end() ? nullptr : &*found;
+}
+
+DeviceMemory::Hold* DeviceMemory::Books::find_hold(const ModelName& model) {
+  const auto found = std::ranges::find(holds, model, &Hold::model);
+  return found == holds.end() ? nullptr : &*found;
+}
+
 DeviceMemory::DeviceMemory(std::span<const BackendSpec> specs) {
   books_.reserve(specs.size());
   for (const BackendSpec& spec : specs) {
@@ -62,15 +77,16 @@ void DeviceMemory::looked(BackendId backend, const Residency& residency) {
   Books& books = of(backend);
   books.listed.clear();
   for (const LoadedModel& model : residency) {
-    books.listed[model.name] = model.vram_bytes;
+    if (books.find_listed(model.name) == nullptr) {
+      books.listed.push_back({model.name, model.vram_bytes});
+    }
     if (model.bytes > 0) learn(backend, model.name, model.bytes);
   }
-  for (auto each = books.holds.begin(); each != books.holds.end();) {
-    Hold& hold = each->second;
-    hold.listed |= books.listed.contains(each->first);
-    const bool over = hold.users == 0 && (hold.listed || --hold.looks_left == 0);
-    each = over ? books.holds.erase(each) : std::next(each);
-  }
+  std::ranges::sort(books.listed, {}, &Listed::model);  // what is done to all of them has one order
+  std::erase_if(books.holds, [&books](Hold& hold) {
+    hold.listed |= books.find_listed(hold.model) != nullptr;
+    return hold.users == 0 && (hold.listed || --hold.looks_left == 0);
+  });
 }
 
 void DeviceMemory::remember(BackendId backend, const ModelName& model, std::uint64_t bytes) {
@@ -93,23 +109,25 @@ void DeviceMemory::learn(BackendId backend, const ModelName& model, std::uint64_
 void DeviceMemory::emptied(BackendId backend) {
   Books& books = of(backend);
   books.listed.clear();
-  std::erase_if(books.holds, [](const auto& each) { return each.second.users == 0; });
+  std::erase_if(books.holds, [](const Hold& hold) { return hold.users == 0; });
 }
 
 // --- what is granted ---
 
 void DeviceMemory::granted(BackendId backend, const ModelName& model, std::uint64_t need) {
-  Hold& hold = of(backend).holds[model];
-  ++hold.users;
-  hold.listed = of(backend).listed.contains(model);
-  hold.looks_left = kLooks;
-  hold.bytes = std::max(hold.bytes, need);
+  Books& books = of(backend);
+  Hold* hold = books.find_hold(model);
+  if (hold == nullptr) hold = &books.holds.emplace_back(Hold{.model = model});
+  ++hold->users;
+  hold->listed = books.find_listed(model) != nullptr;
+  hold->looks_left = kLooks;
+  hold->bytes = std::max(hold->bytes, need);
 }
 
 bool DeviceMemory::ended(BackendId backend, const ModelName& model) {
-  const auto found = of(backend).holds.find(model);
-  DROVER_ASSERT(found != of(backend).holds.end() && found->second.users > 0);
-  return --found->second.users == 0;
+  Hold* const hold = of(backend).find_hold(model);
+  DROVER_ASSERT(hold != nullptr && hold->users > 0);
+  return --hold->users == 0;
 }
 
 // --- questions ---
@@ -157,15 +175,15 @@ bool DeviceMemory::shares(BackendId one, BackendId other) const {
 }
 
 bool DeviceMemory::holds(BackendId backend, const ModelName& model) const {
-  return of(backend).listed.contains(model) || of(backend).holds.contains(model);
+  return of(backend).find_listed(model) != nullptr || of(backend).find_hold(model) != nullptr;
 }
 
 std::uint64_t DeviceMemory::held(BackendId backend) const {
   const Books& books = of(backend);
   std::uint64_t sum = 0;
-  for (const auto& [model, bytes] : books.listed) sum += bytes;
-  for (const auto& [model, hold] : books.holds) {
-    if (!books.listed.contains(model)) sum += hold.bytes;
+  for (const Listed& each : books.listed) sum += each.bytes;
+  for (const Hold& hold : books.holds) {
+    if (books.find_listed(hold.model) == nullptr) sum += hold.bytes;
   }
   return sum;
 }
@@ -196,16 +214,17 @@ std::uint64_t DeviceMemory::share(BackendId backend, std::uint64_t bytes,
 
 std::vector<ModelName> DeviceMemory::idle_models(BackendId backend) const {
   std::vector<ModelName> idle;
-  for (const auto& [model, bytes] : of(backend).listed) {
-    const auto hold = of(backend).holds.find(model);
-    if (hold == of(backend).holds.end() || hold->second.users == 0) idle.push_back(model);
+  const Books& books = of(backend);
+  for (const Listed& each : books.listed) {
+    const Hold* const hold = books.find_hold(each.model);
+    if (hold == nullptr || hold->users == 0) idle.push_back(each.model);
   }
   return idle;
 }
 
 std::uint32_t DeviceMemory::users(BackendId backend) const {
   std::uint32_t sum = 0;
-  for (const auto& [model, hold] : of(backend).holds) sum += hold.users;
+  for (const Hold& hold : of(backend).holds) sum += hold.users;
   return sum;
 }
 

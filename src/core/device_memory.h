@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -64,17 +63,27 @@ class DeviceMemory {
   // A model that was granted. Once /api/ps has listed it, what /api/ps says holds. Before that it
   // outlives its last request by two looks: one may have been under way before it was loaded.
   struct Hold {
+    ModelName model;
     std::uint32_t users = 0;
     bool listed = false;
     std::uint32_t looks_left = 0;
     std::uint64_t bytes = 0;
   };
+  struct Listed {
+    ModelName model;
+    std::uint64_t bytes = 0;  // on its devices
+  };
   struct Books {
-    std::vector<std::size_t> devices;           // in devices_
-    std::map<ModelName, std::uint64_t> listed;  // by the last look: bytes on its devices
-    std::map<ModelName, Hold> holds;
+    std::vector<std::size_t> devices;  // in devices_
+    std::vector<Listed> listed;        // by the last look
+    std::vector<Hold> holds;           // in no order
     std::vector<std::uint32_t> neighbours;  // other instances that share a device
     std::optional<std::uint64_t> capacity;
+
+    // An instance has a few models at once: they are looked for one after the other.
+    const Listed* find_listed(const ModelName& model) const;  // null: it is not
+    const Hold* find_hold(const ModelName& model) const;      // null: there is none
+    Hold* find_hold(const ModelName& model);
   };
   struct Device {
     std::string uuid;

@@ -69,6 +69,8 @@ Line::Shape Line::shape(const Shape& prior, double strength) const {
 
 namespace {
 
+constexpr double kLittle = 1e-3;  // samples: as good as none
+
 // What the bins stand for: 3, 4.5, 7, … 6,600 tokens.
 template <std::size_t count>
 constexpr std::array<double, count> steps() {
@@ -83,6 +85,11 @@ constexpr std::array<double, count> steps() {
 
 }  // namespace
 
+Lengths::Lengths(const LearnedLengths& counts) : known_(counts) {
+  constexpr auto kLengths = steps<kBins>();
+  for (std::size_t bin = 0; bin < kBins; ++bin) tokens_ += known_.counts[bin] * kLengths[bin];
+}
+
 void Lengths::learn(double tokens) {
   constexpr auto kLengths = steps<kBins>();
   std::size_t bin = 0;
@@ -90,6 +97,7 @@ void Lengths::learn(double tokens) {
   for (float& each : known_.counts) each *= static_cast<float>(kFading);
   known_.counts[bin] += 1;
   known_.samples = known_.samples * kFading + 1;
+  tokens_ = tokens_ * kFading + kLengths[bin];
 }
 
 Lengths Lengths::usual() {
@@ -98,12 +106,21 @@ Lengths Lengths::usual() {
   return lengths;
 }
 
-double Lengths::mean(const Lengths& prior) const { return remaining(prior, 0); }
+// What each sample of another one counts where that one is believed at first.
+double Lengths::weight_as_prior() const {
+  constexpr double kPriorSamples = 3;
+  return known_.samples > 0 ? kPriorSamples / known_.samples : 0;
+}
+
+double Lengths::mean(const Lengths& prior) const {
+  const double scale = prior.weight_as_prior();
+  const double weight = known_.samples + scale * prior.known_.samples;
+  return weight < kLittle ? 1 : (tokens_ + scale * prior.tokens_) / weight;
+}
 
 double Lengths::remaining(const Lengths& prior, double so_far) const {
-  constexpr double kPriorSamples = 3;
   constexpr auto kLengths = steps<kBins>();
-  const double scale = prior.known_.samples > 0 ? kPriorSamples / prior.known_.samples : 0;
+  const double scale = prior.weight_as_prior();
   double weight = 0;
   double sum = 0;
   for (std::size_t bin = 0; bin < kBins; ++bin) {
@@ -114,7 +131,7 @@ double Lengths::remaining(const Lengths& prior, double so_far) const {
     sum += count * (length - so_far);
   }
   // Longer than all before: who knows; half as much again.
-  return weight < 1e-3 ? std::max(1.0, so_far / 2) : sum / weight;
+  return weight < kLittle ? std::max(1.0, so_far / 2) : sum / weight;
 }
 
 // --- Estimates ---

@@ -59,10 +59,11 @@ class Line {
 class Lengths {
  public:
   Lengths() = default;
-  explicit Lengths(const LearnedLengths& counts) : known_(counts) {}
+  explicit Lengths(const LearnedLengths& counts);
   const LearnedLengths& counts() const { return known_; }
   void learn(double tokens);
   double samples() const { return known_.samples; }
+  // Tokens of an answer that has not begun. Asked after every answer, so it takes no pass.
   double mean(const Lengths& prior) const;
   // Expected tokens still to come of an answer that has `so_far` and has not ended.
   double remaining(const Lengths& prior, double so_far) const;
@@ -70,7 +71,9 @@ class Lengths {
 
  private:
   static constexpr std::size_t kBins = std::tuple_size_v<decltype(LearnedLengths::counts)>;
+  double weight_as_prior() const;
   LearnedLengths known_;
+  double tokens_ = 0;  // of all samples together, as the bins have them
 };
 
 // What one served request showed. Seconds; zero means "not said".

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
-
-#include <fmt/format.h>
+#include <memory>
+#include <span>
 
 #include "base/put.h"
 #include "core/events.h"
@@ -18,64 +17,89 @@ std::string_view name_of(const FleetView& names, BackendId backend) {
   return names.backends[backend.value].name;
 }
 
-// With two digits behind the point, as people read seconds; every request has some, and what
-// formats a number of any size takes more than all the rest of a line.
-void append_seconds(std::string& text, double seconds) {
-  constexpr double kMost = 1e9;
-  const auto hundredths = static_cast<std::uint64_t>(std::clamp(seconds, 0.0, kMost) * 100 + 0.5);
-  std::array<char, kNumberRoom + 5> room{};
-  char* at = put_number(room.data(), hundredths / 100);
-  at = put(at, '.');
-  at = put(at, static_cast<char>('0' + hundredths / 10 % 10));
-  at = put(at, static_cast<char>('0' + hundredths % 10));
-  text.append(room.data(), at);
-  text += " s";
+// A line written into memory that should have room for it, see bound_of(); else its end is lacking.
+class WhyLine {
+ public:
+  explicit WhyLine(std::span<char> room) : end_(room.data()), last_(room.data() + room.size()) {}
+
+  WhyLine& operator<<(std::string_view text) {
+    end_ = put(end_, text.substr(0, room()));
+    return *this;
+  }
+  WhyLine& operator<<(std::uint64_t number) {
+    if (room() >= kNumberRoom) end_ = put_number(end_, number);
+    return *this;
+  }
+  // With two digits behind the point, as people read them; every request has some, and what
+  // formats a number of any size takes more than all the rest of a line.
+  void put_seconds(double seconds) {
+    constexpr double kMost = 1e9;
+    const auto hundredths = static_cast<std::uint64_t>(std::clamp(seconds, 0.0, kMost) * 100 + 0.5);
+    const char digits[] = {'.', static_cast<char>('0' + hundredths / 10 % 10),
+                           static_cast<char>('0' + hundredths % 10)};
+    *this << hundredths / 100 << std::string_view(digits, sizeof(digits)) << " s";
+  }
+  char* end() const { return end_; }
+
+ private:
+  std::size_t room() const { return static_cast<std::size_t>(last_ - end_); }
+  char* end_;
+  char* last_;
+};
+
+void describe(WhyLine& line, const Candidate& candidate) {
+  line << candidate.in_flight << " under way";
+  if (candidate.model_loaded) line << ", model loaded";
+  if (candidate.cost_s >= 0) {
+    line << ", ";
+    line.put_seconds(candidate.cost_s);
+  }
 }
 
-void describe(std::string& text, const Candidate& candidate) {
-  const fmt::format_int in_flight(candidate.in_flight);
-  text.append(in_flight.data(), in_flight.size());
-  text += " under way";
-  if (candidate.model_loaded) text += ", model loaded";
-  if (candidate.cost_s >= 0) {
-    text += ", ";
-    append_seconds(text, candidate.cost_s);
+// The most bytes that the line takes: words, names, and numbers, the last of which needs its room.
+std::size_t bound_of(const Explanation& why, const FleetView& names) {
+  constexpr std::size_t kWords = 100 + 2 * kNumberRoom;  // of a candidate
+  constexpr std::size_t kBegin = 200 + 3 * kNumberRoom;  // before the first
+  std::size_t bytes = kBegin + why.policy.size();
+  if (why.chosen) bytes += name_of(names, *why.chosen).size();
+  for (const Candidate& candidate : why.candidates) {
+    bytes += kWords + name_of(names, candidate.backend).size();
+  }
+  return bytes;
+}
+
+void put_words(WhyLine& line, const Explanation& why, const FleetView& names) {
+  line << (why.policy.empty() ? "not picked" : why.policy);
+  if (why.last_resort) line << " as a last resort";
+  if (why.chosen) line << " chose " << name_of(names, *why.chosen);
+  if (why.waited_as > 0) line << " after waiting as number " << why.waited_as;
+  if (why.priority != Priority::kNormal) line << " with priority " << to_string(why.priority);
+  if (why.reload) {
+    line << ", which loads the model anew (" << to_string(why.reload->cause) << ": "
+         << why.reload->from << " to " << why.reload->to << " tokens)";
+  }
+  for (const Candidate& candidate : why.candidates) {
+    line << "; " << name_of(names, candidate.backend) << ": ";
+    const bool passed_over = candidate.filtered != Filtered::kNot;
+    const bool chosen = why.chosen == candidate.backend;
+    if (passed_over) line << to_string(candidate.filtered);
+    if (passed_over && chosen) line << ", ";
+    if (!passed_over || chosen) describe(line, candidate);
   }
 }
 
 }  // namespace
 
 std::string Explanation::to_string(const FleetView& names) const {
-  constexpr std::size_t kUsual = 48;  // for each instance
-  std::string text;
-  text.reserve(kUsual * (candidates.size() + 1));
-  text = policy.empty() ? "not picked" : policy;
-  if (last_resort) text += " as a last resort";
-  if (chosen) {
-    text += " chose ";
-    text += name_of(names, *chosen);
-  }
-  if (waited_as > 0)
-    fmt::format_to(std::back_inserter(text), " after waiting as number {}", waited_as);
-  if (priority != Priority::kNormal) {
-    text += " with priority ";
-    text += drover::to_string(priority);
-  }
-  if (reload) {
-    fmt::format_to(std::back_inserter(text), ", which loads the model anew ({}: {} to {} tokens)",
-                   core::to_string(reload->cause), reload->from, reload->to);
-  }
-  for (const Candidate& candidate : candidates) {
-    text += "; ";
-    text += name_of(names, candidate.backend);
-    text += ": ";
-    const bool passed_over = candidate.filtered != Filtered::kNot;
-    if (passed_over) text += core::to_string(candidate.filtered);
-    if (passed_over && chosen == candidate.backend) text += ", ";
-    if (!passed_over || chosen == candidate.backend) describe(text, candidate);
-  }
+  const std::size_t bound = bound_of(*this, names);
+  std::array<char, 2048> usual;  // not initialised: of a dozen instances
+  std::unique_ptr<char[]> more;
+  if (bound > usual.size()) more = std::make_unique_for_overwrite<char[]>(bound);
+  char* const begin = more ? more.get() : usual.data();
+  WhyLine line({begin, std::max(bound, usual.size())});
+  put_words(line, *this, names);
   // It is kept as long as the answer takes, perhaps for minutes: so in memory of its exact size.
-  return std::string(text.data(), text.size());
+  return std::string(begin, line.end());
 }
 
 std::string_view to_string(Filtered reason) {

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <string>
 
 #include "base/rng.h"
 #include "core/testing.h"
@@ -243,6 +246,40 @@ TEST(Explanation, SaysCostsInHundredthsOfASecond) {
   EXPECT_EQ(said(0.996F), "expected_completion chose ?; ?: 3 under way, 1.00 s");
   EXPECT_EQ(said(1234.5F), "expected_completion chose ?; ?: 3 under way, 1234.50 s");
   EXPECT_EQ(said(1e30F), "expected_completion chose ?; ?: 3 under way, 1000000000.00 s");
+}
+
+TEST(Explanation, AtItsLongestIsWhole) {
+  constexpr auto kMost = std::numeric_limits<std::uint32_t>::max();
+  constexpr auto kMostTokens = std::numeric_limits<std::uint64_t>::max();
+  for (const std::uint32_t instances : {1U, 100U}) {
+    Explanation why;
+    why.policy = "expected_completion";
+    why.chosen = BackendId{0};
+    why.waited_as = kMost;
+    why.priority = Priority::kInteractive;
+    why.last_resort = true;
+    why.reload = Reload{Reload::Cause::kNumCtx, kMostTokens, kMostTokens};
+    FleetView fleet;
+    for (std::uint32_t i = 0; i < instances; ++i) {
+      auto& each = fleet.backends.emplace_back();
+      each.name = std::string(300, 'n');
+      why.candidates.push_back({BackendId{0}, Filtered::kCrowded, true, kMost, 1e30F});
+    }
+    const std::string said = why.to_string(fleet);
+    const std::string name(300, 'n');
+    EXPECT_TRUE(said.starts_with(
+        "expected_completion as a last resort chose " + name +
+        " after waiting as number 4294967295 with priority interactive, which loads the model anew "
+        "(num_ctx: 18446744073709551615 to 18446744073709551615 tokens); " +
+        name + ": its GPU memory is in use by another instance, 4294967295 under way, model loaded, "
+        "1000000000.00 s"))
+        << said;
+    EXPECT_TRUE(said.ends_with(name +
+                               ": its GPU memory is in use by another instance, 4294967295 under "
+                               "way, model loaded, 1000000000.00 s"))
+        << said;
+    EXPECT_EQ(std::ranges::count(said, ';'), instances);
+  }
 }
 
 }  // namespace

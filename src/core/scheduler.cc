@@ -142,6 +142,10 @@ VariantOrder Scheduler::State::choose_variant(Instance& instance, LeaseId lease,
                                               const RequestArrived& request,
                                               const ModelName& held_as, Explanation& why) {
   const BackendId backend = instance.spec.id;
+  if (!variants.concern(request.ask)) {
+    instance.hang.granted(lease, request.ask, now);
+    return {};
+  }
   const LoadedModel* loaded = instance.loaded_entry(request.ask.model);
   const bool in_use = room.memory().holds(backend, held_as);
   const std::uint64_t context = loaded == nullptr ? 0 : loaded->context_length;

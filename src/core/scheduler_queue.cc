@@ -234,6 +234,19 @@ void Scheduler::State::left_line(const WaitQueue::Waiting& waiting) {
 void Scheduler::State::serve_queue() {
   if (!brain) return;
   brain->all_changed |= brain->shares.pass(now);
+  if (brain->queue.size() > 0) {
+    serve_lines();
+  } else {
+    // Nobody hopes for anything.
+    brain->changed.clear();
+    brain->others.clear();
+    brain->all_changed = brain->others_put_off = false;
+  }
+  brain->placer.consider_waiting(fleet_for_placer());
+  carry_out_plans();
+}
+
+void Scheduler::State::serve_lines() {
   WaitQueue& queue = brain->queue;
   while (auto expired = queue.take_expired(now)) {
     leaves_unserved(*std::move(expired), QueueEnd::kWaitOver);
@@ -254,8 +267,6 @@ void Scheduler::State::serve_queue() {
   brain->looked_at.clear();
   serve_some_others(served);
   look_over_held_back();
-  brain->placer.consider_waiting(fleet_for_placer());
-  carry_out_plans();
 }
 
 // A line costs 10 to 60 us among 64 instances, and there may be hundreds of lines: as many as are

@@ -134,6 +134,7 @@ struct Scheduler::State {
   void told_of_residency(const Instance& instance);
   void forget_residency(BackendId backend);
   void serve_queue();
+  void serve_lines();
   void serve_some_others(std::size_t served);
   void look_over_held_back();
   void serve_line(ModelIndex model);

@@ -90,8 +90,10 @@ VariantOrder Variants::follow(const Special* special, std::uint64_t own, const A
   return order;
 }
 
+bool Variants::concern(const Ask& ask) const { return !special_.empty() || names_options(ask); }
+
 bool Variants::fits(const Seat& seat, const Ask& ask) const {
-  if (special_.empty() && !names_options(ask)) return true;
+  if (!concern(ask)) return true;
   const Key key{seat.backend.value, seat.model};
   const Special* found = special(key);
   // A route that can name none asks for what the instance chooses itself.
@@ -106,7 +108,7 @@ bool Variants::fits(const Seat& seat, const Ask& ask) const {
 }
 
 Variants::Choice Variants::granted(const Seat& seat, const Ask& ask, Instant now) {
-  if (special_.empty() && !names_options(ask)) return {};
+  if (!concern(ask)) return {};
   const Key key{seat.backend.value, seat.model};
   const Special* before = special(key);
   const std::uint64_t own = own_context(key, before, seat);

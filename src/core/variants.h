@@ -85,6 +85,8 @@ class Variants {
     bool in_use = false;        // requests of it are under way there
     std::uint64_t context = 0;  // as listed; 0: not listed
   };
+  // False: it names no options, and nothing is loaded with any. So it goes on as it was sent.
+  bool concern(const Ask& ask) const;
   // Nothing of the request would have to be loaded.
   bool fits(const Seat& seat, const Ask& ask) const;
 

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "base/put.h"
+
 namespace drover::engine {
 namespace {
 
@@ -45,12 +47,10 @@ void FinishedRequests::keep(const RequestRecord& record) {
 }
 
 void FinishedRequests::put(std::string_view text, std::uint16_t& size) {
-  const std::string_view shown = beginning_of(text);
-  const std::string_view behind = shown.size() < text.size() ? kCut : std::string_view();
-  char* const at = texts_.data() + written_ % kTextBytes;
-  shown.copy(at, shown.size());
-  behind.copy(at + shown.size(), behind.size());
-  size = static_cast<std::uint16_t>(shown.size() + behind.size());
+  char* const begin = texts_.data() + written_ % kTextBytes;
+  char* end = drover::put(begin, beginning_of(text));
+  if (text.size() > kLongestText) end = drover::put(end, kCut);
+  size = static_cast<std::uint16_t>(end - begin);
   written_ += size;
 }
 

@@ -25,11 +25,6 @@ std::string_view path_of_line(std::string_view input) {
   return target.substr(0, target.find_first_of(" ?"));
 }
 
-// To the microsecond: what is finer says nothing, and costs time to write.
-double log_millis(Duration time) {
-  return to_millis(std::chrono::round<std::chrono::microseconds>(time));
-}
-
 }  // namespace
 
 Gateway::Gateway(net::Loop& loop, engine::Port& port, net::UpstreamPool& pool, jobs::Jobs& jobs,
@@ -187,9 +182,9 @@ void Gateway::finish(const Client& client, Exchange& exchange) {
                              {"status", static_cast<std::int64_t>(record.status)},
                              {"outcome", to_string(record.outcome)},
                              {"retries", static_cast<std::uint64_t>(record.retries)},
-                             {"queued_ms", log_millis(record.queued)},
-                             {"first_token_ms", log_millis(record.first_byte)},
-                             {"total_ms", log_millis(record.total)},
+                             {"queued_ms", record.queued},
+                             {"first_token_ms", record.first_byte},
+                             {"total_ms", record.total},
                              {"prompt_tokens", record.usage.prompt_tokens},
                              {"output_tokens", record.usage.output_tokens},
                              {"failure", failure},
