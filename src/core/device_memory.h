@@ -74,9 +74,9 @@ class DeviceMemory {
     std::uint64_t bytes = 0;  // on its devices
   };
   struct Books {
-    std::vector<std::size_t> devices;  // in devices_
-    std::vector<Listed> listed;        // by the last look
-    std::vector<Hold> holds;           // in no order
+    std::vector<std::size_t> devices;       // in devices_
+    std::vector<Listed> listed;             // by the last look
+    std::vector<Hold> holds;                // in no order
     std::vector<std::uint32_t> neighbours;  // other instances that share a device
     std::optional<std::uint64_t> capacity;
 

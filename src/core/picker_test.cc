@@ -271,7 +271,8 @@ TEST(Explanation, AtItsLongestIsWhole) {
         "expected_completion as a last resort chose " + name +
         " after waiting as number 4294967295 with priority interactive, which loads the model anew "
         "(num_ctx: 18446744073709551615 to 18446744073709551615 tokens); " +
-        name + ": its GPU memory is in use by another instance, 4294967295 under way, model loaded, "
+        name +
+        ": its GPU memory is in use by another instance, 4294967295 under way, model loaded, "
         "1000000000.00 s"))
         << said;
     EXPECT_TRUE(said.ends_with(name +

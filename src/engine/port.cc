@@ -89,7 +89,8 @@ net::Task<Grant> Port::acquire(core::RequestArrived request, net::Cancel& cancel
     if (result == net::WaitResult::kCancelled) co_return cancelled(cancel.reason());
   }
 
-  Answer answer = *std::exchange(waiting.answer, std::nullopt);
+  Answer answer = *std::move(waiting.answer);
+  waiting.answer.reset();  // taken: nothing is to be given back
   Grant out;
   if (auto* refuse = std::get_if<core::Refuse>(&answer)) {
     Refusal refusal{std::move(refuse->error), refuse->retry_after,

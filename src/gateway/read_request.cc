@@ -499,15 +499,22 @@ net::Task<Result<void>> let_it_continue(Client& client, const Exchange& exchange
   co_return sent;
 }
 
-net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Settings& settings,
-                                  net::Cancel* cancel) {
-  if (exchange.route->treatment == Treatment::kPathModel) {
-    // It asks by its path. A body has no meaning here, and must reach no instance: behind a GET
-    // without a length it would be read as another request.
-    if (exchange.body_unread) client.close_after_answer();
-    if (client.buffered().empty()) client.release_buffer();
-    co_return Result<void>();
-  }
+namespace {
+
+// What is left of it in the buffer is the next request.
+Result<void> read_buffered_body(Client& client, Exchange& exchange, const Settings& settings) {
+  BodyIntake intake(exchange, settings);
+  if (!exchange.zstd) exchange.kept->body.expect(exchange.content_length);
+  Result<std::size_t> used = intake.take(client.buffered());
+  if (!used) return std::move(used).error();
+  client.consume(*used);
+  exchange.body_unread = false;
+  if (client.buffered().empty()) client.release_buffer();
+  return intake.finish();
+}
+
+net::Task<Result<void>> read_arriving_body(Client& client, Exchange& exchange,
+                                           const Settings& settings, net::Cancel* cancel) {
   BodyIntake intake(exchange, settings);
   if (exchange.framing == wire::Framing::kLength && !exchange.zstd)
     exchange.kept->body.expect(exchange.content_length);
@@ -548,6 +555,28 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
   // Only what was sent ahead stays; an answer may take minutes.
   if (client.buffered().empty()) client.release_buffer();
   co_return intake.finish();
+}
+
+net::Task<Result<void>> failed(Error error) { co_return std::move(error); }
+
+}  // namespace
+
+net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Settings& settings,
+                                  net::Cancel* cancel) {
+  using Reading = net::Task<Result<void>>;
+  if (exchange.route->treatment == Treatment::kPathModel) {
+    // It asks by its path. A body has no meaning here, and must reach no instance: behind a GET
+    // without a length it would be read as another request.
+    if (exchange.body_unread) client.close_after_answer();
+    if (client.buffered().empty()) client.release_buffer();
+    return Reading::completed();
+  }
+  // Nearly every body came with its head, and there is nothing to wait for.
+  const bool is_here = exchange.framing == wire::Framing::kLength &&
+                       client.buffered().size() >= exchange.content_length;
+  if (!is_here) return read_arriving_body(client, exchange, settings, cancel);
+  Result<void> read = read_buffered_body(client, exchange, settings);
+  return read ? Reading::completed() : failed(std::move(read).error());
 }
 
 }  // namespace drover::gateway

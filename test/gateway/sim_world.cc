@@ -55,6 +55,8 @@ std::string value_text(const LogField& field) {
   if (const auto* count = std::get_if<std::uint64_t>(&field.value))
     return fmt::format("{}", *count);
   if (const auto* real = std::get_if<double>(&field.value)) return fmt::format("{}", *real);
+  if (const auto* time = std::get_if<Duration>(&field.value))
+    return fmt::format("{}", to_millis(*time));
   return std::get<bool>(field.value) ? "true" : "false";
 }
 
