@@ -120,6 +120,12 @@ class Line {
       put(text_value(value));
     }
   }
+  void operator()(PlainText value) {
+    if (format_ != LineFormat::kJson) return (*this)(value.text);
+    put('"');
+    put(value.text);
+    put('"');
+  }
   void operator()(bool value) { put(value ? std::string_view("true") : "false"); }
   void operator()(std::int64_t value) { end_ = std::to_chars(end_, end_ + kNumberRoom, value).ptr; }
   void operator()(std::uint64_t value) { end_ = put_number(end_, value); }
@@ -157,9 +163,14 @@ std::size_t line_bound(std::string_view event, std::span<const LogField> fields)
   constexpr std::size_t kFieldFrame = 8;  // ,"":
   std::size_t bytes = kFrame + quoted_bound(event);
   for (const LogField& field : fields) {
-    const auto* text = std::get_if<std::string_view>(&field.value);
     bytes += field.key.size() + kFieldFrame;
-    bytes += text == nullptr ? Line::kNumberBound : quoted_bound(*text);
+    if (const auto* text = std::get_if<std::string_view>(&field.value)) {
+      bytes += quoted_bound(*text);
+    } else if (const auto* plain = std::get_if<PlainText>(&field.value)) {
+      bytes += quoted_bound(plain->text) + plain->text.size();  // whichever the format takes
+    } else {
+      bytes += Line::kNumberBound;
+    }
   }
   return bytes;
 }
@@ -173,7 +184,7 @@ void put_body(Line& line, LineFormat format, LogLevel level, std::string_view ev
     line.put("Z\",\"level\":\"");
     line.put(look.json);
     line.put("\",\"event\":");
-    line(event);
+    line(PlainText{event});
   } else {
     const bool coloured = format == LineFormat::kColouredText;
     line.put(' ');

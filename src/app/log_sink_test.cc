@@ -97,6 +97,22 @@ TEST(LogSink, ADurationIsToldInMillisecondsToTheMicrosecond) {
       << line;
 }
 
+TEST(LogSink, PlainTextIsQuotedLikeOtherText) {
+  const std::string text(500, 'x');
+  const auto use = [&text](Log& log) {
+    log.info("x", {{"a", PlainText{"/api/chat"}},
+                   {"b", PlainText{""}},
+                   {"c", PlainText{"two words"}},
+                   {"d", PlainText{text}}});
+  };
+  const std::string json = written(LineFormat::kJson, use);
+  EXPECT_NE(json.find(R"("a":"/api/chat","b":"","c":"two words","d":")" + text + "\"}\n"),
+            std::string::npos)
+      << json;
+  const std::string line = written(LineFormat::kText, use);
+  EXPECT_NE(line.find(R"(a=/api/chat b="" c="two words" d=)" + text), std::string::npos) << line;
+}
+
 TEST(LogSink, TextHasTimeLevelEventAndFields) {
   const std::string line = written(LineFormat::kText, [](Log& log) {
     log.info("listening", {{"address", "127.0.0.1:11434"}, {"why", "two words"}});

@@ -14,10 +14,17 @@ namespace drover {
 
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
 
+// Text that every format writes as it is, and is not looked over for that: a literal, an address,
+// an id. It has neither quotes, backslashes nor control characters, and is ASCII.
+struct PlainText {
+  std::string_view text;
+};
+
 struct LogField {
   std::string_view key;  // snake_case, a literal
   // A Duration is told in milliseconds, to the microsecond: what is finer says nothing.
-  std::variant<std::string_view, std::int64_t, std::uint64_t, double, bool, Duration> value;
+  std::variant<std::string_view, PlainText, std::int64_t, std::uint64_t, double, bool, Duration>
+      value;
 };
 
 // Two implementations: the process's sink (app) and a recording one (tests).

@@ -189,8 +189,8 @@ double Estimates::prefill_s(Pair pair, double tokens) const {
   return known(pair).prefill.shape(prefill_prior(pair), kStrength).at(tokens / 1000);
 }
 
-double Estimates::step_s(Pair pair, double together) const {
-  return known(pair).step.shape(step_prior(pair), kStrength).at(std::max(0.0, together - 1));
+Estimates::Steps Estimates::steps(Pair pair) const {
+  return {known(pair).step.shape(step_prior(pair), kStrength)};
 }
 
 double Estimates::load_s(Pair pair) const {

@@ -126,8 +126,13 @@ class Estimates {
   double output_tokens(ModelIndex model) const;
   double remaining_tokens(ModelIndex model, double so_far) const;
   double prefill_s(Pair pair, double tokens) const;
-  // Of one step for `together` requests.
-  double step_s(Pair pair, double together) const;
+  // What one step takes, by how many requests are computed together.
+  struct Steps {
+    Line::Shape by_neighbours;
+    double seconds(double together) const { return by_neighbours.at(std::max(0.0, together - 1)); }
+  };
+  Steps steps(Pair pair) const;
+  double step_s(Pair pair, double together) const { return steps(pair).seconds(together); }
   double load_s(Pair pair) const;
   std::uint32_t slots(Pair pair) const;
   double file_bytes(ModelIndex model) const { return models_[model].gigabytes * 1e9; }

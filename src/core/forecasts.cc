@@ -259,8 +259,9 @@ Forecasts::Price Forecasts::price(const Instance& instance, ModelIndex model,
   const std::uint64_t fresh_bytes = wanted.prompt_bytes - price.cached_bytes;
   const double prefill = estimates_.prefill_s(pair, estimates_.prompt_tokens(model, fresh_bytes));
   const double output = estimates_.output_tokens(model);
-  const double step = estimates_.step_s(pair, running + 1);
-  const double slower = running == 0 ? 0 : step - estimates_.step_s(pair, running);
+  const Estimates::Steps steps = estimates_.steps(pair);
+  const double step = steps.seconds(running + 1);
+  const double slower = running == 0 ? 0 : step - steps.seconds(running);
   price.first_s = prefill * (1 + reading) * models / (writing > 0 ? kReadingShare : 1);
   const double write_s = output * step * models;
   // Those of the same model stop for most of the prompt and then write more slowly; those of other

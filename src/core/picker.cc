@@ -9,52 +9,23 @@ namespace {
 
 // --- filters ---
 
-struct Question {
-  const Instance& instance;
-  const RequestArrived& request;
-  Filtered memory;  // what Room says
-};
-
-bool unknown(const Question& q) {
-  return q.instance.health.state() == HealthState::kUnknown || !q.instance.catalogue;
-}
-bool has_no_model(const Question& q) { return !q.instance.lists(q.request.ask.model); }
-bool too_large(const Question& q) { return q.memory == Filtered::kTooLarge; }
-bool reserved(const Question& q) { return q.memory == Filtered::kReserved; }
-bool not_the_one(const Question& q) {
-  return q.request.ask.only && *q.request.ask.only != q.instance.spec.id;
-}
-bool tried(const Question& q) {
-  return std::ranges::find(q.request.tried, q.instance.spec.id) != q.request.tried.end();
-}
-bool draining(const Question& q) { return q.instance.taken_out(); }
-bool down(const Question& q) { return q.instance.health.state() == HealthState::kDown; }
-bool probation_taken(const Question& q) {
-  return q.instance.health.state() == HealthState::kProbation && q.instance.in_flight_of_term > 0;
-}
-bool full(const Question& q) { return q.instance.in_flight >= q.instance.spec.max_in_flight; }
-bool crowded(const Question& q) { return q.memory == Filtered::kCrowded; }
-
-struct Filter {
-  Filtered reason;
-  bool (*rejects)(const Question&);
-};
-
-// The first that rejects is the reason shown, so the lasting reasons stand before the passing ones.
-constexpr Filter kFilters[] = {
-    {Filtered::kUnknown, unknown},           {Filtered::kNoModel, has_no_model},
-    {Filtered::kNotTheOne, not_the_one},     {Filtered::kTooLarge, too_large},
-    {Filtered::kReserved, reserved},         {Filtered::kTried, tried},
-    {Filtered::kDraining, draining},         {Filtered::kDown, down},
-    {Filtered::kProbation, probation_taken}, {Filtered::kFull, full},
-    {Filtered::kCrowded, crowded},
-};
-
-Filtered filter(const Question& question) {
-  for (const Filter& each : kFilters) {
-    if (each.rejects(question)) return each.reason;
-  }
-  return Filtered::kNot;
+// What keeps a request away; `memory` is what Room says. The first reason is the one shown, so the
+// lasting ones stand before the passing ones.
+Filtered filter(const Instance& instance, const RequestArrived& request, Filtered memory) {
+  const HealthState health = instance.health.state();
+  if (health == HealthState::kUnknown || !instance.catalogue) return Filtered::kUnknown;
+  if (!instance.lists(request.ask.model)) return Filtered::kNoModel;
+  const BackendId id = instance.spec.id;
+  if (request.ask.only && *request.ask.only != id) return Filtered::kNotTheOne;
+  if (memory == Filtered::kTooLarge || memory == Filtered::kReserved) return memory;
+  const bool tried = std::ranges::find(request.tried, id) != request.tried.end();
+  if (tried) return Filtered::kTried;
+  if (instance.taken_out()) return Filtered::kDraining;
+  if (health == HealthState::kDown) return Filtered::kDown;
+  const bool has_its_one = health == HealthState::kProbation && instance.in_flight_of_term > 0;
+  if (has_its_one) return Filtered::kProbation;
+  if (instance.in_flight >= instance.spec.max_in_flight) return Filtered::kFull;
+  return memory;
 }
 
 // --- policies ---
@@ -149,7 +120,7 @@ Pick Picker::pick(std::span<const Instance> instances, const RequestArrived& req
   bool any_eligible = false;
   for (const Instance& instance : instances) {
     const Filtered memory = room.verdict(instances, instance, request.ask.model);
-    const Filtered reason = filter({instance, request, memory});
+    const Filtered reason = filter(instance, request, memory);
     pick.why.candidates.push_back(
         {instance.spec.id, reason, is_ready(instance, request.ask), instance.in_flight});
     any_eligible |= reason == Filtered::kNot;

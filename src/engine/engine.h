@@ -99,7 +99,7 @@ class Port {
   net::Task<Grant> acquire(core::RequestArrived request, net::Cancel& cancel);
 
   // Counts a finished request and keeps it for a while.
-  void record(RequestRecord record);
+  void record(RequestRecord&& record);
   // Counts bytes that did not become a request; `reason` is a literal.
   void count_malformed(std::string_view reason);
   // Counts a model that a client's options make an instance load anew; `cause` is a literal.

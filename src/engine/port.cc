@@ -109,7 +109,7 @@ net::Task<Grant> Port::acquire(core::RequestArrived request, net::Cancel& cancel
   co_return out;
 }
 
-void Port::record(RequestRecord record) {
+void Port::record(RequestRecord&& record) {
   // Not tell(): on the home loop a record of this size is not put into a message and out again.
   Engine::State& engine = *state_->engine;
   if (&here_ == &engine.home) return engine.record(record);

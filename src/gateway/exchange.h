@@ -1,6 +1,7 @@
 #pragma once
 // One request and what became of it: the state that travels down the story in serve.cc.
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "gateway/body_store.h"
 #include "gateway/routes.h"
 #include "gateway/settings.h"
+#include "net/frame_memory.h"
 
 namespace drover::gateway {
 
@@ -20,6 +22,12 @@ namespace drover::gateway {
 struct KeptRequest {
   KeptRequest(const Limits& limits, BodyRoom* room)
       : body(limits.spill_bytes, limits.spill_dir, room) {}
+
+  // Every request has one for a short time, as it has frames of coroutines.
+  static void* operator new(std::size_t bytes) { return net::allocate_frame(bytes); }
+  static void operator delete(void* kept, std::size_t bytes) noexcept {
+    net::release_frame(kept, bytes);
+  }
 
   std::string target;          // canonical
   std::string forward_fields;  // complete lines, filtered

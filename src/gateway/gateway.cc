@@ -174,13 +174,13 @@ void Gateway::finish(const Client& client, Exchange& exchange) {
   const std::string tenant = named ? fmt::format("{:016x}", exchange.ask.tenant.value) : "";
   const std::string_view failure =
       exchange.failure == nullptr ? std::string_view() : *exchange.failure;
-  const LogField fields[] = {{"id", std::string_view(exchange.id_text)},
-                             {"client", std::string_view(client.peer())},
-                             {"route", record.route},
+  const LogField fields[] = {{"id", PlainText{exchange.id_text}},
+                             {"client", PlainText{client.peer()}},
+                             {"route", PlainText{record.route}},
                              {"model", std::string_view(record.model)},
                              {"instance", std::string_view(record.backend)},
                              {"status", static_cast<std::int64_t>(record.status)},
-                             {"outcome", to_string(record.outcome)},
+                             {"outcome", PlainText{to_string(record.outcome)}},
                              {"retries", static_cast<std::uint64_t>(record.retries)},
                              {"queued_ms", record.queued},
                              {"first_token_ms", record.first_byte},

@@ -116,7 +116,7 @@ void read_tokens(Usage& usage, const PlainValue& said) {
   if (said.kind != PlainValue::Kind::kObject) return;
   for (PlainContainer fields(said.text); fields.next();) {
     const bool number = fields.value().kind == PlainValue::Kind::kNumber;
-    if (number) token_count(usage, key_of(fields.key()), whole_number(fields.value().text));
+    if (number) token_count(usage, key_of(fields.key()), fields.value().whole);
   }
 }
 
@@ -207,7 +207,7 @@ bool read_plain_field(RecordFacts& facts, std::string_view name, const PlainValu
       }
       return true;
     default:
-      if (value.kind == Kind::kNumber) native_number(facts.native, key, whole_number(value.text));
+      if (value.kind == Kind::kNumber) native_number(facts.native, key, value.whole);
       return true;
   }
 }

@@ -104,16 +104,20 @@ const char* skip_digits(const char* at, const char* end) {
   const char* const begin = at;
   if (*at == '-') ++at;
   const char* const whole = at;
-  at = skip_digits(at, end);
+  std::uint64_t number = 0;  // of too many digits it is anything, and not used
+  for (; at != end && is_digit(*at); ++at) number = number * 10 + static_cast<unsigned>(*at - '0');
   if (at == whole || (*whole == '0' && at - whole > 1)) return nullptr;
+  if (whole != begin) number = 0;
   if (at != end && *at == '.') {
     const char* const fraction = ++at;
     at = skip_digits(at, end);
     if (at == fraction) return nullptr;
+    number = 0;
   }
   const bool has_exponent = at != end && (*at == 'e' || *at == 'E');
   if (has_exponent || at - whole > kDigits) return nullptr;
   value.kind = Kind::kNumber;
+  value.whole = number;
   value.text = {begin, static_cast<std::size_t>(at - begin)};
   return at;
 }

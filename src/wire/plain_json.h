@@ -16,6 +16,7 @@ struct PlainValue {
   Kind kind = Kind::kNull;
   bool has_escapes = false;  // of a string: its text is not what it says
   std::string_view text;     // a string without its quotes, all others whole
+  std::uint64_t whole = 0;   // of a number, what whole_number() makes of its text
 
   bool is_text() const { return kind == Kind::kString; }
   bool is_container() const { return kind == Kind::kObject || kind == Kind::kArray; }
