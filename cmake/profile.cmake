@@ -25,11 +25,6 @@ function(drover_profiled lib module)
     # code is judged by the presets that compile it without. Counts that no longer add up, because what
     # is inlined was changed, are no error either.
     list(APPEND flags -fprofile-use=${DROVER_PROFILE} -fprofile-correction -w)
-    # Copies of as many bytes as were counted would be made eight bytes a step, in place; the C library
-    # takes 32.
-    if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
-      list(APPEND flags -mmemcpy-strategy=unrolled_loop:64:noalign,libcall:-1:noalign)
-    endif()
   endif()
   if(module IN_LIST DROVER_PROFILED_MODULES)
     target_compile_options(${lib} PRIVATE ${flags})

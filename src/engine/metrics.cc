@@ -36,24 +36,27 @@ std::string_view Metrics::label_of(const RequestRecord& record) {
   return record.model;
 }
 
-std::uint64_t& Metrics::requests_like(const KeyOrder::View& key) {
-  if (last_ != requests_.end() && KeyOrder::view(last_->first) == key) return last_->second;
+// The counts of requests like this one. The next one is often like the last.
+void Metrics::find_like(const RequestRecord& record) {
+  const KeyOrder::View as_asked{record.route, record.model, record.backend, record.status};
+  if (last_ != requests_.end() && KeyOrder::view(last_->first) == as_asked) return;
+  const KeyOrder::View key{record.route, label_of(record), record.backend, record.status};
   last_ = requests_.find(key);
   if (last_ == requests_.end()) {
     const auto& [route, model, backend, status] = key;
     RequestKey stored{std::string(route), std::string(model), std::string(backend), status};
     last_ = requests_.emplace(std::move(stored), 0).first;
   }
-  return last_->second;
+  last_route_ = &cell(routes_, record.route);
 }
 
 void Metrics::record(const RequestRecord& record) {
-  const std::string_view model = label_of(record);
-  ++requests_like({record.route, model, record.backend, record.status});
+  find_like(record);
+  ++last_->second;
   ++outcomes_[static_cast<std::size_t>(record.outcome)];
   if (record.outcome == Outcome::kRefused) ++cell(refusals_, record.reason);
 
-  PerRoute& route = cell(routes_, record.route);
+  PerRoute& route = *last_route_;
   route.duration.observe(to_seconds(record.total));
   if (record.first_byte > Duration::zero()) {
     route.first_byte.observe(to_seconds(record.first_byte));

@@ -145,10 +145,11 @@ class Metrics {
 
  private:
   std::string_view label_of(const RequestRecord& record);
-  std::uint64_t& requests_like(const KeyOrder::View& key);
+  void find_like(const RequestRecord& record);
 
   Requests requests_;
-  Requests::iterator last_ = requests_.end();  // of requests_: the next one is often like it
+  Requests::iterator last_ = requests_.end();  // what find_like() found last
+  PerRoute* last_route_ = nullptr;             // in routes_, which only grows
   std::array<std::uint64_t, kOutcomes> outcomes_{};
   ByName refusals_;
   ByName malformed_;

@@ -66,6 +66,7 @@ net::Task<void> Admin::serve_connection(std::unique_ptr<net::Stream> stream) {
       page = problem_page(status, arrived.error().message);
       client.close_after_answer();
     }
+    client.keep();
     std::string fields(kSafety);
     if (page.status == 405) fields += fmt::format("Allow: {}\r\n", page.allow);
     const Answer answer{page.status, page.content_type, fields};

@@ -31,6 +31,7 @@ Client::Client(std::unique_ptr<net::Stream> stream)
     : stream_(std::move(stream)), peer_(stream_->peer().address_text()) {}
 
 void Client::consume(std::size_t bytes) {
+  if (!arrived_.empty()) return arrived_.remove_prefix(bytes);
   consumed_ += bytes;
   if (consumed_ == input_.size()) {
     input_.clear();
@@ -38,7 +39,16 @@ void Client::consume(std::size_t bytes) {
   }
 }
 
+void Client::keep() {
+  if (arrived_.empty()) return;
+  input_ = loop().take_buffer();
+  input_.assign(std::exchange(arrived_, {}));
+}
+
 void Client::release_buffer() {
+  DROVER_ASSERT(buffered().empty());
+  const bool has_one = input_.capacity() > std::string().capacity();
+  if (!has_one) return;
   loop().give_buffer(std::exchange(input_, std::string()));
   consumed_ = 0;
 }
@@ -48,7 +58,11 @@ Result<void> Client::take_more(net::WaitResult ready) {
   const net::Arrived got = stream_->receive();
   if (got.state == net::Io::State::kWouldBlock) return {};
   if (got.state != net::Io::State::kMoved) return gone();
-  if (input_.empty()) input_ = loop().take_buffer();
+  DROVER_ASSERT(arrived_.empty());
+  if (input_.empty()) {
+    arrived_ = got.bytes;
+    return {};
+  }
   // What is done with goes first: a client that never stops pipelining must not grow the buffer.
   input_.erase(0, std::exchange(consumed_, 0));
   input_.append(got.bytes);
@@ -56,6 +70,7 @@ Result<void> Client::take_more(net::WaitResult ready) {
 }
 
 net::Task<Result<std::string_view>> Client::receive(Instant deadline, net::Cancel* cancel) {
+  DROVER_ASSERT(buffered().empty());
   for (;;) {
     const net::WaitResult ready = co_await stream_->readable(deadline, cancel);
     if (ready != net::WaitResult::kReady) co_return waited(ready);
@@ -119,6 +134,7 @@ char* Client::put_head(char* at, const Answer& answer, BodyIs body_is, std::uint
 
 net::Task<Result<void>> Client::send_whole(Answer answer, std::string_view body, Duration stall,
                                            net::Cancel* cancel) {
+  DROVER_ASSERT(arrived_.empty());
   // A 204 has no body, so it announces none (RFC 9110 8.6).
   const BodyIs body_is = answer.status == 204 ? BodyIs::kNone : BodyIs::kCounted;
   const std::uint64_t bytes = body.size();
@@ -160,6 +176,7 @@ net::Task<Result<void>> Client::send_behind(std::string head, std::string_view b
 }
 
 std::string Client::stream_head(const Answer& answer) {
+  DROVER_ASSERT(arrived_.empty());
   if (minor_version_ == 0) keep_alive_ = false;  // only the close ends such an answer
   std::string text(head_bound(answer), '\0');
   const BodyIs body_is = minor_version_ == 1 ? BodyIs::kChunked : BodyIs::kNone;
@@ -222,6 +239,7 @@ void Client::frame(std::string& out, std::span<const std::string_view> pieces,
 }
 
 net::Task<Result<void>> Client::send_rest(std::string rest, Duration stall, net::Cancel* cancel) {
+  DROVER_ASSERT(arrived_.empty());
   const std::array<std::string_view, 1> parts = {rest};
   Result<void> sent = co_await net::write_all(*stream_, parts, stall, cancel);
   if (sent) bytes_sent_ += rest.size();

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/check.h"
 #include "base/result.h"
 #include "net/stream.h"
 #include "net/task.h"
@@ -38,13 +39,19 @@ class Client {
   bool is_local() const { return local_; }
 
   // Bytes received and not yet consumed. Heads point into it: consume() only when done with them.
-  std::string_view buffered() const { return std::string_view(input_).substr(consumed_); }
+  std::string_view buffered() const {
+    return arrived_.empty() ? std::string_view(input_).substr(consumed_) : arrived_;
+  }
   void consume(std::size_t bytes);
+  // What has just arrived lies in the loop's memory, since nearly every request is taken from there
+  // whole. Whatever is left of it is to be kept before the next co_await of anything.
+  void keep();
   // Gives the memory back while the connection idles. Precondition: nothing buffered.
   void release_buffer();
   // co_await more(), then take_more() what arrived, perhaps nothing yet. Errors: kClosed (the
   // client finished or reset), kTimeout, kCancelled.
   net::Stream::ReadyAwaiter more(Instant deadline, net::Cancel* cancel) {
+    DROVER_ASSERT(arrived_.empty());
     return stream_->readable(deadline, cancel);
   }
   Result<void> take_more(net::WaitResult ready);
@@ -52,7 +59,10 @@ class Client {
   // The same without keeping: the view is the loop's memory, valid until the next co_await. What
   // is not used goes back with unread(). Precondition: nothing buffered.
   net::Task<Result<std::string_view>> receive(Instant deadline, net::Cancel* cancel);
-  void unread(std::string_view rest) { input_.append(rest); }
+  void unread(std::string_view rest) {
+    DROVER_ASSERT(arrived_.empty());
+    input_.append(rest);
+  }
 
   // What the request allows of the answer; set once its head is read.
   void begin_request(const wire::RequestHead& head);
@@ -98,7 +108,8 @@ class Client {
   std::unique_ptr<net::Stream> stream_;
   std::string peer_;
   std::string input_;
-  std::size_t consumed_ = 0;
+  std::size_t consumed_ = 0;  // of input_
+  std::string_view arrived_;  // in the loop's memory; if not empty, input_ is
   std::uint64_t bytes_sent_ = 0;
   int minor_version_ = 1;
   bool keep_alive_ = true;

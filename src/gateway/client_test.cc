@@ -169,5 +169,26 @@ TEST(ClientBuffer, ConsumedBytesLeaveTheView) {
   EXPECT_EQ(ends.client->buffered(), "");
 }
 
+TEST(ClientBuffer, WhatHasArrivedIsKeptBeforeTheLoopUsesItsMemoryAnew) {
+  Ends ends;
+  const auto arrives = [&ends](std::string_view text) {
+    ends.stream->arriving = text;
+    return ends.client->take_more(net::WaitResult::kReady).ok();
+  };
+  ASSERT_TRUE(arrives("abcdef"));
+  ends.client->consume(2);
+  EXPECT_EQ(ends.client->buffered(), "cdef");
+  ends.client->keep();
+  EXPECT_EQ(ends.client->buffered(), "cdef");
+  ASSERT_TRUE(arrives("ghi"));
+  EXPECT_EQ(ends.client->buffered(), "cdefghi");
+  ends.client->consume(7);
+  EXPECT_EQ(ends.client->buffered(), "");
+  ASSERT_TRUE(arrives("xyz"));
+  ends.client->consume(3);
+  ends.client->release_buffer();
+  EXPECT_EQ(ends.client->buffered(), "");
+}
+
 }  // namespace
 }  // namespace drover::gateway

@@ -138,6 +138,7 @@ net::Task<Gateway::Next> Gateway::next_request(Client& client, Link& link) {
   Result<void> arrived = co_await read_head(client, head_, settings_, &link.cancel);
   move_to(busy_, link);
   if (arrived) co_return Next::kRequest;
+  client.keep();
   if (arrived.error().kind == ErrorKind::kClosed) co_return Next::kNone;
   co_await refuse_head(client, std::move(arrived).error());
   co_return Next::kRefused;

@@ -454,6 +454,7 @@ net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const
       if (!began) deadline = client.loop().now() + settings.deadlines.head;
       began = true;
     }
+    client.keep();
     const net::WaitResult ready = co_await client.more(deadline, cancel);
     Result<void> more = client.take_more(ready);
     if (more) continue;
@@ -565,6 +566,7 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
                                   net::Cancel* cancel) {
   using Reading = net::Task<Result<void>>;
   if (exchange.route->treatment == Treatment::kPathModel) {
+    client.keep();
     // It asks by its path. A body has no meaning here, and must reach no instance: behind a GET
     // without a length it would be read as another request.
     if (exchange.body_unread) client.close_after_answer();
@@ -574,8 +576,12 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
   // Nearly every body came with its head, and there is nothing to wait for.
   const bool is_here = exchange.framing == wire::Framing::kLength &&
                        client.buffered().size() >= exchange.content_length;
-  if (!is_here) return read_arriving_body(client, exchange, settings, cancel);
+  if (!is_here) {
+    client.keep();
+    return read_arriving_body(client, exchange, settings, cancel);
+  }
   Result<void> read = read_buffered_body(client, exchange, settings);
+  client.keep();
   return read ? Reading::completed() : failed(std::move(read).error());
 }
 

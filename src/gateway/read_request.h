@@ -14,7 +14,8 @@ std::string own_id_text(RequestId id);
 // Whether an X-Request-ID of a client is taken over: 1 to 128 of A-Z a-z 0-9 - _ . :
 bool is_safe_id(std::string_view id);
 
-// Waits for and reads one head into `head` (its views live until the next read from the client).
+// Waits for and reads one head into `head`. Its views, and what came behind it, live until the next
+// co_await: Client::keep() what is not done with until then.
 // Errors: kClosed when the client closed before a head began; kSlow, kMalformed and the like after.
 net::Task<Result<void>> read_head(Client& client, wire::RequestHead& head, const Settings& settings,
                                   net::Cancel* cancel);

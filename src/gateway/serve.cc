@@ -43,6 +43,12 @@ Error exhausted(const Relayed& last, const Instance& instance) {
               : fmt::format("instance {} failed: {}", instance.name, last.detail)};
 }
 
+// Its body says what it is, and is kept; all others are answered, or streamed on, without.
+bool is_read_whole(const Route& route) {
+  return route.treatment > Treatment::kModels && route.treatment != Treatment::kBlob &&
+         route.treatment != Treatment::kIdentity;
+}
+
 Error shutting_down_error() {
   return {ErrorKind::kUnavailable, Origin::kSelf, Retry::kNever, "the server is shutting down"};
 }
@@ -78,18 +84,19 @@ net::Task<void> Gateway::serve_request(Client& client, Link& link) {
 net::Task<void> Gateway::prepare(Client& client, Link& link, Exchange& exchange, bool& ready) {
   // Who asks for what, judged by the head alone: before anything is kept for them.
   Result<void> told = admit(client, head_, exchange, settings_);
-  if (told) {
+  if (told && exchange.route != nullptr && is_read_whole(*exchange.route)) {
+    // What it asks for: the whole body, kept for as long as it may have to be sent again.
+    told = co_await read_body(client, exchange, settings_, &link.cancel);
+  } else {
+    client.keep();
+    if (!told) co_return co_await refuse_early(client, link, exchange, std::move(told).error());
     if (exchange.route == nullptr || exchange.route->treatment <= Treatment::kModels) {
       co_return co_await answer_own(client, link, exchange);
     }
     if (exchange.route->treatment == Treatment::kBlob) {
       co_return co_await answer_blob(client, link, exchange);
     }
-    if (exchange.route->treatment == Treatment::kIdentity) {
-      co_return co_await answer_account(client, link, exchange);
-    }
-    // What it asks for: the whole body, kept for as long as it may have to be sent again.
-    told = co_await read_body(client, exchange, settings_, &link.cancel);
+    co_return co_await answer_account(client, link, exchange);
   }
   if (told) told = resolve_alias(exchange, *port_.engine().view(), settings_);
   if (told) told = keep_to_account(exchange.ask, settings_);

@@ -63,7 +63,13 @@ class ManualStream final : public Stream {
   using Stream::mark_readable;
   using Stream::mark_writable;
 
-  Io read(std::span<char>) override { return {}; }
+  // What of `arriving` fits.
+  Io read(std::span<char> into) override {
+    if (arriving.empty()) return {};
+    const std::size_t moved = arriving.copy(into.data(), into.size());
+    arriving.erase(0, moved);
+    return {Io::State::kMoved, moved};
+  }
   // Takes `room` bytes, then is full; a negative room fails.
   Io write(std::span<const std::string_view> parts) override {
     if (room < 0) return {Io::State::kFailed, 0};
@@ -81,6 +87,7 @@ class ManualStream final : public Stream {
   void reset_on_close() override {}
   Endpoint peer() const override { return {}; }
 
+  std::string arriving;
   long room = 1 << 20;
   std::string written;
 };
