@@ -138,9 +138,9 @@ class Line {
     }
   }
   void operator()(Duration value) {
-    const std::int64_t nanos = value.count();
-    if (nanos < 0) put('-');
-    const std::uint64_t micros = (static_cast<std::uint64_t>(std::abs(nanos)) + 500) / 1000;
+    const auto nanos = static_cast<std::uint64_t>(value.count());
+    const std::uint64_t micros = ((value.count() < 0 ? 0 - nanos : nanos) + 500) / 1000;
+    if (value.count() < 0 && micros > 0) put('-');
     end_ = put_number(end_, micros / 1000);
     std::uint64_t rest = micros % 1000;
     if (rest == 0) return;
@@ -161,7 +161,7 @@ class Line {
 std::size_t line_bound(std::string_view event, std::span<const LogField> fields) {
   constexpr std::size_t kFrame = 64;      // level, colours, braces
   constexpr std::size_t kFieldFrame = 8;  // ,"":
-  std::size_t bytes = kFrame + quoted_bound(event);
+  std::size_t bytes = kFrame + quoted_bound(event) + event.size();
   for (const LogField& field : fields) {
     bytes += field.key.size() + kFieldFrame;
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {

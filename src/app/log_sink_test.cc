@@ -8,6 +8,8 @@
 #include <limits>
 #include <memory>
 
+#include "app/escape.h"
+
 namespace drover::app {
 namespace {
 
@@ -89,16 +91,18 @@ TEST(LogSink, ADurationIsToldInMillisecondsToTheMicrosecond) {
                    {"d", Duration(12'340'500)},
                    {"e", Duration(999'999'500)},
                    {"f", Duration(-2'500'000)},
-                   {"g", Duration::max()}});
+                   {"g", Duration::max()},
+                   {"h", Duration::min()},
+                   {"i", Duration(-499)}});
   });
   EXPECT_NE(line.find(R"("a":0,"b":0.001,"c":12.34,"d":12.341,"e":1000,"f":-2.5,)"
-                      R"("g":9223372036854.776})"),
+                      R"("g":9223372036854.776,"h":-9223372036854.776,"i":0})"),
             std::string::npos)
       << line;
 }
 
 TEST(LogSink, PlainTextIsQuotedLikeOtherText) {
-  const std::string text(500, 'x');
+  const std::string text(kLongestValue, 'x');
   const auto use = [&text](Log& log) {
     log.info("x", {{"a", PlainText{"/api/chat"}},
                    {"b", PlainText{""}},

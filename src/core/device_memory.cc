@@ -77,15 +77,20 @@ void DeviceMemory::looked(BackendId backend, const Residency& residency) {
   Books& books = of(backend);
   books.listed.clear();
   for (const LoadedModel& model : residency) {
-    if (books.find_listed(model.name) == nullptr) {
-      books.listed.push_back({model.name, model.vram_bytes});
-    }
+    books.listed.push_back({model.name, model.vram_bytes});
     if (model.bytes > 0) learn(backend, model.name, model.bytes);
   }
-  std::ranges::sort(books.listed, {}, &Listed::model);  // what is done to all of them has one order
-  std::erase_if(books.holds, [&books](Hold& hold) {
+  // What is done to all of them has one order. Of two with one name the first counts, as in
+  // Instance::loaded_entry().
+  std::ranges::stable_sort(books.listed, {}, &Listed::model);
+  const auto again = std::ranges::unique(books.listed, {}, &Listed::model);
+  books.listed.erase(again.begin(), again.end());
+  for (Hold& hold : books.holds) {
     hold.listed |= books.find_listed(hold.model) != nullptr;
-    return hold.users == 0 && (hold.listed || --hold.looks_left == 0);
+    if (hold.users == 0 && !hold.listed) --hold.looks_left;
+  }
+  std::erase_if(books.holds, [](const Hold& hold) {
+    return hold.users == 0 && (hold.listed || hold.looks_left == 0);
   });
 }
 

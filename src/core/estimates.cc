@@ -87,7 +87,10 @@ constexpr std::array<double, count> steps() {
 
 Lengths::Lengths(const LearnedLengths& counts) : known_(counts) {
   constexpr auto kLengths = steps<kBins>();
-  for (std::size_t bin = 0; bin < kBins; ++bin) tokens_ += known_.counts[bin] * kLengths[bin];
+  for (std::size_t bin = 0; bin < kBins; ++bin) {
+    weight_ += known_.counts[bin];
+    tokens_ += known_.counts[bin] * kLengths[bin];
+  }
 }
 
 void Lengths::learn(double tokens) {
@@ -97,6 +100,7 @@ void Lengths::learn(double tokens) {
   for (float& each : known_.counts) each *= static_cast<float>(kFading);
   known_.counts[bin] += 1;
   known_.samples = known_.samples * kFading + 1;
+  weight_ = weight_ * kFading + 1;
   tokens_ = tokens_ * kFading + kLengths[bin];
 }
 
@@ -114,7 +118,7 @@ double Lengths::weight_as_prior() const {
 
 double Lengths::mean(const Lengths& prior) const {
   const double scale = prior.weight_as_prior();
-  const double weight = known_.samples + scale * prior.known_.samples;
+  const double weight = weight_ + scale * prior.weight_;
   return weight < kLittle ? 1 : (tokens_ + scale * prior.tokens_) / weight;
 }
 

@@ -73,7 +73,10 @@ class Lengths {
   static constexpr std::size_t kBins = std::tuple_size_v<decltype(LearnedLengths::counts)>;
   double weight_as_prior() const;
   LearnedLengths known_;
-  double tokens_ = 0;  // of all samples together, as the bins have them
+  // All samples together, as the bins have them. A notebook need not agree with itself, so what it
+  // says of their number is no weight here.
+  double weight_ = 0;
+  double tokens_ = 0;
 };
 
 // What one served request showed. Seconds; zero means "not said".

@@ -212,5 +212,26 @@ TEST(Estimates, NoAnswerMakesATimeNegative) {
   }
 }
 
+TEST(Lengths, TheirMeanIsWhatRemainsOfAnAnswerThatHasNotBegun) {
+  const Lengths prior = Lengths::usual();
+  Lengths lengths;
+  EXPECT_NEAR(lengths.mean(prior), lengths.remaining(prior, 0), 1e-3);
+  Rng rng(1);
+  for (int i = 0; i < 2000; ++i) {
+    lengths.learn(static_cast<double>(rng.below(3000)));
+    ASSERT_NEAR(lengths.mean(prior) / lengths.remaining(prior, 0), 1, 1e-4) << i;
+  }
+  const Lengths again(lengths.counts());
+  EXPECT_NEAR(again.mean(prior) / lengths.mean(prior), 1, 1e-4);
+}
+
+TEST(Lengths, ANotebookThatDoesNotAgreeWithItselfMovesTheMeanNowhereStrange) {
+  LearnedLengths counts;
+  counts.samples = 1e6;
+  counts.counts[10] = 2;
+  const Lengths prior = Lengths::usual();
+  EXPECT_NEAR(Lengths(counts).mean(prior), Lengths(counts).remaining(prior, 0), 1e-3);
+}
+
 }  // namespace
 }  // namespace drover::core

@@ -237,9 +237,11 @@ void Scheduler::State::serve_queue() {
   if (brain->queue.size() > 0) {
     serve_lines();
   } else {
-    // Nobody hopes for anything.
+    // Nobody hopes for anything, and nobody is held back.
     brain->changed.clear();
     brain->others.clear();
+    brain->keeping.clear();
+    brain->to_look_over = 0;
     brain->all_changed = brain->others_put_off = false;
   }
   brain->placer.consider_waiting(fleet_for_placer());

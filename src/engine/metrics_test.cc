@@ -33,6 +33,26 @@ TEST(Metrics, ARequestIsCountedEverywhereItBelongs) {
   EXPECT_DOUBLE_EQ(metrics.routes().at("/api/chat").duration.sum_seconds(), 4.0);
 }
 
+TEST(Metrics, RequestsOfDifferentKindsInTurnAreToldApart) {
+  Metrics metrics;
+  for (int i = 0; i < 3; ++i) {
+    metrics.record(served("m:latest"));
+    RequestRecord other = served("n:latest");
+    other.route = "/api/generate";
+    metrics.record(other);
+    metrics.record(other);
+    other.status = 502;
+    metrics.record(other);
+    other.backend = "gpu1";
+    metrics.record(other);
+  }
+  std::vector<std::uint64_t> counts;
+  for (const auto& [key, count] : metrics.requests()) counts.push_back(count);
+  EXPECT_EQ(counts, (std::vector<std::uint64_t>{3, 6, 3, 3}));
+  EXPECT_DOUBLE_EQ(metrics.routes().at("/api/chat").duration.sum_seconds(), 6.0);
+  EXPECT_DOUBLE_EQ(metrics.routes().at("/api/generate").duration.sum_seconds(), 24.0);
+}
+
 TEST(Metrics, ModelsThatReachedNoInstanceAddNoLabel) {
   Metrics metrics;
   for (int i = 0; i < 1000; ++i) {

@@ -52,6 +52,7 @@ net::Task<void> Admin::serve_connection(std::unique_ptr<net::Stream> stream) {
   Client client(std::move(stream));
   while (!stop_.triggered()) {
     wire::RequestHead head;
+    if (client.buffered().empty()) client.release_buffer();
     Result<void> arrived = co_await read_head(client, head, settings_, &stop_);
     if (!arrived && arrived.error().kind == ErrorKind::kClosed) co_return;
     AdminPage page;

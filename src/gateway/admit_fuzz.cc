@@ -63,8 +63,11 @@ void check_answer_fields(const Exchange& exchange) {
 
 void check_gate(std::string_view input) {
   ManualLoop loop;
-  Client client(std::make_unique<ManualStream>(loop));
-  client.unread(input);
+  auto stream = std::make_unique<ManualStream>(loop);
+  stream->arriving = input;
+  Client client(std::move(stream));
+  if (!client.take_more(net::WaitResult::kReady)) return;
+  if (client.buffered().size() < input.size()) return;  // more than one reading
   wire::RequestParser parser;
   wire::RequestHead head;
   const auto parsed = parser.parse(client.buffered(), head);

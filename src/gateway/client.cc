@@ -58,7 +58,7 @@ Result<void> Client::take_more(net::WaitResult ready) {
   const net::Arrived got = stream_->receive();
   if (got.state == net::Io::State::kWouldBlock) return {};
   if (got.state != net::Io::State::kMoved) return gone();
-  DROVER_ASSERT(arrived_.empty());
+  DROVER_ASSERT(is_kept());
   if (input_.empty()) {
     arrived_ = got.bytes;
     return {};
@@ -134,7 +134,7 @@ char* Client::put_head(char* at, const Answer& answer, BodyIs body_is, std::uint
 
 net::Task<Result<void>> Client::send_whole(Answer answer, std::string_view body, Duration stall,
                                            net::Cancel* cancel) {
-  DROVER_ASSERT(arrived_.empty());
+  DROVER_ASSERT(is_kept());
   // A 204 has no body, so it announces none (RFC 9110 8.6).
   const BodyIs body_is = answer.status == 204 ? BodyIs::kNone : BodyIs::kCounted;
   const std::uint64_t bytes = body.size();
@@ -176,7 +176,7 @@ net::Task<Result<void>> Client::send_behind(std::string head, std::string_view b
 }
 
 std::string Client::stream_head(const Answer& answer) {
-  DROVER_ASSERT(arrived_.empty());
+  DROVER_ASSERT(is_kept());
   if (minor_version_ == 0) keep_alive_ = false;  // only the close ends such an answer
   std::string text(head_bound(answer), '\0');
   const BodyIs body_is = minor_version_ == 1 ? BodyIs::kChunked : BodyIs::kNone;
@@ -239,7 +239,7 @@ void Client::frame(std::string& out, std::span<const std::string_view> pieces,
 }
 
 net::Task<Result<void>> Client::send_rest(std::string rest, Duration stall, net::Cancel* cancel) {
-  DROVER_ASSERT(arrived_.empty());
+  DROVER_ASSERT(is_kept());
   const std::array<std::string_view, 1> parts = {rest};
   Result<void> sent = co_await net::write_all(*stream_, parts, stall, cancel);
   if (sent) bytes_sent_ += rest.size();

@@ -46,12 +46,13 @@ class Client {
   // What has just arrived lies in the loop's memory, since nearly every request is taken from there
   // whole. Whatever is left of it is to be kept before the next co_await of anything.
   void keep();
+  bool is_kept() const { return arrived_.empty(); }
   // Gives the memory back while the connection idles. Precondition: nothing buffered.
   void release_buffer();
   // co_await more(), then take_more() what arrived, perhaps nothing yet. Errors: kClosed (the
   // client finished or reset), kTimeout, kCancelled.
   net::Stream::ReadyAwaiter more(Instant deadline, net::Cancel* cancel) {
-    DROVER_ASSERT(arrived_.empty());
+    DROVER_ASSERT(is_kept());
     return stream_->readable(deadline, cancel);
   }
   Result<void> take_more(net::WaitResult ready);
@@ -60,7 +61,7 @@ class Client {
   // is not used goes back with unread(). Precondition: nothing buffered.
   net::Task<Result<std::string_view>> receive(Instant deadline, net::Cancel* cancel);
   void unread(std::string_view rest) {
-    DROVER_ASSERT(arrived_.empty());
+    DROVER_ASSERT(is_kept());
     input_.append(rest);
   }
 

@@ -131,6 +131,7 @@ net::Task<void> Gateway::serve_connection(std::unique_ptr<net::Stream> stream, b
 // Between two requests a connection waits here. One head at a time.
 net::Task<Gateway::Next> Gateway::next_request(Client& client, Link& link) {
   if (client.buffered().empty()) {
+    client.release_buffer();
     const Instant deadline = loop_.now() + settings_.deadlines.idle;
     const net::WaitResult ready = co_await client.stream().readable(deadline, &link.cancel);
     if (ready != net::WaitResult::kReady) co_return Next::kNone;

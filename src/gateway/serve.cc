@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "gateway/account.h"
 #include "gateway/aliases.h"
 #include "gateway/fleet_answers.h"
@@ -45,8 +46,22 @@ Error exhausted(const Relayed& last, const Instance& instance) {
 
 // Its body says what it is, and is kept; all others are answered, or streamed on, without.
 bool is_read_whole(const Route& route) {
-  return route.treatment > Treatment::kModels && route.treatment != Treatment::kBlob &&
-         route.treatment != Treatment::kIdentity;
+  switch (route.treatment) {
+    case Treatment::kJsonBody:
+    case Treatment::kMultipart:
+    case Treatment::kPathModel:
+    case Treatment::kOrder:
+      return true;
+    case Treatment::kAlive:
+    case Treatment::kVersion:
+    case Treatment::kTags:
+    case Treatment::kPs:
+    case Treatment::kModels:
+    case Treatment::kBlob:
+    case Treatment::kIdentity:
+      return false;
+  }
+  return false;
 }
 
 Error shutting_down_error() {
@@ -66,6 +81,7 @@ net::Task<void> Gateway::serve_request(Client& client, Link& link) {
   port_.engine().metrics().requests_active.add(1);
   bool ready = false;
   co_await prepare(client, link, exchange, ready);
+  DROVER_ASSERT(client.is_kept());
   if (ready) {
     // From here on the client has nothing to do but wait; if it leaves, so do we, wherever we are.
     client.stream().watch_hangup(&link.cancel);

@@ -141,5 +141,17 @@ TEST(DocumentReader, EndsOfOtherDialectsAreReadByBothWays) {
   }
 }
 
+TEST(PlainDocument, NumbersAreThoseOfTheScanner) {
+  for (const std::string_view number :
+       {"0", "-0", "-5", "7", "26", "1.0", "0.5", "1234567.25", "999999999999999"}) {
+    const std::string body =
+        R"({"done":true,"prompt_eval_count":)" + std::string(number) + R"(,"eval_count":3})";
+    const std::optional<DocumentFacts> plain = read_plain_document(body);
+    ASSERT_TRUE(plain) << number;
+    EXPECT_EQ(plain->usage.prompt_tokens, read_any_document(body).usage.prompt_tokens) << number;
+    EXPECT_EQ(plain->usage.output_tokens, 3U) << number;
+  }
+}
+
 }  // namespace
 }  // namespace drover::wire

@@ -50,7 +50,12 @@ jobs::Settings jobs_settings(const WorldOptions& options) {
 
 std::string value_text(const LogField& field) {
   if (const auto* text = std::get_if<std::string_view>(&field.value)) return std::string(*text);
-  if (const auto* plain = std::get_if<PlainText>(&field.value)) return std::string(plain->text);
+  if (const auto* plain = std::get_if<PlainText>(&field.value)) {
+    EXPECT_TRUE(std::ranges::all_of(
+        plain->text, [](char c) { return c >= ' ' && c < 0x7F && c != '"' && c != '\\'; }))
+        << field.key << " is no plain text: " << plain->text;
+    return std::string(plain->text);
+  }
   if (const auto* number = std::get_if<std::int64_t>(&field.value))
     return fmt::format("{}", *number);
   if (const auto* count = std::get_if<std::uint64_t>(&field.value))
