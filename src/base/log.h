@@ -32,7 +32,7 @@ class Log {
  public:
   virtual ~Log() = default;
   // Thread-safe, never blocks on the disk or terminal; lines over the queue's bound are counted
-  // and dropped. `event` is one lower-case phrase such as "instance down", a literal and plain text.
+  // and dropped. `event` is one lower-case phrase such as "instance down": a literal, plain text.
   virtual void write(LogLevel level, std::string_view event, std::span<const LogField> fields) = 0;
   // Lines lost so far because the log was slower than the program. Any thread.
   virtual std::uint64_t dropped() const { return 0; }
