@@ -212,7 +212,11 @@ class BodyIntake {
         settings_(settings),
         decoder_(exchange.framing, exchange.content_length, Origin::kClient),
         inspector_(settings.limits.json, salt_of(exchange.ask.tenant, settings)) {
-    if (exchange.zstd) zstd_.emplace();
+    if (exchange.zstd) {
+      zstd_.emplace();
+    } else if (exchange.framing == wire::Framing::kLength) {
+      exchange.kept->body.expect(exchange.content_length);
+    }
   }
   BodyIntake(const BodyIntake&) = delete;
   BodyIntake& operator=(const BodyIntake&) = delete;
@@ -502,23 +506,25 @@ net::Task<Result<void>> let_it_continue(Client& client, const Exchange& exchange
 
 namespace {
 
-// What is left of it in the buffer is the next request.
+Result<void> end_body(Client& client, Exchange& exchange, BodyIntake& intake) {
+  exchange.body_unread = false;
+  // Only what was sent ahead stays; an answer may take minutes.
+  if (client.buffered().empty()) client.release_buffer();
+  return intake.finish();
+}
+
+// What is left in the buffer is the next request.
 Result<void> read_buffered_body(Client& client, Exchange& exchange, const Settings& settings) {
   BodyIntake intake(exchange, settings);
-  if (!exchange.zstd) exchange.kept->body.expect(exchange.content_length);
   Result<std::size_t> used = intake.take(client.buffered());
   if (!used) return std::move(used).error();
   client.consume(*used);
-  exchange.body_unread = false;
-  if (client.buffered().empty()) client.release_buffer();
-  return intake.finish();
+  return end_body(client, exchange, intake);
 }
 
 net::Task<Result<void>> read_arriving_body(Client& client, Exchange& exchange,
                                            const Settings& settings, net::Cancel* cancel) {
   BodyIntake intake(exchange, settings);
-  if (exchange.framing == wire::Framing::kLength && !exchange.zstd)
-    exchange.kept->body.expect(exchange.content_length);
   if (!intake.done() && waits_to_continue(client, exchange)) {
     Result<void> sent = co_await let_it_continue(client, exchange, settings, cancel);
     if (!sent) co_return sent;
@@ -552,10 +558,7 @@ net::Task<Result<void>> read_arriving_body(Client& client, Exchange& exchange,
     window_end = client.loop().now() + settings.deadlines.body_window;
     input = {};
   }
-  exchange.body_unread = false;
-  // Only what was sent ahead stays; an answer may take minutes.
-  if (client.buffered().empty()) client.release_buffer();
-  co_return intake.finish();
+  co_return end_body(client, exchange, intake);
 }
 
 net::Task<Result<void>> failed(Error error) { co_return std::move(error); }
@@ -566,9 +569,9 @@ net::Task<Result<void>> read_body(Client& client, Exchange& exchange, const Sett
                                   net::Cancel* cancel) {
   using Reading = net::Task<Result<void>>;
   if (exchange.route->treatment == Treatment::kPathModel) {
-    client.keep();
     // It asks by its path. A body has no meaning here, and must reach no instance: behind a GET
     // without a length it would be read as another request.
+    client.keep();
     if (exchange.body_unread) client.close_after_answer();
     if (client.buffered().empty()) client.release_buffer();
     return Reading::completed();
