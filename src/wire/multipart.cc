@@ -17,6 +17,13 @@ Error malformed(std::string message) {
   return {ErrorKind::kMalformed, Origin::kClient, Retry::kNever, std::move(message)};
 }
 
+// Whether what ends with `terminator` is longer than `most`, however it was cut into pieces: of one
+// that has not ended, all of the terminator but its last byte may be here already.
+bool over(std::size_t most, std::size_t end, std::string_view input, std::string_view terminator) {
+  if (end != std::string_view::npos) return end > most;
+  return input.size() > most + terminator.size() - 1;
+}
+
 constexpr std::string_view kSpace = " \t";
 
 std::string_view trimmed(std::string_view text) {
@@ -150,7 +157,7 @@ Result<std::size_t> MultipartModel::step() {
 
 Result<std::size_t> MultipartModel::first_line() {
   const std::size_t end = input_.find("\r\n");
-  const bool too_long = std::min(end, input_.size()) > kMaxBoundary + 2;
+  const bool too_long = over(kMaxBoundary + 2, end, input_, "\r\n");
   const bool wrong_start = input_.size() >= 2 && !input_.starts_with("--");
   if (too_long || wrong_start) return malformed("the form does not begin with its boundary line");
   if (end == std::string::npos) return std::size_t{0};
@@ -174,7 +181,7 @@ Result<std::size_t> MultipartModel::after_boundary() {
 
 Result<std::size_t> MultipartModel::headers() {
   const std::size_t end = input_.find("\r\n\r\n");
-  if (std::min(end, input_.size()) > kMaxHeaders) {
+  if (over(kMaxHeaders, end, input_, "\r\n\r\n")) {
     return malformed("a part of the form has headers over 8 KiB");
   }
   if (end == std::string::npos) return std::size_t{0};

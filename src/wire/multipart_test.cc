@@ -144,6 +144,23 @@ TEST(MultipartModel, HugeHeadersAndHugeModelsAreRefused) {
   EXPECT_FALSE(read(model, 100).ok());
 }
 
+std::string form_of(std::size_t boundary, std::size_t headers, std::size_t model) {
+  const std::string line = "--" + std::string(boundary, 'b');
+  const std::string named = "Content-Disposition: form-data; name=\"model\"";
+  return line + "\r\n" + named + "\r\nX:" + std::string(headers - named.size() - 4, 'x') +
+         "\r\n\r\n" + std::string(model, 'm') + "\r\n" + line + "--\r\n";
+}
+
+TEST(MultipartModel, EachLimitIsTheSameForPiecesOfAnySize) {
+  const std::string largest = form_of(70, 8192, 512);
+  for (std::size_t piece : {1, 2, 3, 4, 5, 7, 16, 1024, 10'000}) {
+    EXPECT_TRUE(read(largest, piece).ok()) << piece;
+    EXPECT_FALSE(read(form_of(71, 8192, 512), piece).ok()) << piece;
+    EXPECT_FALSE(read(form_of(70, 8193, 512), piece).ok()) << piece;
+    EXPECT_FALSE(read(form_of(70, 8192, 513), piece).ok()) << piece;
+  }
+}
+
 TEST(MultipartModel, AnEmptyPartIsNoModel) {
   const std::string body = form("--b\nContent-Disposition: form-data; name=\"model\"\n\n\n--b--\n");
   Result<std::string> model = read(body, 3);
