@@ -146,6 +146,54 @@ TEST(Story, PipelinedRequestsAreAnsweredInOrder) {
   world.expect_nothing_left();
 }
 
+// A frame of one raw block, as RFC 8878 has it; of at most 255 bytes.
+std::string zstd_frame(std::string_view text) {
+  const std::size_t header = text.size() << 3U | 1U;
+  std::string frame = "\x28\xb5\x2f\xfd\x20";
+  for (const std::size_t byte : {text.size(), header & 0xffU, header >> 8U, header >> 16U}) {
+    frame += static_cast<char>(byte);
+  }
+  return frame.append(text);
+}
+
+// What has arrived is read where the loop received it, and the loop receives for everybody: what
+// came with a body, and belongs to the next request, must outlive what others send meanwhile.
+TEST(Story, TheRequestThatCameWithABodyIsNotLost) {
+  const std::string chat = World::chat_body(6);
+  const std::string openai = R"({"model":"llama3.2","messages":[{"role":"user","content":"hi"}]})";
+  const std::string packed = zstd_frame(openai);
+  const auto sized = [](std::string_view path, std::string_view field, std::string_view body) {
+    return fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\n{}\r\nContent-Length: {}\r\n\r\n{}",
+                       path, field, body.size(), body);
+  };
+  const std::string firsts[] = {
+      sized("/api/chat", "X: y", chat),
+      sized("/api/chat", "Expect: 100-continue", chat),
+      fmt::format("POST /api/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  "5\r\n{}\r\n{:x}\r\n{}\r\n0\r\nX: y\r\n\r\n",
+                  chat.substr(0, 5), chat.size() - 5, chat.substr(5)),
+      sized("/v1/chat/completions", "Content-Encoding: zstd", packed),
+      sized("/api/blobs/sha256:" + std::string(64, 'a'), "X: y", std::string(3000, 'b')),
+  };
+  for (const std::string& first : firsts) {
+    SCOPED_TRACE(first.substr(0, 100));
+    World world;
+    Client& client = world.ask(first + World::request("POST", "/api/chat", World::chat_body(7)));
+    std::vector<Client*> others;
+    for (int i = 0; i < 5; ++i) {
+      world.pass(1ms);
+      others.push_back(&world.chat(8, std::string(2000, 'o')));
+    }
+    world.done(client, 2);
+    const std::vector<Reply> replies = client.replies();
+    ASSERT_EQ(replies.size(), 2U);
+    EXPECT_EQ(replies[0].status, first.find("/api/blobs/") == std::string::npos ? 200 : 201);
+    EXPECT_EQ(read_native(replies[1].body).text, world.text(7));
+    for (Client* other : others) EXPECT_EQ(world.done(*other).reply().status, 200);
+    world.expect_nothing_left();
+  }
+}
+
 TEST(Story, ARefusalByTheHeadAloneIsAnsweredOnce) {
   World world;
   for (std::string_view request :
