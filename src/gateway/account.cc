@@ -60,7 +60,7 @@ net::Task<void> Gateway::answer_account(Client& client, Link& link, Exchange& ex
   const jobs::Fared& fared = passage.fared().front();
   if (fared.status == 0) {
     Error error{ErrorKind::kUnavailable, Origin::kInstance, Retry::kSafe,
-                fmt::format("instance {}, which has the account, does not answer: {}", fared.name,
+                fmt::format("instance {}, which has the account, gave no answer: {}", fared.name,
                             fared.error)};
     co_return co_await refuse_early(client, link, exchange, std::move(error));
   }

@@ -41,6 +41,10 @@ std::string head_text(const Exchange& exchange, const net::HostPort& address) {
       framing);
 }
 
+Error too_long() {
+  return {ErrorKind::kUpstream, Origin::kInstance, Retry::kSafe, "its answer is too long"};
+}
+
 }  // namespace
 
 Passage::Passage(Client& client, Exchange& exchange, net::UpstreamPool& pool,
@@ -166,19 +170,24 @@ net::Task<void> Passage::read_answers() {
   }
 }
 
+// What is not whole is no answer: nothing of it is told.
 net::Task<void> Passage::read_answer(Leg& leg) {
-  jobs::Fared& fared = fared_[leg.index];
   const Instant deadline = loop().now() + settings_.deadlines.document;
   const wire::Method method = exchange_.method;
   Result<void> head = co_await leg.call.read_head(method, deadline);
   if (!head) co_return failed(leg, head.error());
+  std::string body;
+  for (bool over = false; !over;) {
+    Result<bool> more = co_await leg.call.read_more(body, deadline);
+    if (!more) co_return failed(leg, more.error());
+    over = !*more;
+    if (body.size() > settings_.limits.document_bytes) co_return failed(leg, too_long());
+  }
+  jobs::Fared& fared = fared_[leg.index];
   fared.status = leg.call.status();
   fared.done = fared.status < 300;
   fared.type = leg.call.content_type();
-  while (fared.body.size() < settings_.limits.document_bytes) {
-    Result<bool> more = co_await leg.call.read_more(fared.body, deadline);
-    if (!more || !*more) break;
-  }
+  fared.body = std::move(body);
   if (fared.done) co_return;
   fared.error = fmt::format("status {}", fared.status);
   Result<wire::ProgressLine> said = wire::read_progress(fared.body);

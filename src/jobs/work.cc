@@ -278,11 +278,14 @@ net::Task<Result<void>> Jobs::State::read_progress(Job& job, Leg& leg, net::Http
     Result<bool> more = co_await call.read_more(buffer, home().now() + settings.silence);
     if (!more) co_return std::move(more).error();
     if (!*more) buffer += '\n';  // a last line may lack its end
-    for (std::size_t end = 0; (end = buffer.find('\n')) != std::string::npos;) {
-      Result<void> taken = take_line(job, leg, std::string_view(buffer).substr(0, end));
+    std::size_t begin = 0;
+    for (std::size_t end = 0; (end = buffer.find('\n', begin)) != std::string::npos;) {
+      const std::string_view line = std::string_view(buffer).substr(begin, end - begin);
+      Result<void> taken = take_line(job, leg, line);
       if (!taken || leg.fared.done) co_return taken;
-      buffer.erase(0, end + 1);
+      begin = end + 1;
     }
+    buffer.erase(0, begin);
     if (buffer.size() > kMaxLine) co_return said("a line of progress that is too long");
     if (*more) continue;
     co_return Error{ErrorKind::kClosed, Origin::kInstance, Retry::kSafe,

@@ -59,10 +59,11 @@ Task<Result<bool>> HttpCall::receive(Instant deadline) {
 // True: the head of the answer itself was taken off the input.
 Result<bool> HttpCall::take_head(wire::Method request) {
   wire::ResponseHead head;
-  for (int interim = 0; interim <= kMostInterim; ++interim) {
+  for (; interim_ <= kMostInterim; ++interim_) {
     Result<std::optional<std::size_t>> parsed = parser_.parse(input_, request, head);
     if (!parsed) return std::move(parsed).error();
     if (!parsed->has_value()) return false;
+    if (head.status == 101) return bad(ErrorKind::kUpstream, "it went over to another protocol");
     const bool final = head.status >= 200;
     if (final) {
       status_ = head.status;

@@ -33,7 +33,8 @@ class HttpCall {
   void adopt(std::unique_ptr<Stream> stream) { stream_ = std::move(stream); }
   // Sends `bytes` to the last one. Errors: kTimeout after `stall` without progress, kClosed.
   Task<Result<void>> send(std::string_view bytes, Duration stall);
-  // Waits for the head of the answer; interim ones (1xx) are passed over. `request` says whether a
+  // Waits for the head of the answer; up to eight interim ones are passed
+  // over, and 101 is no answer. `request` says whether a
   // body can follow. Errors: kTimeout, kClosed, kUpstream (not HTTP).
   Task<Result<void>> read_head(wire::Method request, Instant deadline);
   // Appends what has arrived of the body, framing taken off. False: the body is over. Errors: the
@@ -59,6 +60,7 @@ class HttpCall {
   std::optional<wire::BodyDecoder> decoder_;
   std::string content_type_;
   int status_ = 0;
+  int interim_ = 0;  // answers that were passed over
 };
 
 }  // namespace drover::net

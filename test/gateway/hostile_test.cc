@@ -367,7 +367,7 @@ TEST(Hostile, ACaptivePortalIsNotHealthyAndTheFleetSaysWhy) {
                     page.size(), page),
         "HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\nContent-Length: 0\r\n\r\n"s}) {
     World world({.instances = 1});
-    Scripted hostile(world, 0, {}, tags);
+    Scripted hostile(world, 0, {}, Script{tags});
     world.pass(30s);
     EXPECT_NE(world.view(0).health, core::HealthState::kUp);
     const std::string reason = world.view(0).reason;
@@ -379,6 +379,66 @@ TEST(Hostile, ACaptivePortalIsNotHealthyAndTheFleetSaysWhy) {
     hostile.stop();
     world.expect_nothing_left();
   }
+}
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases = framing_cases();
+  for (Case& each : head_cases()) cases.push_back(std::move(each));
+  return cases;
+}
+
+// What drover asks for itself comes over the same wire, and is read as strictly.
+TEST(Hostile, AnswersToChecksAreHeldToTheSame) {
+  constexpr Shape kChecks = {"checks", "/api/tags", "", "application/json", R"({"models":[)", "]}"};
+  for (const Case& each : all_cases()) {
+    if (each.streams_only) continue;
+    SCOPED_TRACE(each.name);
+    World world({.instances = 1});
+    Scripted hostile(world, 0, {}, each.script(kChecks));
+    world.pass(30s);
+    const bool healthy = world.view(0).health == core::HealthState::kUp;
+    EXPECT_EQ(healthy, each.seen == Seen::kAnswer) << world.view(0).reason;
+    hostile.stop();
+    world.expect_nothing_left();
+  }
+}
+
+// So is what only one instance can answer, and is passed on.
+TEST(Hostile, AnswersAboutTheAccountAreHeldToTheSame) {
+  constexpr Shape kAccount = {"account",          "/api/me",     "{}",
+                              "application/json", R"({"name":)", R"("said"})"};
+  for (const Case& each : all_cases()) {
+    // Another status than 200, a page and what is coded are the instance's own affair here.
+    const std::string number(each.name.substr(0, 3));
+    if (each.streams_only || number == "U11" || number == "U13" || number == "U14") continue;
+    SCOPED_TRACE(each.name);
+    WorldOptions options{.instances = 1};
+    options.gateway.identity = BackendId{0};
+    World world(std::move(options));
+    Scripted hostile(world, 0, each.script(kAccount));
+    const Reply reply = world.done(ask(world, kAccount)).reply();
+    const bool passed_on = each.seen == Seen::kAnswer;
+    EXPECT_TRUE(reply.complete);
+    EXPECT_EQ(reply.status, passed_on ? 200 : 503) << reply.body;
+    EXPECT_EQ(reply.body.find("said") != std::string::npos, passed_on) << reply.body;
+    hostile.stop();
+    world.expect_nothing_left();
+  }
+}
+
+TEST(Hostile, AnAnswerAboutTheAccountHasABound) {
+  WorldOptions options{.instances = 1};
+  options.gateway.identity = BackendId{0};
+  options.gateway.limits.document_bytes = 1000;
+  World world(std::move(options));
+  Scripted hostile(world, 0, {with_length(kDocument, std::string(1001, ' '))});
+  const Reply reply = world.done(world.post("/api/me", "{}")).reply();
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_NE(reply.body.find("its answer is too long"), std::string::npos) << reply.body;
+  hostile.answer_with({with_length(kDocument, std::string(1000, ' '))});
+  EXPECT_EQ(world.done(world.post("/api/me", "{}")).reply().body.size(), 1000U);
+  hostile.stop();
+  world.expect_nothing_left();
 }
 
 // U15

@@ -16,10 +16,13 @@ std::string document(std::string_view body) {
 
 }  // namespace
 
-Scripted::Scripted(World& world, std::uint32_t instance, Script script, std::string tags)
-    : world_(world), at_(world.at(instance)), script_(std::move(script)), tags_(std::move(tags)) {
-  portal_ = !tags_.empty();
-  if (tags_.empty()) {
+Scripted::Scripted(World& world, std::uint32_t instance, Script script,
+                   std::optional<Script> checks)
+    : world_(world),
+      at_(world.at(instance)),
+      script_(std::move(script)),
+      checks_(std::move(checks)) {
+  if (!checks_) {
     Client& asker = world.ask_instance(instance, World::request("GET", "/api/tags", {}));
     tags_ = document(world.done(asker).reply().body);
     asker.leave();
@@ -83,17 +86,24 @@ net::Task<bool> Scripted::answer(net::Stream& stream, std::string bytes) {
 
 // False: the connection is over.
 net::Task<bool> Scripted::play(net::Stream& stream, std::string& input, Request request) {
-  const Script script = script_;
+  Script script = script_;
   if (script.early) {
     const bool sent = co_await answer(stream, script.bytes);
     if (!sent) co_return false;
+    script.bytes.clear();
     co_await world_.loop().sleep_for(10ms);
   }
   const bool whole = co_await read_until(stream, input, request.head + request.length);
   if (!whole) co_return false;
   received_.push_back(input.substr(0, request.head + request.length));
   input.erase(0, request.head + request.length);
-  if (!script.early) {
+  const bool goes_on = co_await say(stream, std::move(script));
+  co_return goes_on;
+}
+
+// False: the connection is over.
+net::Task<bool> Scripted::say(net::Stream& stream, Script script) {
+  if (!script.bytes.empty()) {
     const bool sent = co_await answer(stream, script.bytes);
     if (!sent) co_return false;
   }
@@ -114,13 +124,13 @@ net::Task<void> Scripted::serve(std::unique_ptr<net::Stream> stream) {
     Request request;
     goes_on = co_await read_head(*stream, input, request);
     if (!goes_on) break;
-    std::string known;
-    if (request.path == "/api/tags") known = tags_;
-    if (request.path == "/api/ps") known = portal_ ? tags_ : document(R"({"models":[]})");
-    if (request.path == "/api/version") known = document(R"({"version":"0.32.15"})");
-    if (!known.empty()) {
+    Script known;
+    if (request.path == "/api/tags") known = checks_.value_or(Script{tags_});
+    if (request.path == "/api/ps") known = checks_.value_or(Script{document(R"({"models":[]})")});
+    if (request.path == "/api/version") known.bytes = document(R"({"version":"0.32.15"})");
+    if (!known.bytes.empty()) {
       input.erase(0, request.head);
-      goes_on = co_await answer(*stream, std::move(known));
+      goes_on = co_await say(*stream, std::move(known));
       continue;
     }
     if (!carried) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,9 +28,8 @@ struct Script {
 
 class Scripted {
  public:
-  // `tags` replaces the answers to /api/tags and /api/ps, bytes of a whole response; empty: good
-  // ones.
-  Scripted(World& world, std::uint32_t instance, Script script, std::string tags = {});
+  // `checks` replaces the answers to /api/tags and /api/ps; none: good ones.
+  Scripted(World& world, std::uint32_t instance, Script script, std::optional<Script> checks = {});
   Scripted(const Scripted&) = delete;
   Scripted& operator=(const Scripted&) = delete;
   ~Scripted() { stop(); }
@@ -56,13 +56,14 @@ class Scripted {
   net::Task<bool> read_head(net::Stream& stream, std::string& input, Request& request);
   net::Task<bool> answer(net::Stream& stream, std::string bytes);
   net::Task<bool> play(net::Stream& stream, std::string& input, Request request);
+  net::Task<bool> say(net::Stream& stream, Script script);
 
   World& world_;
   net::Endpoint at_;
   std::unique_ptr<net::Listener> listener_;
   Script script_;
-  std::string tags_;
-  bool portal_ = false;
+  std::optional<Script> checks_;
+  std::string tags_;  // of the simulated Ollama
   std::vector<std::string> received_;
   std::size_t connections_ = 0;
   std::size_t open_ = 0;
