@@ -59,6 +59,7 @@ std::string_view without_defaults(std::string_view path) {
   const std::size_t scheme = path.substr(0, before).find("://");
   const std::size_t host_at = scheme == kNone ? 0 : scheme + 3;
   const std::string_view host = path.substr(host_at, before - host_at);
+  if (host.find("://") != kNone) return path;  // no host: nobody has such a model
   if (host != kDefaultHost) return path.substr(host_at);
   return without_defaults(path.substr(before + 1));
 }

@@ -74,9 +74,10 @@ TEST(ModelName, IsEmptyOnlyWithoutText) {
 }
 
 TEST(ModelName, IsItsOwnCanonicalForm) {
-  for (const char* text : {"llama3", "library/library/m", "a/b/c/d:e", "m:local", "m:1:cloud",
-                           "x::cloud", "m:local:local", "http://registry.ollama.ai/x/y",
-                           "registry.ollama.ai/registry.ollama.ai/x", ":", "a:", "/", "//"}) {
+  for (const char* text :
+       {"llama3", "library/library/m", "a/b/c/d:e", "m:local", "m:1:cloud", "x::cloud",
+        "m:local:local", "http://registry.ollama.ai/x/y", "a://b://c/d/e",
+        "registry.ollama.ai/registry.ollama.ai/x", ":", "a:", "/", "//"}) {
     const ModelName once = ModelName::canonical(text);
     EXPECT_EQ(ModelName::canonical(once.text()), once) << text;
   }

@@ -77,7 +77,7 @@ Result<void> StreamCopy::send(std::string_view head, const Pieces& pieces) {
   const std::size_t whole = last_boundary();
   std::string_view records = std::string_view(held_).substr(0, whole);
   std::string shown;
-  if (hides_usage_) records = shown = without_usage(records);
+  if (hides_usage_) records = shown = without_usage(records, mid_record_);
   const std::array<std::string_view, 1> piece = {records};
   const std::span<const std::string_view> spans(piece.data(), records.empty() ? 0 : 1);
   Result<void> sent = send_pieces(head, spans, end);

@@ -4,7 +4,7 @@
 //
 // The first byte chooses the shape, the second the room of the held-back record and the framing:
 // that of the rest as it stands, none, or chunks made here, so that the records can be mutated
-// without breaking it.
+// without breaking it; and of OpenAI's streams, whether drover keeps the records that tell usage.
 
 #include "gateway/stream_copy.h"
 
@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/usage_wish.h"
 #include "net/testing.h"
 #include "wire/http_fuzz_pieces.h"
 #include "wire/json_fuzz_grammar.h"
@@ -32,6 +33,7 @@ struct Setup {
   StreamShape shape;
   wire::Framing framing;
   std::size_t hold;
+  bool hides;
 };
 
 Setup setup_of(std::uint8_t first, std::uint8_t second) {
@@ -42,7 +44,9 @@ Setup setup_of(std::uint8_t first, std::uint8_t second) {
       {"/v1/messages", StreamShape::kAnthropic}};
   const auto& [path, shape] = kRoutes[first % 4];
   const auto framing = second % 2 == 0 ? wire::Framing::kChunked : wire::Framing::kUntilClose;
-  return {path, shape, framing, second % 4 < 2 ? std::size_t{64} * 1024 : std::size_t{48}};
+  const bool hides = shape == StreamShape::kOpenAiSse && (second & 8) != 0;
+  const bool holds = hides || second % 4 < 2;
+  return {path, shape, framing, holds ? std::size_t{64} * 1024 : std::size_t{48}, hides};
 }
 
 std::string in_chunks(std::string_view body) {
@@ -102,6 +106,7 @@ Copied copy(const Setup& setup, std::string_view input, Pieces pieces, Rng rng) 
   client.begin_request(request);
   std::string pending;
   StreamCopy copying(client, pending, exchange.route->shape, setup.framing, 0, setup.hold);
+  if (setup.hides) copying.hide_usage();
   const auto answer = [] { return Answer{200, "application/x-ndjson", {}}; };
 
   Copied out;
@@ -160,7 +165,36 @@ Cuts cuts_of(StreamShape shape, std::string_view body) {
   return cuts;
 }
 
+// What Ollama's streams are made of: records of one line of data each. What a record is elsewhere
+// is not decided by who hides one.
+bool is_plain_sse(std::string_view body) {
+  if (body.find('\r') != body.npos) return false;
+  while (!body.empty()) {
+    const std::size_t end = body.find('\n');
+    if (!body.starts_with("data:")) return false;
+    if (end == body.npos) return true;
+    if (body.substr(end + 1, 1) != "\n") return end + 1 == body.size();
+    body.remove_prefix(end + 2);
+  }
+  return true;
+}
+
+// Nothing but what the instance said, less the records that only tell usage.
+void check_hidden(const Setup& setup, std::string_view body, const Copied& copied) {
+  if (!is_plain_sse(body) || body.size() > setup.hold) return;
+  const bool over = copied.terminal || copied.failed;
+  require(over || !copied.mid_record, "what can be held is never half sent");
+  if (copied.mid_record) return;
+  const std::string shown = without_usage(body, false);
+  require(shown.starts_with(copied.content), "nothing but what is shown");
+  if (copied.broken || copied.failed) return;
+  const std::size_t whole = cuts_of(setup.shape, body).last_record;
+  const std::string records = without_usage(body.substr(0, whole), false);
+  require(copied.content.size() >= records.size(), "every whole record");
+}
+
 void check(const Setup& setup, std::string_view body, const Copied& copied) {
+  if (setup.hides) return check_hidden(setup, body, copied);
   require(body.starts_with(copied.content), "nothing but what the instance said");
   require(copied.content_sent || copied.content.empty(), "the flag tells the truth");
   // A last record that lacks its line end is whole, but the next could not begin behind it.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace drover::gateway {
 namespace {
@@ -46,7 +47,7 @@ bool ask_for_usage(wire::RequestFacts& facts) {
   return true;
 }
 
-std::string without_usage(std::string_view records) {
+std::string without_usage(std::string_view records, bool inside) {
   constexpr std::string_view kEnd = "\n\n";
   std::string out;
   // Other line ends are not Ollama's: what a record is there is not decided here.
@@ -55,7 +56,8 @@ std::string without_usage(std::string_view records) {
     const std::size_t end = records.find(kEnd);
     const std::size_t size = end == std::string_view::npos ? records.size() : end + kEnd.size();
     const std::string_view record = records.substr(0, size);
-    if (!tells_usage(record)) out += record;
+    const bool whole = end != std::string_view::npos && !std::exchange(inside, false);
+    if (!whole || !tells_usage(record)) out += record;
     records.remove_prefix(size);
   }
   return out;

@@ -14,7 +14,8 @@ namespace drover::gateway {
 // there that the instance shall judge. `document`: where its brace is.
 bool ask_for_usage(wire::RequestFacts& facts);
 
-// Whole records without those that only tell usage.
-std::string without_usage(std::string_view records);
+// Records without those that only tell usage. The last may lack its end; it stays. `inside`: the
+// first is the rest of one that has gone before, so it stays, too.
+std::string without_usage(std::string_view records, bool inside);
 
 }  // namespace drover::gateway

@@ -48,9 +48,13 @@ TEST(UsageWish, OnlyTheRecordThatTellsItIsKept) {
       "\n\n";
   const std::string usage = R"(data: {"id":"x","choices":[],"usage":{"prompt_tokens":1}})"
                             "\n\n";
-  EXPECT_EQ(without_usage(token + usage + "data: [DONE]\n\n"), token + "data: [DONE]\n\n");
-  EXPECT_EQ(without_usage(usage), "");
-  EXPECT_EQ(without_usage(token), token);
+  EXPECT_EQ(without_usage(token + usage + "data: [DONE]\n\n", false), token + "data: [DONE]\n\n");
+  EXPECT_EQ(without_usage(usage, false), "");
+  EXPECT_EQ(without_usage(token, false), token);
+  // Nobody may be given half a record.
+  const std::string half = usage.substr(0, usage.size() - 2);
+  EXPECT_EQ(without_usage(half, false), half);
+  EXPECT_EQ(without_usage(usage + usage, true), usage);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "wire/catalogue.h"
+#include "wire/json_fuzz_judge.h"
 #include "wire/rfc3339.h"
 
 namespace {
@@ -26,7 +27,7 @@ void require(bool condition) {
 void require_json(const std::string& text) {
   simdjson::dom::parser parser;
   const auto error = parser.parse(text).error();
-  require(!error || error == simdjson::NUMBER_ERROR);
+  require(!error || is_known_difference(error, text));
 }
 
 template <class Models>

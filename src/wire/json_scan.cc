@@ -25,26 +25,6 @@ constexpr std::size_t kMaxKeys = 256;
 constexpr std::uint32_t kReportDepth = 2;
 constexpr std::string_view kNull = "null";
 
-// As Go's encoding/json folds a key before it looks for the field: of all characters outside ASCII
-// only two fold into it, the long s and the Kelvin sign.
-void fold_into(std::string& out, std::string_view text) {
-  constexpr std::string_view kLongS = "\xC5\xBF";
-  constexpr std::string_view kKelvin = "\xE2\x84\xAA";
-  out.clear();
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (text.substr(i).starts_with(kLongS)) {
-      out += 's';
-      i += kLongS.size() - 1;
-    } else if (text.substr(i).starts_with(kKelvin)) {
-      out += 'k';
-      i += kKelvin.size() - 1;
-    } else {
-      out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    }
-  }
-}
-
 // The folded keys of one object, as hashes. Two keys with one hash are refused as a duplicate: by
 // accident that does not happen, and on purpose it only hurts the request that does it.
 class KeySet {

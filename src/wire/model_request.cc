@@ -1,9 +1,11 @@
 #include "wire/model_request.h"
 
-#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "wire/json_scanner.h"
+#include "wire/keep_alive.h"
+#include "wire/request_keys.h"
 
 namespace drover::wire {
 namespace {
@@ -32,20 +34,6 @@ bool is_value(Event event) {
          event == Event::kBeginArray;
 }
 
-// Go's duration: numbers with units, all of them zero.
-bool is_zero_duration(std::string_view text) {
-  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
-  const bool has_digit = text.find('0') != std::string_view::npos;
-  return has_digit && std::all_of(text.begin(), text.end(), [](char c) {
-           return c == '0' || c == '.' || c == 'h' || c == 'm' || c == 's' || c == 'u' || c == 'n';
-         });
-}
-
-bool is_zero_number(std::string_view text) {
-  const std::string_view mantissa = text.substr(0, text.find_first_of("eE"));
-  return mantissa.find_first_of("123456789") == std::string_view::npos;
-}
-
 }  // namespace
 
 Result<ModelRequest> read_model_request(std::string_view body) {
@@ -56,7 +44,7 @@ Result<ModelRequest> read_model_request(std::string_view body) {
   Event event = Event::kMore;
   while ((event = scanner.next(body)) != Event::kMore && event != Event::kBad) {
     if (event == Event::kKey) {
-      key = scanner.text();
+      fold_into(key, scanner.text());
       continue;
     }
     if (scanner.depth() != 1 || !is_value(event)) continue;
@@ -98,8 +86,10 @@ bool asks_to_unload(std::string_view body) {
     if (scanner.depth() != 1 || !is_value(event)) continue;
     if (key == "prompt" && event == Event::kString && !scanner.text().empty()) return false;
     if (key != "keep_alive") continue;
-    zero = (event == Event::kNumber && is_zero_number(scanner.text())) ||
-           (event == Event::kString && is_zero_duration(scanner.text()));
+    std::optional<Duration> kept;
+    if (event == Event::kNumber) kept = keep_alive_of_number(scanner.text());
+    if (event == Event::kString) kept = keep_alive_of_text(scanner.text());
+    zero = kept == Duration{} && !scanner.text_cut();
   }
   return zero && scanner.complete();
 }

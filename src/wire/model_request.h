@@ -12,8 +12,8 @@
 
 namespace drover::wire {
 
-// Of /api/pull, push, create, copy and delete; absent texts are empty. Of a key that is given twice
-// the last one counts, as in Ollama.
+// Of /api/pull, push, create, copy and delete; absent texts are empty. Keys
+// are found in any case, as Ollama finds them.
 struct ModelRequest {
   std::string model;        // "model", or "name"
   std::string from;         // create: the model that it is made from

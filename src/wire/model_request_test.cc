@@ -59,11 +59,16 @@ TEST(ModelRequest, UnloadsWithZeroInAnySpellingAndNothingToAnswer) {
   for (std::string_view body :
        {R"({"model":"a"})", R"({"model":"a","keep_alive":null})", R"({"model":"a","keep_alive":1})",
         R"({"model":"a","keep_alive":"5m"})", R"({"model":"a","keep_alive":0.5})",
-        R"({"model":"a","keep_alive":""})", R"({"model":"a","keep_alive":0,"prompt":"hi"})",
+        R"({"model":"a","keep_alive":""})", R"({"model":"a","keep_alive":"00.s.h"})",
+        R"({"model":"a","keep_alive":0,"prompt":"hi"})",
         R"({"model":"a","keep_alive":0,"messages":[{"role":"user","content":"x"}]})",
         R"({"model":"a","options":{"keep_alive":0}})"}) {
     EXPECT_FALSE(asks_to_unload(body)) << body;
   }
+  // What is too long to be kept whole may end in anything.
+  const std::string zeros(70, '0');
+  EXPECT_FALSE(asks_to_unload(R"({"keep_alive":")" + zeros + R"(m5s"})"));
+  EXPECT_FALSE(asks_to_unload(R"({"keep_alive":0.)" + zeros + "5e80}"));
 }
 
 }  // namespace

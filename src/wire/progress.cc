@@ -97,7 +97,7 @@ void ProgressMerge::take_part(std::size_t store, const ProgressLine& line, std::
   }
   Part& part = parts_[line.digest];
   part.status = line.status;
-  part.total = std::max(part.total, line.total);
+  part.total = std::max(part.total, std::min(line.total, kMaxPart));
   std::uint64_t& completed = part.completed[store];
   completed = std::max(completed, std::min(line.completed, part.total));
   tell_part(line.digest, out);

@@ -73,6 +73,7 @@ class ProgressMerge {
   };
   // Beyond these a store is talking nonsense, and is not repeated.
   static constexpr std::size_t kMaxParts = 1000;
+  static constexpr std::uint64_t kMaxPart = 1ULL << 50;  // bytes; thousands of them fit in a sum
   static constexpr std::size_t kMaxPhases = 1000;
 
   void take_part(std::size_t store, const ProgressLine& line, std::vector<Told>& out);

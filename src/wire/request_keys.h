@@ -1,5 +1,5 @@
 #pragma once
-// Private to the two readers of request bodies: the keys that they know.
+// Private to the readers of request bodies: the keys that they know, and how keys are compared.
 
 #include <algorithm>
 #include <array>
@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -79,6 +80,26 @@ inline bool is_folded(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) {
     return (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80;
   });
+}
+
+// As Go's encoding/json folds a key before it looks for the field: of all characters outside ASCII
+// only two fold into it, the long s and the Kelvin sign.
+inline void fold_into(std::string& out, std::string_view text) {
+  constexpr std::string_view kLongS = "\xC5\xBF";
+  constexpr std::string_view kKelvin = "\xE2\x84\xAA";
+  out.clear();
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (text.substr(i).starts_with(kLongS)) {
+      out += 's';
+      i += kLongS.size() - 1;
+    } else if (text.substr(i).starts_with(kKelvin)) {
+      out += 'k';
+      i += kKelvin.size() - 1;
+    } else {
+      out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+  }
 }
 
 // The place in kKnownKeys, or its size.

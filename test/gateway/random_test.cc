@@ -3,6 +3,8 @@
 //
 // DROVER_LONG=1 runs twenty times as many; DROVER_SEED=n runs that one alone.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -20,6 +22,7 @@ constexpr std::uint64_t kSeeds = 1000;
 #endif
 constexpr std::uint64_t kLongFactor = 20;
 constexpr std::uint32_t kInstances = 3;
+constexpr int kMostQuestions = 3;
 
 constexpr std::string_view kFaults[] = {
     R"({"kind":"reset"})",
@@ -53,11 +56,15 @@ constexpr std::string_view kFaults[] = {
 
 enum class Manner { kPatient, kLeaves, kSlow, kFinishes };
 
-struct Asked {
-  Client* client = nullptr;
-  std::string question;
+struct Question {
+  std::string text;
   int tokens = 0;
   bool streams = true;
+};
+
+struct Asked {
+  Client* client = nullptr;
+  std::vector<Question> questions;  // one behind the other
   Manner manner = Manner::kPatient;
 };
 
@@ -80,7 +87,7 @@ class Afternoon {
     // Longer than three tries that end at their deadlines. Nobody is checked meanwhile: that would
     // be most of the work.
     world_.stop_probe();
-    world_.pass(90s);
+    world_.pass(90s * kMostQuestions);
     for (const Asked& asked : asked_) check(asked);
     for (const Lines::Line& line : world_.log().requests) ++tally[line.at("outcome")];
     world_.expect_nothing_left();
@@ -133,15 +140,36 @@ class Afternoon {
     }
   }
 
+  Question some_question() {
+    Question question;
+    question.tokens = static_cast<int>(1 + rng_.below(60));
+    question.text = std::string(1 + rng_.below(rng_.below(8) == 0 ? 5000 : 20), 'q');
+    question.streams = rng_.below(4) != 0;
+    return question;
+  }
+
+  // Its body has a length, or comes in chunks.
+  std::string request_of(const Question& question) {
+    const std::string_view more = question.streams ? "" : "\"stream\":false,";
+    const std::string body = World::chat_body(question.tokens, question.text, more);
+    if (rng_.below(3) != 0) return World::request("POST", "/api/chat", body);
+    const std::size_t cut = 1 + rng_.below(body.size() - 1);
+    return fmt::format(
+        "POST /api/chat HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "{:x}\r\n{}\r\n{:x};a=b\r\n{}\r\n0\r\nT: u\r\n\r\n",
+        cut, body.substr(0, cut), body.size() - cut, body.substr(cut));
+  }
+
   void ask() {
     Asked asked;
-    asked.tokens = static_cast<int>(1 + rng_.below(60));
-    asked.question = std::string(1 + rng_.below(rng_.below(8) == 0 ? 5000 : 20), 'q');
-    asked.streams = rng_.below(4) != 0;
+    // Sometimes more than one at once.
+    const std::uint64_t count = rng_.below(4) == 0 ? 2 + rng_.below(kMostQuestions - 1) : 1;
+    std::string request;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      asked.questions.push_back(some_question());
+      request += request_of(asked.questions.back());
+    }
     asked.manner = static_cast<Manner>(rng_.below(10) < 6 ? 0 : rng_.below(4));
-    const std::string_view more = asked.streams ? "" : "\"stream\":false,";
-    const std::string request =
-        World::request("POST", "/api/chat", World::chat_body(asked.tokens, asked.question, more));
     asked.client = &world_.connect();
     if (asked.manner == Manner::kSlow) asked.client->stop_reading();
     // Sometimes in two parts.
@@ -162,17 +190,27 @@ class Afternoon {
   }
 
   void check(const Asked& asked) {
-    const Reply reply = asked.client->reply();
+    const std::vector<Reply> replies = asked.client->replies();
     EXPECT_FALSE(asked.client->malformed()) << asked.client->raw();
-    EXPECT_LE(asked.client->replies().size(), 1U);
+    EXPECT_LE(replies.size(), asked.questions.size());
     if (asked.manner == Manner::kLeaves || asked.manner == Manner::kFinishes) return;
-    ASSERT_NE(reply.status, 0) << "no answer at all";
+    ASSERT_FALSE(replies.empty()) << "no answer at all";
+    for (std::size_t i = 0; i < replies.size(); ++i) {
+      check(*asked.client, asked.questions[i], replies[i]);
+    }
+    // Only the end of the connection excuses drover from the others.
+    if (replies.size() < asked.questions.size()) {
+      EXPECT_TRUE(asked.client->closed()) << asked.client->raw();
+    }
+  }
+
+  void check(const Client& client, const Question& question, const Reply& reply) {
     if (reply.status != 200) return check_refusal(reply);
-    const std::string whole = world_.text(asked.tokens, asked.question);
-    if (asked.streams) return check_stream(*asked.client, reply, whole);
+    const std::string whole = world_.text(question.tokens, question.text);
+    if (question.streams) return check_stream(client, reply, whole);
     // A long document may be cut, but never so that it looks whole.
     if (!reply.complete) {
-      EXPECT_TRUE(asked.client->reset()) << asked.client->raw();
+      EXPECT_TRUE(client.reset()) << client.raw();
       return;
     }
     EXPECT_EQ(json_text(reply.body, "message/content"), whole);
