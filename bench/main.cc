@@ -40,6 +40,7 @@ struct RunArguments {
   std::string history = tree_folder("history/runs.jsonl");
   double foreign_percent = 5;
   bool quick = false;
+  bool keep = false;
   bool check = false;
 };
 
@@ -76,8 +77,9 @@ void declare(CLI::App& verb, RunArguments& a) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   verb.add_option("--drover", a.drover, "The drover to measure")->capture_default_str();
   verb.add_option("--json", a.json, "Write everything into this file");
-  verb.add_option("--history", a.history, "A whole run adds its medians as one line to this file")
+  verb.add_option("--history", a.history, "A whole run adds its figures as one line to this file")
       ->capture_default_str();
+  verb.add_flag("--keep", a.keep, "Add the line though this is a part of a run");
   verb.add_option("--foreign", a.foreign_percent, "Percent of a core that others may use")
       ->check(CLI::Range(0.0, 100'000.0))
       ->capture_default_str();
@@ -188,7 +190,8 @@ bool keep(const RunArguments& a, const std::string& command, const std::vector<S
     kept = file.flush().good();
     if (!kept) std::fprintf(stderr, "bench_data_plane: %s cannot be written\n", a.json.c_str());
   }
-  if (!is_whole(a.options)) return kept;
+  const bool lasts = is_whole(a.options) || (a.keep && !a.quick);
+  if (!lasts) return kept;
   std::error_code error;  // the file says so if there is no folder for it
   std::filesystem::create_directories(std::filesystem::path(a.history).parent_path(), error);
   std::ofstream file(a.history, std::ios::app);

@@ -131,17 +131,21 @@ std::string json_document(const Setting& setting, std::span<const Sample> sample
                      list(samples, sample_json), list(all, finding_json));
 }
 
-// Only what somebody looks up a year later: medians of drover, and its ratios.
+// Only what somebody looks up a year later: medians, ratios, and how far those spread.
 std::string history_line(const Setting& setting, std::span<const Finding> all) {
   std::string figures;
   for (const Finding& finding : all) {
-    if (finding.peer.kind != PeerKind::kDrover || !finding.value) continue;
-    const std::string ratio = finding.ratio ? number(finding.ratio->median) : "null";
+    if (!finding.value) continue;
+    std::string ratio = "null,null,null";
+    if (finding.ratio) {
+      ratio = fmt::format("{},{},{}", number(finding.ratio->median), number(finding.ratio->least),
+                          number(finding.ratio->most));
+    }
     figures += fmt::format(R"({}"{} {} {}":[{},{}])", figures.empty() ? "" : ",", finding.peer.name,
                            finding.measure->scenario, finding.measure->name,
                            number(finding.value->median), ratio);
   }
-  return fmt::format("{{{},\"value_and_ratio\":{{{}}}}}\n", setting_json(setting), figures);
+  return fmt::format("{{{},\"value_ratio_least_most\":{{{}}}}}\n", setting_json(setting), figures);
 }
 
 }  // namespace drover::bench

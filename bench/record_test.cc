@@ -52,6 +52,23 @@ TEST(Record, TheHistoryHasOneLineForARun) {
   EXPECT_EQ(line.find('\n'), line.size() - 1);
 }
 
+TEST(Record, TheHistoryHasEveryPeerAndHowFarItsRatioSpreads) {
+  std::vector<Finding> all;
+  for (const Peer& peer : standard_peers("drover")) {
+    all.push_back({measures().data(), peer, Spread{2, 1, 3, 4}, Spread{0.5, 0.25, 0.75, 4}});
+  }
+  all.back().ratio.reset();
+  const std::string line = history_line(setting(), all);
+  EXPECT_TRUE(is_json(line)) << line;
+  const std::string what =
+      std::string(measures()[0].scenario) + ' ' + std::string(measures()[0].name);
+  for (const Finding& each : all) {
+    const std::string figures = each.ratio ? ":[2,0.5,0.25,0.75]" : ":[2,null,null,null]";
+    EXPECT_NE(line.find('"' + each.peer.name + ' ' + what + '"' + figures), std::string::npos)
+        << line;
+  }
+}
+
 TEST(Table, TellsTheFirstWrongAnswer) {
   std::vector<Sample> all = samples();
   all.back().report.wrong = 7;

@@ -44,7 +44,7 @@ bool take_parameter(std::string_view& rest, Parameter& out) {
   if (rest.front() != ';' || equals == std::string_view::npos) return false;
   out.name = trimmed(rest.substr(1, equals - 1));
   rest = trimmed(rest.substr(equals + 1));
-  if (out.name.empty() || out.name.find_first_of("; \t\"") != std::string_view::npos) return false;
+  if (out.name.empty() || !all_chars(out.name, kTokenChar)) return false;
   const bool quoted = rest.starts_with('"');
   std::size_t end = quoted ? 1 : 0;
   while (end < rest.size() && (quoted ? rest[end] != '"' : rest[end] != ';')) {
@@ -53,7 +53,7 @@ bool take_parameter(std::string_view& rest, Parameter& out) {
   if (end > rest.size() || (quoted && end == rest.size())) return false;
   out.value = quoted ? rest.substr(1, end - 1) : trimmed(rest.substr(0, end));
   rest = trimmed(rest.substr(quoted ? end + 1 : end));
-  return quoted || out.value.find_first_of("\" \t") == std::string_view::npos;
+  return quoted || (!out.value.empty() && all_chars(out.value, kTokenChar));
 }
 
 // What the headers of one part say.
@@ -68,7 +68,10 @@ struct PartHeaders {
 bool read_disposition(std::string_view value, PartHeaders& out) {
   if (out.disposition) return false;
   out.disposition = true;
-  std::string_view rest = value.substr(std::min(value.find(';'), value.size()));
+  const std::size_t kind = std::min(value.find(';'), value.size());
+  // A part of another kind has no name to Go.
+  if (!field_is(trimmed(value.substr(0, kind)), "form-data")) return false;
+  std::string_view rest = value.substr(kind);
   bool named = false;
   while (!rest.empty() && rest != ";") {
     Parameter each;

@@ -22,7 +22,8 @@ class MultipartModel {
   // Errors: kMalformed (no boundary line, a boundary over 70 bytes, part headers over 8 KiB,
   // two parts named `model`, a model over 512 bytes, more than 64 parts; and part headers that Go,
   // and so Ollama, might read otherwise: folded lines, two Content-Dispositions, a name that is
-  // encoded or given twice, a model that is a file or quoted-printable).
+  // encoded or given twice, a disposition other than form-data, a model that is a file or
+  // quoted-printable).
   Result<void> feed(std::string_view piece);
   // The model, or an Error when the closing boundary or the part is missing.
   Result<std::string> finish();

@@ -1,6 +1,7 @@
-// What Go's encoding/json, and so Ollama, reads from request bodies. Input: for each body its size
-// in decimal, a newline, its bytes. Output: one line for each, in the form that
-// src/wire/json_traps_test.cc compares with drover's own reading.
+// What Go, and so Ollama, reads from request bodies: JSON, or with the argument "form" a
+// multipart/form-data, whose Content-Type is its first line. Input: for each body its size in
+// decimal, a newline, its bytes. Output: one line for each, in the form that json_traps_test.cc and
+// multipart_test.cc in src/wire compare with drover's own reading.
 package main
 
 import (
@@ -11,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"mime"
+	"mime/multipart"
 	"os"
 	"strconv"
 	"strings"
@@ -35,6 +38,10 @@ func main() {
 	in := bufio.NewReader(os.Stdin)
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()
+	say := describe
+	if len(os.Args) > 1 && os.Args[1] == "form" {
+		say = describeForm
+	}
 	for {
 		size, err := in.ReadString('\n')
 		if errors.Is(err, io.EOF) {
@@ -51,7 +58,7 @@ func main() {
 		if _, err := io.ReadFull(in, body); err != nil {
 			log.Fatal(err)
 		}
-		fmt.Fprintln(out, describe(body))
+		fmt.Fprintln(out, say(body))
 	}
 }
 
@@ -79,6 +86,24 @@ func describe(body []byte) string {
 	empty := (prompt == "" || prompt == "null" || prompt == `""`) && len(r.Messages) == 0
 	return fmt.Sprintf("ok model=%x stream=%s usage=%t num_ctx=%d empty=%t",
 		model, stream, usage, numCtx(r.Options), empty)
+}
+
+// As net/http reads a form: how many models it names, and the first of them.
+func describeForm(input []byte) string {
+	contentType, body, _ := bytes.Cut(input, []byte("\n"))
+	_, parameters, err := mime.ParseMediaType(string(contentType))
+	if err != nil {
+		return "refused"
+	}
+	form, err := multipart.NewReader(bytes.NewReader(body), parameters["boundary"]).ReadForm(1 << 20)
+	if err != nil {
+		return "refused"
+	}
+	models := form.Value["model"]
+	if len(models) == 0 {
+		return "ok 0"
+	}
+	return fmt.Sprintf("ok %d %x", len(models), models[0])
 }
 
 // As Ollama sets an option of a whole kind: a number loses its fraction. Zero for what is no number.

@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from machine import (DOCUMENT, MODEL, Answer, Bench, Connection, Script, Seen, error_text, expect,
-                     says, wait_until, whole)
+from machine import (BODY, DOCUMENT, MODEL, Answer, Bench, Connection, Script, Seen, error_text,
+                     expect, says, wait_until, whole)
 from oddities import CHUNKED, HOST, STREAMED, chunk, coded, get, post
 
 SMALL_LIMITS = """\
@@ -75,12 +75,26 @@ def still_serves(bench: Bench) -> None:
 
 # --- timing -----------------------------------------------------------------------------------
 
+def dribbled(bench: Bench, beginning: bytes, rest: bytes) -> None:
+    """The rest comes byte by byte, so nothing is ever still for as long as the limit."""
+    with bench.connect() as connection:
+        connection.send(beginning)
+        for at in range(len(rest)):
+            if connection.receive(0.05):
+                break
+            connection.send(rest[at:at + 1])
+        error_text(only_answer(connection, 408).body, "native")
+    nothing_upstream(bench)
+
+
 def half_a_head(bench: Bench) -> None:
     refused(bench, b"POST /api/generate HTTP/1.1\r\nHost: loc", 408)
+    dribbled(bench, b"POST /api/generate HTTP/1.1\r\n", b"X: " + b"y" * 400)
 
 
 def half_a_body(bench: Bench) -> None:
     refused(bench, post()[:-5], 408)
+    dribbled(bench, post(body=BODY + b" " * 400)[:-400], b" " * 399)
 
 
 def idle_connections(bench: Bench) -> None:
