@@ -15,11 +15,11 @@ import (
 
 type message struct {
 	Outcome  string              `json:"outcome"`
-	Why      string              `json:"why,omitempty"`
-	Method   string              `json:"method,omitempty"`
-	Target   string              `json:"target,omitempty"`
-	Host     string              `json:"host,omitempty"`
-	Fields   map[string][]string `json:"fields,omitempty"`
+	Why      string              `json:"why"`
+	Method   string              `json:"method"`
+	Target   string              `json:"target"`
+	Host     string              `json:"host"`
+	Fields   map[string][]string `json:"fields"`
 	Body     string              `json:"body"`
 	Consumed int                 `json:"consumed"`
 }
