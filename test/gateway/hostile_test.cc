@@ -48,7 +48,23 @@ constexpr Shape kSse = {
     "text/event-stream",
     "data: {\"choices\":[{\"delta\":{\"content\":\"said\"}}]}\n\n",
     "data: [DONE]\n\n"};
-constexpr const Shape* kShapes[] = {&kDocument, &kNdjson, &kSse};
+constexpr Shape kAnthropic = {
+    "messages",
+    "/v1/messages",
+    R"({"model":"llama3.2","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})",
+    "text/event-stream",
+    "event: content_block_delta\n"
+    "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"said\"}}\n\n",
+    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"};
+constexpr Shape kResponses = {
+    "responses",
+    "/v1/responses",
+    R"({"model":"llama3.2","stream":true,"input":"hi"})",
+    "text/event-stream",
+    "event: response.output_text.delta\n"
+    "data: {\"type\":\"response.output_text.delta\",\"delta\":\"said\"}\n\n",
+    "event: response.completed\ndata: {\"type\":\"response.completed\"}\n\n"};
+constexpr const Shape* kShapes[] = {&kDocument, &kNdjson, &kSse, &kAnthropic, &kResponses};
 
 std::string whole(const Shape& shape) { return std::string(shape.begin) + std::string(shape.end); }
 
