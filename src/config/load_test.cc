@@ -120,6 +120,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"trust: [home]\n",
              "f:1:9: 'home' is not a network; write an address and the bits that count, "
              "such as 172.17.0.0/16\n"},
+        Case{"trust: [\"10.0.0.0\\0/8\"]\n",
+             "f:1:9: '10.0.0.0\\x00/8' is not a network; write an address and the bits that count, "
+             "such as 172.17.0.0/16\n"},
+        Case{
+            "trust: [\"\\x1b[2J\"]\n",
+            "f:1:9: '\\x1b[2J' is not a network; write an address and the bits that count, such as "
+            "172.17.0.0/16\n"},
         Case{"allowed_hosts: [\"a:1\"]\n",
              "f:1:17: 'a:1' has a port; write only the host name, which holds for every port\n"},
         Case{"allowed_origins: [\"https://a/b\"]\n",

@@ -218,7 +218,8 @@ Result<std::string> read_network(std::string_view text) {
   const bool v6 = address.find(':') != std::string::npos;
   const unsigned most = v6 ? 128 : 32;
   unsigned bits = most;
-  bool fine = ::inet_pton(v6 ? AF_INET6 : AF_INET, address.c_str(), bytes.data()) == 1;
+  bool fine = address.find('\0') == std::string::npos &&
+              ::inet_pton(v6 ? AF_INET6 : AF_INET, address.c_str(), bytes.data()) == 1;
   if (fine && slash != std::string_view::npos) {
     const std::string_view length = text.substr(slash + 1);
     const auto read = std::from_chars(length.data(), length.data() + length.size(), bits);
@@ -226,9 +227,9 @@ Result<std::string> read_network(std::string_view text) {
   }
   if (!fine) {
     return refuse(
-        fmt::format("'{}' is not a network; write an address and the bits that count, "
+        fmt::format("{} is not a network; write an address and the bits that count, "
                     "such as 172.17.0.0/16",
-                    text));
+                    quote(text)));
   }
   for (unsigned bit = bits; bit < most; ++bit) {
     if ((bytes[bit / 8] & (0x80U >> bit % 8)) == 0) continue;
