@@ -36,7 +36,8 @@ bool is_digits_and_dots(std::string_view text) {
 // The canonical spelling, if `text` is an IPv6 literal.
 std::optional<std::string> canonical_v6(const std::string& text) {
   in6_addr address{};
-  if (inet_pton(AF_INET6, text.c_str(), &address) != 1) return std::nullopt;
+  const bool whole = text.find('\0') == std::string::npos;  // else only what stands before is read
+  if (!whole || inet_pton(AF_INET6, text.c_str(), &address) != 1) return std::nullopt;
   char out[INET6_ADDRSTRLEN] = {};
   inet_ntop(AF_INET6, &address, out, sizeof out);
   return out;

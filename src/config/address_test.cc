@@ -49,6 +49,7 @@ TEST(Address, WhatCouldBeReadTwoWaysIsRefused) {
   }
   EXPECT_FALSE(parse_host_port(std::string(300, 'a') + ":80").ok());
   EXPECT_FALSE(parse_host_port(std::string_view("127.0.0.1\0x:80", 14)).ok());
+  EXPECT_FALSE(parse_host_port(std::string_view("[::1\0x]:80", 10)).ok());
 }
 
 TEST(Address, OnlyAnAddressOfThisMachineCanBeListenedOn) {
